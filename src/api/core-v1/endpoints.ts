@@ -1,0 +1,13 @@
+import type { Endpoints as Generated } from '#api/generated/core-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type Endpoints = Generated;
+export const Endpoints = defineCoreKind<Endpoints>({
+  group: '',
+  version: 'v1',
+  kind: 'Endpoints',
+  plural: 'endpoints',
+  scope: 'Namespaced',
+  definition: 'io.k8s.api.core.v1.Endpoints',
+  shortNames: ['ep'],
+});

@@ -1,0 +1,14 @@
+import type { Node as Generated } from '#api/generated/core-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type Node = Generated;
+export const Node = defineCoreKind<Node>({
+  group: '',
+  version: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  scope: 'Cluster',
+  definition: 'io.k8s.api.core.v1.Node',
+  shortNames: ['no'],
+  subresources: ['status'],
+});

@@ -1,0 +1,124 @@
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { object, optional, type Of, type Schema } from '#api/schema.ts';
+
+export interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  /** Kubernetes' restricted JSONPath, with a leading dot. */
+  readonly jsonPath: string;
+  /** Shown only in wide output when above 0. */
+  readonly priority?: number;
+  readonly format?: string;
+  readonly description?: string;
+}
+
+/** A complaint about one field, in the words a client shows. */
+export interface FieldError {
+  /** `spec.template.spec.containers[0].image` */
+  readonly path: string;
+  readonly message: string;
+  /** Kubernetes' cause types; `FieldValueInvalid` unless told. */
+  readonly reason?:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate'
+    | 'FieldValueTypeInvalid';
+}
+
+/** What defaulting and validation may know besides the object: nothing is read, everything is handed in. */
+export interface AdmissionContext<T> {
+  readonly operation: 'CREATE' | 'UPDATE';
+  readonly username: string;
+  readonly previous?: T;
+}
+
+/** Everything about one kind. CRD, OpenAPI, table columns, CLI output and docs are derived from it. */
+export interface Kind<T extends KubeObject = KubeObject> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly scope: 'Namespaced' | 'Cluster';
+  /** Of the whole object, metadata left out. */
+  readonly schema: Schema;
+  readonly subresources: readonly ('status' | 'scale')[];
+  readonly columns: readonly Column[];
+  /** The dependents of the happy condition, where the kind has one. */
+  readonly conditions?: { readonly happy: string; readonly dependents: readonly string[] };
+  /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
+  readonly notActedOn?: string;
+  /** Fills in what the author left out; changes `object` in place, reads nothing else. */
+  default?(object: T, context: AdmissionContext<T>): void;
+  /** Says what is wrong; never throws, never changes `object`. */
+  validate?(object: T, context: AdmissionContext<T>): FieldError[];
+  /** Carries the type; never present at run time. */
+  readonly object?: T;
+}
+export type ObjectOf<K> = K extends Kind<infer T> ? T : never;
+export type StatusOf<T> = T extends { status?: infer S } ? Exclude<S, undefined> : undefined;
+
+type Names = 'group' | 'version' | 'kind' | 'plural' | 'scope';
+type Optional = 'singular' | 'shortNames' | 'categories' | 'columns' | 'subresources';
+
+/** A kind of our own: `spec` and `status` are schemas, and its type follows from them. */
+export function defineKind<const S extends Schema, const U extends Schema>(
+  kind: Pick<Kind, Names> &
+    Partial<Pick<Kind, Optional | 'conditions' | 'notActedOn'>> & {
+      readonly spec: S;
+      readonly status: U;
+      default?(
+        object: KubeObject & { spec: Of<S>; status?: Of<U> },
+        context: AdmissionContext<KubeObject & { spec: Of<S>; status?: Of<U> }>,
+      ): void;
+      validate?(
+        object: KubeObject & { spec: Of<S>; status?: Of<U> },
+        context: AdmissionContext<KubeObject & { spec: Of<S>; status?: Of<U> }>,
+      ): FieldError[];
+    },
+): Kind<KubeObject & { spec: Of<S>; status?: Of<U> }> {
+  const { spec, status, ...rest } = kind;
+  return Object.freeze({
+    singular: kind.kind.toLowerCase(),
+    shortNames: [],
+    categories: [],
+    columns: [],
+    subresources: ['status'] as const,
+    ...rest,
+    schema: object({ spec: optional(spec), status: optional(status) }),
+  });
+}
+
+/** A kind of Kubernetes' own, whose schema and type are generated: `defineCoreKind<Pod>({…})`. */
+export function defineCoreKind<T extends KubeObject>(
+  kind: Pick<Kind<T>, Names> &
+    Partial<Pick<Kind<T>, Optional | 'notActedOn' | 'default' | 'validate'>> & {
+      /** The full name of the generated definition: `io.k8s.api.core.v1.Pod`. */
+      readonly definition: string;
+    },
+): Kind<T> {
+  const { definition, ...rest } = kind;
+  return Object.freeze({
+    singular: kind.kind.toLowerCase(),
+    shortNames: [],
+    categories: [],
+    columns: [],
+    subresources: [],
+    ...rest,
+    schema: { $ref: definition },
+  });
+}
+
+/** `v1`, `apps/v1` */
+export function apiVersionOf(kind: Pick<Kind, 'group' | 'version'>): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+}
+
+/** `pods`, `deployments.apps`: how Kubernetes' messages name a resource. */
+export function resourceOf(kind: Pick<Kind, 'group' | 'plural'>): string {
+  return kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
+}

@@ -1,0 +1,98 @@
+import { resourceOf, type FieldError, type Kind } from '#api/kind.ts';
+
+/** Kubernetes' status reasons (apimachinery, meta/v1 StatusReason) with the HTTP code each has. */
+const codes = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Gone: 410,
+  Expired: 410,
+  RequestEntityTooLarge: 413,
+  UnsupportedMediaType: 415,
+  Invalid: 422,
+  TooManyRequests: 429,
+  InternalError: 500,
+  ServiceUnavailable: 503,
+  Timeout: 504,
+} as const;
+export type Reason = keyof typeof codes;
+
+/** What an error is about; part of the Status a client receives. */
+export interface StatusDetails {
+  readonly name?: string;
+  readonly group?: string;
+  readonly kind?: string;
+  readonly uid?: string;
+  readonly retryAfterSeconds?: number;
+  readonly causes?: readonly FieldError[];
+}
+
+/** An expected failure, with the reason a Kubernetes client acts on. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly reason: Reason;
+  readonly details: StatusDetails;
+  constructor(reason: Reason, message: string, details: StatusDetails = {}) {
+    super(message);
+    this.reason = reason;
+    this.details = details;
+  }
+  get code(): number {
+    return codes[this.reason];
+  }
+}
+
+export function isReason(value: unknown): value is Reason {
+  return typeof value === 'string' && Object.hasOwn(codes, value);
+}
+
+/** Test expected failures with this, never by their message. */
+export function hasReason(error: unknown, reason: Reason): error is ApiError {
+  return error instanceof ApiError && error.reason === reason;
+}
+
+type Named = Pick<Kind, 'group' | 'plural' | 'kind'>;
+
+export function notFound(kind: Named, name: string): ApiError {
+  return new ApiError('NotFound', `${resourceOf(kind)} "${name}" not found`, detailsOf(kind, name));
+}
+
+export function alreadyExists(kind: Named, name: string): ApiError {
+  const message = `${resourceOf(kind)} "${name}" already exists`;
+  return new ApiError('AlreadyExists', message, detailsOf(kind, name));
+}
+
+export function conflict(kind: Named, name: string, why: string): ApiError {
+  const message = `Operation cannot be fulfilled on ${resourceOf(kind)} "${name}": ${why}`;
+  return new ApiError('Conflict', message, detailsOf(kind, name));
+}
+
+/** The text Kubernetes' own server uses for a stale resourceVersion; clients match on it. */
+export const STALE_OBJECT =
+  'the object has been modified; please apply your changes to the latest version and try again';
+
+export function invalid(kind: Named, name: string, causes: readonly FieldError[]): ApiError {
+  const list = causes.map((cause) => `${cause.path}: ${cause.message}`);
+  const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
+  const resource = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
+  return new ApiError('Invalid', `${resource} "${name}" is invalid: ${text}`, {
+    name,
+    group: kind.group,
+    kind: kind.kind,
+    causes,
+  });
+}
+
+export function forbidden(kind: Named, name: string, why: string): ApiError {
+  const subject = name === '' ? resourceOf(kind) : `${resourceOf(kind)} "${name}"`;
+  return new ApiError('Forbidden', `${subject} is forbidden: ${why}`, detailsOf(kind, name));
+}
+
+function detailsOf(kind: Named, name: string): StatusDetails {
+  return { name, group: kind.group, kind: kind.plural };
+}

@@ -1,0 +1,12 @@
+import type { ClusterRoleBinding as Generated } from '#api/generated/rbac-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type ClusterRoleBinding = Generated;
+export const ClusterRoleBinding = defineCoreKind<ClusterRoleBinding>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'ClusterRoleBinding',
+  plural: 'clusterrolebindings',
+  scope: 'Cluster',
+  definition: 'io.k8s.api.rbac.v1.ClusterRoleBinding',
+});

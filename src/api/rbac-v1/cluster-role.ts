@@ -1,0 +1,12 @@
+import type { ClusterRole as Generated } from '#api/generated/rbac-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type ClusterRole = Generated;
+export const ClusterRole = defineCoreKind<ClusterRole>({
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'ClusterRole',
+  plural: 'clusterroles',
+  scope: 'Cluster',
+  definition: 'io.k8s.api.rbac.v1.ClusterRole',
+});

@@ -1,0 +1,96 @@
+import type { Kind } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+
+export interface Ref {
+  /** Absent for cluster-scoped kinds. */
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+export interface Selection {
+  /** All namespaces where absent. */
+  readonly namespace?: string;
+  /** Kubernetes' selector syntax: `app=a,tier in (x,y)`. */
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+export interface ObjectList<T> {
+  readonly items: readonly T[];
+  /** Watch from here and miss nothing. */
+  readonly resourceVersion: string;
+}
+
+export interface WriteOptions {
+  /** Pass every admission step, store nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface LogOptions {
+  readonly container?: string;
+  readonly follow?: boolean;
+  readonly previous?: boolean;
+  readonly timestamps?: boolean;
+  readonly tailLines?: number;
+  readonly sinceSeconds?: number;
+}
+
+export interface DeleteOptions {
+  readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
+export type PatchType = 'json' | 'merge' | 'strategic';
+
+export interface PatchOptions {
+  readonly type: PatchType;
+  /** `status`, `scale`, `binding`… */
+  readonly subresource?: string;
+}
+
+export type WatchEvent<T> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+/**
+ * What anyone may do to a cluster, embedded or real. Failures are ApiError with the server's reason. Objects that come
+ * back are frozen: copy before you change.
+ */
+export interface Client {
+  /** Undefined where the object does not exist. */
+  get<T extends KubeObject>(kind: Kind<T>, ref: Ref): Promise<T | undefined>;
+  list<T extends KubeObject>(kind: Kind<T>, selection?: Selection): Promise<ObjectList<T>>;
+  create<T extends KubeObject>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>;
+  /** Replaces all but the status; throws Conflict where `metadata.resourceVersion` is set and stale. */
+  update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  /** Replaces the status alone. */
+  updateStatus<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  patch<T extends KubeObject>(
+    kind: Kind<T>,
+    ref: Ref,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<T>;
+  /**
+   * Makes the cluster hold at least what `desired` says: creates it, or changes what differs and leaves the rest, which
+   * includes fields that others set. Writes nothing where nothing differs. Status is not touched.
+   */
+  apply<T extends KubeObject>(kind: Kind<T>, desired: T): Promise<T>;
+  /** Resolves when the delete is accepted, also where the object is gone already. */
+  delete(kind: Kind, ref: Ref, options?: DeleteOptions): Promise<void>;
+  /** Changes after `resourceVersion`, until `signal` is aborted; throws Expired where history does not reach. */
+  watch<T extends KubeObject>(
+    kind: Kind<T>,
+    selection: Selection & { readonly resourceVersion: string },
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>>;
+  /** POSTs to a subresource (`pods/binding`, `serviceaccounts/token`) and returns the reply. */
+  createSubresource<T extends KubeObject, R>(
+    kind: Kind<T>,
+    ref: Ref & { readonly subresource: string },
+    body: R,
+  ): Promise<R>;
+  /** What a pod's container wrote, in chunks as they come; ends at the end, or with `signal` when following. */
+  podLog(ref: Ref, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}

@@ -1,0 +1,84 @@
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { Kind, StatusOf } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { Client } from '#client/client.ts';
+
+export interface Context {
+  /** Reads kinds that any controller of this process watches from memory, and sees this process's own writes. */
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Aborted when the process stops or loses its lead. */
+  readonly signal: AbortSignal;
+}
+
+/** What a reconcile concluded. */
+export interface Outcome<Status> {
+  /** Published by the machinery, and only where it differs. Absent: leave the status alone. */
+  readonly status?: Status;
+  /** When to look again without being told. */
+  readonly againAfterMs?: number;
+}
+
+export interface Key {
+  /** Empty for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface Watch {
+  readonly kind: Kind;
+  readonly keysOf: (object: never) => readonly Key[];
+}
+
+/** Something besides the API that says "look at this again": a measurement, an agent, a timer. */
+export type Trigger = (enqueue: (key: Key) => void, signal: AbortSignal) => void;
+
+/**
+ * Called with the newest object whenever it, what it owns, or what it watches may have changed, and once for each object
+ * at start. One call at a time per object. Must be idempotent: a second call writes nothing.
+ */
+export interface Controller<T extends KubeObject = KubeObject> {
+  readonly kind: Kind<T>;
+  /** Kinds whose controller owner reference names `kind`. */
+  readonly owns?: readonly Kind[];
+  readonly watches?: readonly Watch[];
+  readonly triggers?: readonly Trigger[];
+  /** How many objects at once; 4 unless told. */
+  readonly concurrency?: number;
+  /** Throw an ApiError to retry with back-off, TerminalError not to; anything else is a bug and is logged as one. */
+  reconcile(object: T, context: Context): Promise<Outcome<StatusOf<T>>>;
+  /**
+   * Where present, objects get the finalizer `name` before the first reconcile, and this runs once deletion is asked
+   * for; the finalizer goes when it resolves with true (false: not yet, look again after a change or `againAfterMs`).
+   */
+  readonly finalizer?: {
+    readonly name: string;
+    finalize(object: T, context: Context): Promise<boolean>;
+  };
+  /** Called when an object is gone, with its last known state: to release what lives outside the API. */
+  forget?(key: Key): void;
+}
+
+export function on<T extends KubeObject>(
+  kind: Kind<T>,
+  keysOf: (object: T) => readonly Key[],
+): Watch {
+  return { kind, keysOf };
+}
+
+export function defineController<T extends KubeObject>(controller: Controller<T>): Controller<T> {
+  return Object.freeze(controller);
+}
+
+export function keyOf(object: KubeObject): Key {
+  return { namespace: object.metadata.namespace ?? '', name: object.metadata.name ?? '' };
+}
+
+/** Wrong until somebody edits the object: logged, not retried. */
+export class TerminalError extends Error {
+  override readonly name = 'TerminalError';
+}
