@@ -1,6 +1,6 @@
 /**
  * Who may import whom: a folder of src/ may import itself and the folders listed here. `job` and `never` are what
- * ARCHITECTURE.md says of it. main.ts and cli/ are where everything meets. Read by test/tidy.test.ts.
+ * ARCHITECTURE.md says of it. Everything meets in processes/, one file a process, which main.ts alone imports. Read by test/tidy.test.ts.
  */
 export const layers = {
   base: { imports: [] },
@@ -15,5 +15,23 @@ export const layers = {
   dns: { imports: ['base', 'api', 'client'] },
   images: { imports: ['base'] },
   agent: { imports: ['base', 'api', 'client', 'reconcile', 'images'] },
-  cli: { imports: ['base', 'api', 'client', 'images'] },
+  supervisor: { imports: ['base'] },
+  cli: { imports: ['base', 'api', 'client', 'images', 'supervisor'] },
+  processes: {
+    imports: [
+      'base',
+      'api',
+      'store',
+      'apiserver',
+      'client',
+      'reconcile',
+      'controllers',
+      'autoscaler',
+      'gateway',
+      'dns',
+      'images',
+      'agent',
+      'supervisor',
+    ],
+  },
 } as const satisfies Record<string, { readonly imports: readonly string[] }>;

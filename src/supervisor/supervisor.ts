@@ -1,0 +1,151 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import type { Clock } from '#base/clock.ts';
+import { readJsonLines, writeJsonLine } from '#base/json-lines.ts';
+import type { Log } from '#base/log.ts';
+import { Part } from './part.ts';
+import { askSupervisor } from './ask-supervisor.ts';
+import { isObjectWithType, type FromCommand, type FromPart, type PartStatus } from './report.ts';
+import { pathsOf, type Settings } from './settings.ts';
+
+/** A `knode up` that is there already, or a part that cannot start: a sentence for the person at the terminal. */
+export class CannotStart extends Error {
+  override readonly name = 'CannotStart';
+}
+
+export interface SupervisorOptions {
+  readonly settings: Settings;
+  /** In the order they are started; stopped in the reverse order. */
+  readonly parts: readonly {
+    readonly name: string;
+    readonly command: readonly [string, ...string[]];
+  }[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onChange?: (parts: readonly PartStatus[]) => void;
+}
+
+/**
+ * Keeps the processes of one home running. Children outlive it when it is killed; the next one adopts them by their
+ * records and by their calling its socket.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #parts: readonly Part[];
+  readonly #server = net.createServer((socket) => this.#onConnection(socket));
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: SupervisorOptions) {
+    this.#options = options;
+    const paths = pathsOf(options.settings.home);
+    const settings = JSON.stringify(options.settings);
+    this.#parts = options.parts.map(
+      ({ name, command }) =>
+        new Part({
+          name,
+          command,
+          settings,
+          recordFile: paths.processRecord(name),
+          logFile: paths.log(name),
+          clock: options.clock,
+          log: options.log,
+          onChange: () => this.#onChange(),
+        }),
+    );
+    this.#ready.promise.catch(() => undefined); // Whoever waits for it sees the error; nobody has to.
+  }
+
+  /** Throws CannotStart where this home has a supervisor. */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const { home } = options.settings;
+    const paths = pathsOf(home);
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+    mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
+    const running = await askSupervisor(paths.supervisorSocket, { type: 'status' });
+    if (running) {
+      throw new CannotStart(
+        `Cannot start: knode runs already with the state in ${home} (process ${running.pid}); see it with 'knode status', stop it with 'knode down'`,
+      );
+    }
+    const supervisor = new Supervisor(options);
+    await supervisor.#listen(paths.supervisorSocket);
+    for (const part of supervisor.#parts) await part.start();
+    return supervisor;
+  }
+
+  /** Resolves when every part is ready; rejects with CannotStart when one says that it cannot be. */
+  async ready(): Promise<void> {
+    await this.#ready.promise;
+  }
+
+  /** Resolves when it has been stopped, by whomever. */
+  async ended(): Promise<void> {
+    await this.#ended.promise;
+  }
+
+  /** Stops the parts in reverse order and waits for their ends; calling again waits for the same. */
+  async stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    await this.#stopping;
+  }
+
+  get status(): readonly PartStatus[] {
+    return this.#parts.map((part) => part.status);
+  }
+
+  async #stop(): Promise<void> {
+    for (const part of this.#parts.toReversed()) await part.stop();
+    this.#server.close();
+    rmSync(pathsOf(this.#options.settings.home).supervisorSocket, { force: true });
+    this.#ended.resolve();
+  }
+
+  async #listen(socket: string): Promise<void> {
+    rmSync(socket, { force: true }); // Nobody answered there: what is left of a killed supervisor.
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject);
+    this.#server.listen(socket, resolve);
+    await promise;
+  }
+
+  #onConnection(socket: net.Socket): void {
+    let part: Part | undefined;
+    socket.on('error', () => undefined); // 'close' follows; a broken line is not the platform's trouble.
+    readJsonLines(socket, (value) => {
+      if (!isObjectWithType(value)) return;
+      // The socket is 0600 under a 0700 folder: only our own processes write here.
+      const message = value as FromPart | FromCommand;
+      switch (message.type) {
+        case 'hello':
+          part = this.#parts.find((candidate) => candidate.status.name === message.name);
+          part?.connected(message.pid, socket);
+          break;
+        case 'ready':
+          part?.ready();
+          break;
+        case 'failed':
+          part?.failed(message.message);
+          this.#ready.reject(new CannotStart(message.message));
+          break;
+        case 'status':
+          writeJsonLine(socket, { type: 'status', pid: process.pid, parts: this.status });
+          break;
+        case 'stop':
+          void this.stop().then(() => {
+            writeJsonLine(socket, { type: 'status', pid: process.pid, parts: this.status });
+            socket.end();
+          });
+          break;
+      }
+    });
+  }
+
+  #onChange(): void {
+    const { status } = this;
+    this.#options.onChange?.(status);
+    if (status.every((part) => part.state === 'ready')) this.#ready.resolve();
+  }
+}
