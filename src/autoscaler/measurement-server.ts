@@ -1,0 +1,121 @@
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Log } from '#base/log.ts';
+import { parseFromGateway, readLines, writeLine } from '#autoscaler/measurement-lines.ts';
+import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
+
+export interface MeasurementServerOptions {
+  /** Replaced where it exists: the home belongs to one platform at a time. At most 107 bytes (unix(7)). */
+  readonly socketPath: string;
+  readonly log: Log;
+  /** `gateway` is the same for all messages of one connection and of no other. */
+  readonly onMessage: (message: FromGateway, gateway: object) => void;
+}
+
+/** The autoscaler's end of the measurement channel. Disposing closes every connection and removes the socket. */
+export interface MeasurementServer extends AsyncDisposable {
+  broadcast(message: FromAutoscaler): void;
+  /**
+   * Asks every connected gateway to let go of a pod; resolves when each has said so or has gone, at once where there is
+   * none. Rejects with the signal's reason when aborted first.
+   */
+  drain(
+    pod: { readonly namespace: string; readonly pod: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export async function startMeasurementServer(
+  options: MeasurementServerOptions,
+): Promise<MeasurementServer> {
+  const { socketPath } = options;
+  if (Buffer.byteLength(socketPath) > 107) {
+    throw new Error(
+      `Cannot listen on ${socketPath}: the path is longer than the 107 bytes a Unix socket may have; choose a shorter KNODE_HOME`,
+    );
+  }
+  await rm(socketPath, { force: true });
+  const channel = new Channel(options);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  channel.server.once('error', reject);
+  channel.server.listen(socketPath, resolve);
+  await promise;
+  await chmod(socketPath, 0o600);
+  return channel;
+}
+
+class Channel implements MeasurementServer {
+  readonly server: Server;
+  readonly #options: MeasurementServerOptions;
+  readonly #gateways = new Set<Socket>();
+  /** Gateways that have not yet let go, by pod. */
+  readonly #drains = new Map<string, Set<Drain>>();
+
+  constructor(options: MeasurementServerOptions) {
+    this.#options = options;
+    this.server = createServer((socket) => this.#accept(socket));
+  }
+
+  broadcast(message: FromAutoscaler): void {
+    for (const gateway of this.#gateways) writeLine(gateway, message);
+  }
+
+  async drain(
+    pod: { readonly namespace: string; readonly pod: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#gateways.size === 0) return;
+    const key = `${pod.namespace}/${pod.pod}`;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const drain: Drain = { waitingFor: new Set(this.#gateways), resolve };
+    const drains = this.#drains.get(key) ?? new Set();
+    this.#drains.set(key, drains.add(drain));
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      this.broadcast({ type: 'drain', namespace: pod.namespace, pod: pod.pod });
+      await promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      drains.delete(drain);
+      if (drains.size === 0) this.#drains.delete(key);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.server.close(() => resolve());
+    for (const gateway of this.#gateways) gateway.destroy();
+    await promise;
+    await rm(this.#options.socketPath, { force: true });
+  }
+
+  #accept(socket: Socket): void {
+    const { log, onMessage } = this.#options;
+    this.#gateways.add(socket);
+    readLines(socket, (line) => {
+      const message = parseFromGateway(line);
+      if (message.type === 'drained') this.#release(`${message.namespace}/${message.pod}`, socket);
+      onMessage(message, socket);
+    });
+    socket.on('error', (error) => log.warn('measurement connection failed', { error }));
+    socket.on('close', () => {
+      this.#gateways.delete(socket);
+      // A gateway that is gone has no request in any pod.
+      for (const key of this.#drains.keys()) this.#release(key, socket);
+    });
+  }
+
+  #release(key: string, gateway: Socket): void {
+    for (const drain of this.#drains.get(key) ?? []) {
+      drain.waitingFor.delete(gateway);
+      if (drain.waitingFor.size === 0) drain.resolve();
+    }
+  }
+}
+
+interface Drain {
+  readonly waitingFor: Set<Socket>;
+  readonly resolve: () => void;
+}
