@@ -1,0 +1,154 @@
+import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
+import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import {
+  array,
+  boolean,
+  integer,
+  intOrString,
+  map,
+  object,
+  optional,
+  string,
+  type Of,
+} from '#api/schema.ts';
+
+export type IngressSplit = Of<typeof IngressSplit>;
+export const IngressSplit = object({
+  serviceNamespace: string(),
+  serviceName: string(),
+  servicePort: intOrString(),
+  percent: optional(integer({ format: 'int64' })),
+  appendHeaders: optional(map(string())),
+});
+
+export type IngressPath = Of<typeof IngressPath>;
+export const IngressPath = object({
+  /** A literal prefix; all paths where absent. */
+  path: optional(string()),
+  rewriteHost: optional(string()),
+  /** All of them must match. */
+  headers: optional(map(object({ exact: string() }))),
+  splits: array(IngressSplit),
+  appendHeaders: optional(map(string())),
+});
+
+export type IngressRule = Of<typeof IngressRule>;
+export const IngressRule = object({
+  hosts: optional(array(string())),
+  visibility: optional(string<'ExternalIP' | 'ClusterLocal'>()),
+  http: optional(object({ paths: array(IngressPath) })),
+});
+
+export type LoadBalancerStatus = Of<typeof LoadBalancerStatus>;
+export const LoadBalancerStatus = object({
+  ingress: optional(
+    array(
+      object({
+        ip: optional(string()),
+        domain: optional(string()),
+        domainInternal: optional(string()),
+        meshOnly: optional(boolean()),
+      }),
+    ),
+  ),
+});
+
+/** The contract between whoever wants hosts routed (Route, DomainMapping, a person) and a gateway. */
+export type Ingress = ObjectOf<typeof Ingress>;
+export const Ingress = defineKind({
+  group: 'networking.internal.knative.dev',
+  version: 'v1alpha1',
+  kind: 'Ingress',
+  plural: 'ingresses',
+  shortNames: ['kingress', 'king'],
+  categories: ['knative-internal', 'networking'],
+  scope: 'Namespaced',
+  spec: object({
+    httpOption: optional(string<'' | 'Enabled' | 'Redirected'>()),
+    rules: optional(array(IngressRule)),
+    tls: optional(
+      array(
+        object({
+          hosts: optional(array(string())),
+          secretName: optional(string()),
+          secretNamespace: optional(string()),
+        }),
+      ),
+    ),
+  }),
+  status: object({
+    ...conditioned,
+    publicLoadBalancer: optional(LoadBalancerStatus),
+    privateLoadBalancer: optional(LoadBalancerStatus),
+  }),
+  conditions: { happy: 'Ready', dependents: ['NetworkConfigured', 'LoadBalancerReady'] },
+  columns: readyColumns,
+  default(ingress) {
+    for (const rule of ingress.spec?.rules ?? []) {
+      rule.visibility ||= 'ExternalIP';
+      for (const path of rule.http?.paths ?? []) {
+        const [only, another] = path.splits;
+        if (only && !another && !only.percent) only.percent = 100;
+      }
+    }
+  },
+  validate(ingress) {
+    // The schema lets an absent spec through, as upstream's does; the words for it are these.
+    const spec: typeof ingress.spec | undefined = ingress.spec;
+    if (!spec || Object.keys(spec).length === 0) return [missing('spec')];
+    const rules = spec.rules ?? [];
+    return [
+      ...(rules.length === 0 ? [missing('spec.rules')] : []),
+      ...rules.flatMap((rule, index) => ruleErrors(rule, `spec.rules[${index}]`, ingress)),
+      ...(spec.tls ?? []).flatMap((tls, index) => [
+        ...(tls.secretName ? [] : [missing(`spec.tls[${index}].secretName`)]),
+        ...(tls.secretNamespace ? [] : [missing(`spec.tls[${index}].secretNamespace`)]),
+      ]),
+      ...(['', 'Enabled', 'Redirected'].includes(spec.httpOption ?? '')
+        ? []
+        : [{ path: 'spec.httpOption', message: `invalid value: ${spec.httpOption}` }]),
+    ];
+  },
+});
+
+function ruleErrors(
+  rule: IngressRule,
+  path: string,
+  { metadata }: { readonly metadata: { readonly namespace?: string } },
+): FieldError[] {
+  if (!rule.http) return [missing(`${path}.http`)];
+  if (rule.http.paths.length === 0) return [missing(`${path}.http.paths`)];
+  return rule.http.paths.flatMap((item, index) =>
+    pathErrors(item, `${path}.http.paths[${index}]`, metadata.namespace),
+  );
+}
+
+function pathErrors(path: IngressPath, at: string, namespace: string | undefined): FieldError[] {
+  if (path.splits.length === 0) return [missing(`${at}.splits`)];
+  const total = path.splits.reduce((sum, split) => sum + (split.percent ?? 0), 0);
+  const errors = path.splits.flatMap((split, index): FieldError[] => {
+    const percent = split.percent ?? 0;
+    const splitAt = `${at}.splits[${index}]`;
+    if (percent < 0 || percent > 100) {
+      return [{ path: `${splitAt}.percent`, message: `invalid value: ${percent}` }];
+    }
+    if (split.serviceNamespace !== namespace) {
+      return [
+        {
+          path: `${splitAt}.serviceNamespace`,
+          message: 'service namespace must match ingress namespace',
+        },
+      ];
+    }
+    return [];
+  });
+  if (total !== 100) {
+    const message = `traffic split percentage must total to 100, but was ${total}`;
+    errors.push({ path: `${at}.splits`, message });
+  }
+  return errors;
+}
+
+function missing(path: string): FieldError {
+  return { path, message: 'missing field(s)', reason: 'FieldValueRequired' };
+}

@@ -1,0 +1,16 @@
+/** Labels and annotations of Knative's networking groups. */
+export const networkingKeys = {
+  /** Annotation of an Ingress: who serves it. Everybody else leaves the object alone. */
+  ingressClass: 'networking.knative.dev/ingress.class',
+  /** Label of a Route or its placeholder Service; only the value `cluster-local` means anything. */
+  visibility: 'networking.knative.dev/visibility',
+  /** Label of the two Services of a ServerlessService: its name. */
+  serverlessService: 'networking.internal.knative.dev/serverlessservice',
+  /** Label of these Services: `Public` or `Private`. */
+  serviceType: 'networking.internal.knative.dev/serviceType',
+  /** Annotation of an Ingress: JSON from tag to hosts. */
+  tagToHost: 'networking.internal.knative.dev/tag-to-host',
+} as const;
+
+/** The class that our gateway serves. */
+export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';
