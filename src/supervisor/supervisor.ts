@@ -13,6 +13,12 @@ export class CannotStart extends Error {
   override readonly name = 'CannotStart';
 }
 
+export function alreadyRunning(home: string, pid: number): CannotStart {
+  return new CannotStart(
+    `Cannot start: knode runs already with the state in ${home} (process ${pid}); see it with 'knode status', stop it with 'knode down'`,
+  );
+}
+
 export interface SupervisorOptions {
   readonly settings: Settings;
   /** In the order they are started; stopped in the reverse order. */
@@ -66,9 +72,7 @@ export class Supervisor {
     mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
     const running = await askSupervisor(paths.supervisorSocket, { type: 'status' });
     if (running) {
-      throw new CannotStart(
-        `Cannot start: knode runs already with the state in ${home} (process ${running.pid}); see it with 'knode status', stop it with 'knode down'`,
-      );
+      throw alreadyRunning(home, running.pid);
     }
     const supervisor = new Supervisor(options);
     await supervisor.#listen(paths.supervisorSocket);

@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { Service } from '#api/serving-v1/service.ts';
+import { connect } from './cluster.ts';
+import type { Invocation } from './program.ts';
+import { print, UserError } from './terminal.ts';
+
+export interface CurlCall {
+  readonly name: string;
+  readonly path: string;
+  readonly namespace: string;
+  readonly request: string;
+  readonly data?: string;
+  readonly header: readonly string[];
+  readonly include?: boolean;
+}
+
+export async function curl(invocation: Invocation, call: CurlCall): Promise<void> {
+  await using cluster = connect(invocation);
+  const ref = { namespace: call.namespace, name: call.name };
+  const service = await cluster.client.get(Service, ref);
+  if (!service) {
+    throw new UserError(`Cannot find Service ${call.name} in namespace ${call.namespace}`);
+  }
+  const url = service.status?.url;
+  if (!url) throw new UserError(`Service ${call.name} has no URL yet; 'knode list' says why`);
+  const response = await callGateway(url, {
+    path: call.path,
+    method: call.data !== undefined && call.request === 'GET' ? 'POST' : call.request,
+    headers: Object.fromEntries(call.header.map(splitHeader)),
+    ...(call.data !== undefined && { body: call.data }),
+  });
+  if (call.include) {
+    print(`HTTP/${response.httpVersion} ${response.statusCode} ${response.statusMessage}`);
+    for (const [name, value] of Object.entries(response.headers)) print(`${name}: ${value}`);
+    print();
+  }
+  await pipeline(response, process.stdout, { end: false });
+  if ((response.statusCode ?? 500) >= 500) process.exitCode = 1;
+}
+
+export interface GatewayCall {
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** Calls a Service's URL through the gateway on this machine, whatever the machine's resolver knows of the name. */
+export async function callGateway(
+  url: string,
+  { path = '/', method = 'GET', headers = {}, body }: GatewayCall = {},
+): Promise<http.IncomingMessage> {
+  const { host, port } = new URL(url);
+  const request = http.request({
+    host: '127.0.0.1',
+    port: port === '' ? 80 : Number(port),
+    path,
+    method,
+    headers: { ...headers, host },
+    agent: false,
+  });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  return response;
+}
+
+function splitHeader(line: string): [string, string] {
+  const at = line.indexOf(':');
+  if (at < 1) throw new UserError(`Cannot read --header ${line}: wanted "Name: value"`);
+  return [line.slice(0, at), line.slice(at + 1).trim()];
+}

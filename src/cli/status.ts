@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { Pod } from '#api/core-v1/pod.ts';
+import { Service } from '#api/serving-v1/service.ts';
+import { askSupervisor } from '#supervisor/ask-supervisor.ts';
+import { readLiveRecord } from '#supervisor/process-record.ts';
+import { pathsOf, type Settings } from '#supervisor/settings.ts';
+import { connect } from './cluster.ts';
+import type { Invocation } from './program.ts';
+import { readyOf } from './service-ready.ts';
+import { describePlatform } from './up.ts';
+import { print, printJson, printTable, UserError } from './terminal.ts';
+
+export async function status(
+  invocation: Invocation,
+  { output }: { readonly output?: 'json' },
+): Promise<void> {
+  const paths = pathsOf(invocation.home);
+  const supervisor = await askSupervisor(paths.supervisorSocket, { type: 'status' });
+  if (!supervisor) {
+    throw new UserError(`knode is not running with the state in ${invocation.home}`);
+  }
+  const parts = [
+    { name: 'supervisor', pid: supervisor.pid, state: 'ready', restarts: 0 },
+    ...supervisor.parts,
+  ].map((part) => ({ ...part, memoryBytes: memoryOf(part.pid) }));
+  const counts = await countsOf(invocation);
+  if (output === 'json') {
+    printJson({ home: invocation.home, parts, ...counts });
+    return;
+  }
+  printTable(
+    ['PROCESS', 'STATE', 'PID', 'MEMORY', 'RESTARTS', 'MESSAGE'],
+    parts.map((part) => [
+      part.name,
+      part.state,
+      String(part.pid ?? '-'),
+      part.memoryBytes === undefined ? '-' : `${(part.memoryBytes / 1024 / 1024).toFixed(0)} MB`,
+      String(part.restarts),
+      ('message' in part && part.message) || '',
+    ]),
+  );
+  print();
+  const record = readLiveRecord(paths.processRecord('gateway'));
+  if (record) describePlatform(JSON.parse(record.settings) as Settings);
+  if (counts)
+    print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
+}
+
+async function countsOf(
+  invocation: Invocation,
+): Promise<{ services: number; servicesReady: number; pods: number } | undefined> {
+  await using cluster = connect(invocation);
+  const [services, pods] = await Promise.all([
+    cluster.client.list(Service),
+    cluster.client.list(Pod),
+  ]);
+  return {
+    services: services.items.length,
+    servicesReady: services.items.filter((service) => readyOf(service).status === 'True').length,
+    pods: pods.items.length,
+  };
+}
+
+/** Proportional share: what the machine would get back if the process ended (proc(5), smaps_rollup). */
+function memoryOf(pid: number | undefined): number | undefined {
+  if (pid === undefined) return undefined;
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    return undefined; // It ended meanwhile, or is not ours to look into.
+  }
+}

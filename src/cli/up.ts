@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { sleep, systemClock } from '#base/clock.ts';
+import { askSupervisor } from '#supervisor/ask-supervisor.ts';
+import { pathsOf, type Settings } from '#supervisor/settings.ts';
+import {
+  describeParts,
+  requireRoot,
+  settingsOf,
+  startPlatform,
+  untilInterrupted,
+  type ListenerFlags,
+} from './platform.ts';
+import type { Invocation } from './program.ts';
+import { dim, print, remark, step, UserError } from './terminal.ts';
+
+export interface UpFlags extends ListenerFlags {
+  readonly detach?: boolean;
+  readonly printUnit?: boolean;
+}
+
+export async function up(invocation: Invocation, flags: UpFlags): Promise<void> {
+  if (flags.printUnit) {
+    print(systemdUnit(invocation));
+    return;
+  }
+  requireRoot('up');
+  const settings = await settingsOf(invocation, flags);
+  if (flags.detach) await upDetached(invocation, settings);
+  else await upAttached(invocation, settings);
+}
+
+async function upAttached(invocation: Invocation, settings: Settings): Promise<void> {
+  let show: (detail: string) => void = () => undefined;
+  const supervisor = await startPlatform(invocation, settings, (parts) =>
+    show(describeParts(parts)),
+  );
+  try {
+    await step('platform is up', async (update) => {
+      show = update;
+      await Promise.race([supervisor.ready(), untilInterrupted()]);
+    });
+    describePlatform(settings);
+    remark(dim('Ctrl-C stops the platform and its pods.'));
+    await Promise.race([untilInterrupted(), supervisor.ended()]);
+  } finally {
+    await step('platform is down', async (update) => {
+      show = update;
+      await supervisor.stop();
+    });
+  }
+}
+
+const DETACHED_START_MS = 60_000;
+
+async function upDetached(invocation: Invocation, settings: Settings): Promise<void> {
+  const paths = pathsOf(settings.home);
+  mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
+  const outputFile = paths.log('up');
+  const output = openSync(outputFile, 'w', 0o600);
+  const [program, ...args] = invocation.self;
+  const child = spawn(program, [...args, 'up', ...flagsOf(settings)], {
+    detached: true,
+    stdio: ['ignore', output, output],
+  });
+  closeSync(output);
+  const gone = once(child, 'exit').then(() => {
+    throw new UserError(readFileSync(outputFile, 'utf8').trim());
+  });
+  gone.catch(() => undefined); // It is raced below while it matters.
+  await step('platform is up', async (update) => {
+    await Promise.race([gone, untilReady(paths.supervisorSocket, update)]);
+  });
+  child.unref();
+  describePlatform(settings);
+  remark(dim("It runs in the background: 'knode status' shows it, 'knode down' stops it."));
+}
+
+async function untilReady(socket: string, update: (detail: string) => void): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + DETACHED_START_MS;
+  for (;;) {
+    const status = await askSupervisor(socket, { type: 'status' });
+    if (status) update(describeParts(status.parts));
+    if (status?.parts.every((part) => part.state === 'ready')) return;
+    if (systemClock.monotonicMs() > deadlineMs) {
+      const found = status ? describeParts(status.parts) : 'nothing runs';
+      throw new UserError(`Cannot start within a minute: ${found}; the logs say more`);
+    }
+    await sleep(systemClock, 20);
+  }
+}
+
+export function flagsOf(settings: Settings): string[] {
+  return [
+    ...['--http-port', String(settings.httpPort)],
+    ...['--api-port', String(settings.apiPort)],
+    ...['--registry-port', String(settings.registryPort)],
+    ...settings.listen.flatMap((address) => ['--listen', address]),
+  ];
+}
+
+export function describePlatform(settings: Settings): void {
+  const { home, httpPort, apiPort, registryPort } = settings;
+  const port = httpPort === 80 ? '' : `:${httpPort}`;
+  remark(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
+  remark(`  API         https://127.0.0.1:${apiPort}`);
+  remark(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
+  remark(`  state       ${home}`);
+  remark(`  kubectl     export KUBECONFIG=${pathsOf(home).kubeconfig}`);
+}
+
+function systemdUnit({ self, home }: Invocation): string {
+  return `[Unit]
+Description=knode: Knative on this machine
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Environment=KNODE_HOME=${home}
+ExecStart=${self.join(' ')} up
+KillMode=mixed
+Delegate=yes
+Restart=on-failure
+TimeoutStopSec=120
+
+[Install]
+WantedBy=multi-user.target`;
+}

@@ -1,0 +1,53 @@
+import { enableCompileCache } from 'node:module';
+import path from 'node:path';
+import { ApiError } from '#api/meta/api-error.ts';
+import { createProgram, invocationOf } from '#cli/program.ts';
+import { UserError } from '#cli/terminal.ts';
+import { PortTaken } from '#supervisor/ports.ts';
+import { homeOf } from '#supervisor/settings.ts';
+import { CannotStart } from '#supervisor/supervisor.ts';
+
+/** What a person can act on; anything else is a bug, and its stack is shown. */
+const EXPECTED = [UserError, CannotStart, PortTaken, ApiError];
+
+const [role, part, ...flags] = process.argv.slice(2);
+enableCompileCache(path.join(homeOf(process.env), 'compile-cache'));
+try {
+  if (role === 'run') await runPart(part, flags);
+  else await runCommandLine();
+} catch (error) {
+  const isExpected = EXPECTED.some((expected) => error instanceof expected);
+  const text =
+    isExpected && error instanceof Error ? `knode: ${error.message}` : describeBug(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+}
+
+async function runCommandLine(): Promise<void> {
+  const self = [process.execPath, ...process.execArgv, import.meta.filename] as const;
+  await createProgram(invocationOf(self, process.env)).parseAsync();
+}
+
+/** One process of the platform. Each imports its own graph only: memory is counted. */
+async function runPart(name: string | undefined, args: readonly string[]): Promise<void> {
+  const home = homeOf(process.env);
+  switch (name) {
+    case 'control':
+      await (await import('#processes/control.ts')).runControl(home, args);
+      break;
+    case 'gateway':
+      await (await import('#processes/gateway.ts')).runGateway(home, args);
+      break;
+    case 'wipe':
+      await (await import('#processes/wipe.ts')).runWipe(home);
+      break;
+    default:
+      throw new UserError(`Cannot run ${name ?? 'nothing'}: wanted control, gateway or wipe`);
+  }
+}
+
+function describeBug(error: unknown): string {
+  return error instanceof Error
+    ? `knode: ${error.stack ?? error.message}`
+    : `knode: ${String(error)}`;
+}

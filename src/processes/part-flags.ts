@@ -1,0 +1,25 @@
+import { parseArgs } from 'node:util';
+import { hostname } from 'node:os';
+import type { Settings } from '#supervisor/settings.ts';
+
+/** The flags of `knode run PART`, which are the supervisor's settings spelled out. */
+export function parsePartFlags(home: string, args: readonly string[]): Settings {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      'http-port': { type: 'string', default: '80' },
+      'api-port': { type: 'string', default: '6443' },
+      'registry-port': { type: 'string', default: '5000' },
+      'node-name': { type: 'string', default: hostname().toLowerCase() },
+      listen: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  return {
+    home,
+    nodeName: values['node-name'],
+    httpPort: Number(values['http-port']),
+    apiPort: Number(values['api-port']),
+    registryPort: Number(values['registry-port']),
+    listen: values.listen,
+  };
+}

@@ -1,0 +1,61 @@
+import { systemClock, type Clock } from '#base/clock.ts';
+import { jsonLog, type Log } from '#base/log.ts';
+import { reportToSupervisor } from '#supervisor/part-reporter.ts';
+import { pathsOf, type Settings } from '#supervisor/settings.ts';
+
+export interface PartContext {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborted when the part is told to stop. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The life of one process: starts it, tells the supervisor, waits for SIGTERM or SIGINT, disposes it. A start that fails
+ * is told to the supervisor in one sentence; what nobody caught ends the process, and the supervisor starts it again.
+ */
+export async function runPart(
+  name: string,
+  settings: Settings,
+  start: (context: PartContext) => Promise<AsyncDisposable>,
+): Promise<void> {
+  const clock = systemClock;
+  const log = jsonLog((line) => void process.stdout.write(line), clock).with({ part: name });
+  const stop = new AbortController();
+  process.once('SIGTERM', () => stop.abort());
+  process.once('SIGINT', () => stop.abort());
+  process.on('uncaughtException', (error) => {
+    log.error('nobody caught this; ending', { error });
+    process.exit(1);
+  });
+  using reporter = reportToSupervisor({
+    socket: pathsOf(settings.home).supervisorSocket,
+    name,
+    settings: JSON.stringify(settings),
+    clock,
+  });
+  let running: AsyncDisposable;
+  try {
+    running = await start({ settings, clock, log, signal: stop.signal });
+  } catch (error) {
+    log.error('cannot start', { error });
+    await reporter.failed(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  }
+  reporter.ready();
+  log.info('ready');
+  await aborted(stop.signal);
+  log.info('stopping');
+  await running[Symbol.asyncDispose]();
+  log.info('stopped');
+  // What a library left open must not keep a stopped part alive.
+  process.exit(0);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+}
