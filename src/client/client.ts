@@ -79,7 +79,10 @@ export interface Client {
   apply<T extends KubeObject>(kind: Kind<T>, desired: T): Promise<T>;
   /** Resolves when the delete is accepted, also where the object is gone already. */
   delete(kind: Kind, ref: Ref, options?: DeleteOptions): Promise<void>;
-  /** Changes after `resourceVersion`, until `signal` is aborted; throws Expired where history does not reach. */
+  /**
+   * Changes after `resourceVersion`. Ends when `signal` is aborted, and after some minutes also by itself: resume from the
+   * last resourceVersion seen. Throws Expired where history does not reach. An informer does all of that.
+   */
   watch<T extends KubeObject>(
     kind: Kind<T>,
     selection: Selection & { readonly resourceVersion: string },
