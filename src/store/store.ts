@@ -31,9 +31,16 @@ export type Change =
   /** `entry` is the last value the key had; `at` the revision of the delete. */
   | { readonly type: 'delete'; readonly entry: Entry; readonly at: Revision };
 
+/** The revision of the write that made this change. */
+export function revisionOf(change: Change): Revision {
+  return change.type === 'put' ? change.entry.modified : change.at;
+}
+
 /**
  * An ordered log of writes under string keys; knows nothing of kinds, namespaces or JSON. A write resolves only after
- * it is as durable as the driver promises, and is visible to reads and watches only then. Reads are from memory.
+ * it is as durable as the driver promises, and is visible to reads and watches only then. Reads are from memory. A write
+ * throws RangeError where key or value is longer than write.ts allows or is not well-formed Unicode, and StoreUnavailable
+ * where it could not be made durable.
  */
 export interface Store extends AsyncDisposable {
   /** Of the last acknowledged write; 0 when there was none. */
@@ -87,5 +94,17 @@ export class SlowReader extends Error {
   override readonly name = 'SlowReader';
   constructor(limit: number) {
     super(`Cannot go on with this watch: its reader is more than ${limit} changes behind`);
+  }
+}
+
+/**
+ * A write that could not be made durable: the disk is full or failing, or the store is closed. Nothing of it was visible;
+ * where the disk failed in the middle of a commit it may become visible later, as after a broken connection. Reads and
+ * watches go on. The store tries the disk again with later writes, so it recovers without a restart.
+ */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`Cannot write to the store: ${reason}`, options);
   }
 }

@@ -1,0 +1,120 @@
+import { AsyncQueue } from '#base/async-queue.ts';
+import { Compacted, SlowReader, revisionOf, type Change, type Revision } from '#store/store.ts';
+
+export interface FeedLimits {
+  /** This many latest changes are kept for watches that resume; 10,000 unless told. */
+  readonly historyMax?: number;
+  /** A watch whose reader is more changes behind than this fails with SlowReader; 10,000 unless told. */
+  readonly lagMax?: number;
+}
+
+interface Watcher {
+  readonly after: Revision;
+  readonly queue: AsyncQueue<Change>;
+}
+
+/**
+ * The latest changes, and who waits for the next. Watchers sit in one bucket per prefix; a change looks up one bucket for
+ * each length a watched prefix has, so it visits no watcher of another prefix, however many there are.
+ */
+export class ChangeFeed {
+  readonly #historyMax: number;
+  readonly #lagMax: number;
+  /** Every revision after #floor, without a gap; trimmed late so that forgetting costs O(1) a change. */
+  #history: Change[] = [];
+  #floor = 0;
+  readonly #buckets = new Map<string, Set<Watcher>>();
+  /** Length of a watched prefix, and how many buckets have it. */
+  readonly #lengths = new Map<number, number>();
+  #isClosed = false;
+
+  constructor(limits: FeedLimits = {}) {
+    this.#historyMax = limits.historyMax ?? 10_000;
+    this.#lagMax = limits.lagMax ?? 10_000;
+  }
+
+  /** Changes come in the order of their revisions, without a gap. */
+  publish(change: Change): void {
+    this.#history.push(change);
+    if (this.#history.length > 2 * this.#historyMax) {
+      this.forget(revisionOf(change) - this.#historyMax);
+    }
+    const { key } = change.entry;
+    for (const length of this.#lengths.keys()) {
+      const bucket = this.#buckets.get(key.slice(0, length));
+      if (bucket) deliver(change, bucket);
+    }
+  }
+
+  /** Forgets the changes up to and including revision `upTo`. */
+  forget(upTo: number): void {
+    if (upTo <= this.#floor) return;
+    this.#history = this.#history.slice(upTo - this.#floor);
+    this.#floor = upTo;
+  }
+
+  /** As Store.watch says. */
+  async *watch(
+    prefix: string,
+    after: Revision,
+    signal: AbortSignal,
+  ): AsyncGenerator<Change, void, undefined> {
+    if (signal.aborted || this.#isClosed) return;
+    const backlog = this.#since(after).filter((change) => change.entry.key.startsWith(prefix));
+    const queue = new AsyncQueue<Change>(this.#lagMax, () => new SlowReader(this.#lagMax));
+    const watcher = { after, queue };
+    this.#join(prefix, watcher);
+    const onAbort = (): void => queue.end();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      for (const changes of [backlog, queue]) {
+        for await (const change of changes) {
+          if (signal.aborted) return;
+          yield change;
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#leave(prefix, watcher);
+    }
+  }
+
+  /** Ends every watch, also those to come, without an error. */
+  close(): void {
+    this.#isClosed = true;
+    for (const bucket of this.#buckets.values()) for (const { queue } of bucket) queue.end();
+  }
+
+  #since(after: Revision): Change[] {
+    // Trimming is late, so the array may reach further back than historyMax says; how far must not depend on chance.
+    const last = this.#floor + this.#history.length;
+    const oldest = Math.max(this.#floor, last - this.#historyMax);
+    if (after < oldest) throw new Compacted(after, oldest as Revision);
+    return this.#history.slice(after - this.#floor);
+  }
+
+  #join(prefix: string, watcher: Watcher): void {
+    const bucket = this.#buckets.get(prefix);
+    if (bucket) {
+      bucket.add(watcher);
+      return;
+    }
+    this.#buckets.set(prefix, new Set([watcher]));
+    this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
+  }
+
+  #leave(prefix: string, watcher: Watcher): void {
+    const bucket = this.#buckets.get(prefix);
+    bucket?.delete(watcher);
+    if (bucket?.size !== 0) return;
+    this.#buckets.delete(prefix);
+    const others = (this.#lengths.get(prefix.length) ?? 1) - 1;
+    if (others > 0) this.#lengths.set(prefix.length, others);
+    else this.#lengths.delete(prefix.length);
+  }
+}
+
+function deliver(change: Change, bucket: ReadonlySet<Watcher>): void {
+  const revision = revisionOf(change);
+  for (const { after, queue } of bucket) if (revision > after) queue.push(change);
+}
