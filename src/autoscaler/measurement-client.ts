@@ -3,7 +3,7 @@ import { backoffMs } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
-import { parseFromAutoscaler, readLines, writeLine } from '#autoscaler/measurement-lines.ts';
+import { parseFromAutoscaler, readMessages, writeLine } from '#autoscaler/measurement-lines.ts';
 import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
 
 export interface MeasurementClientOptions {
@@ -61,7 +61,7 @@ class ReconnectingClient implements MeasurementClient {
     const { socketPath, log, onMessage, onConnected } = this.#options;
     const socket = createConnection(socketPath);
     this.#socket = socket;
-    readLines(socket, (line) => onMessage(parseFromAutoscaler(line)));
+    readMessages(socket, parseFromAutoscaler, onMessage);
     socket.on('connect', () => {
       this.#attempt = 0;
       this.#isConnected = true;

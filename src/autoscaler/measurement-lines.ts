@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { readJsonLines, writeJsonLine } from '#base/json-lines.ts';
 import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
 
 /** Longest line either side accepts. A report of 10,000 busy revisions with the longest names stays below it. */
@@ -7,37 +8,28 @@ export const LINE_BYTES_MAX = 4 * 1024 * 1024;
 /** Unread bytes after which a peer counts as stuck and its connection is closed. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
-/** A line that this protocol does not know. */
-export class LineError extends Error {
-  override readonly name = 'LineError';
+/** A line that is JSON but no message of this protocol. */
+export class MeasurementError extends Error {
+  override readonly name = 'MeasurementError';
 }
 
-/** Calls `onLine` with each whole line; destroys the socket with a LineError where a line is too long or refused. */
-export function readLines(socket: Socket, onLine: (line: string) => void): void {
-  let pieces: Buffer[] = [];
-  let size = 0;
-  socket.on('data', (chunk: Buffer) => {
-    let rest = chunk;
+/** Calls `onMessage` with each line that `parse` understands; destroys the socket at the first that it does not. */
+export function readMessages<T>(
+  socket: Socket,
+  parse: (value: unknown) => T,
+  onMessage: (message: T) => void,
+): void {
+  const onValue = (value: unknown): void => {
+    // Lines that came in one packet with a refused one still arrive here.
+    if (socket.destroyed) return;
     try {
-      for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-        pieces.push(rest.subarray(0, end));
-        rest = rest.subarray(end + 1);
-        const line = Buffer.concat(pieces).toString('utf8');
-        pieces = [];
-        size = 0;
-        onLine(line);
-      }
-      pieces.push(rest);
-      size += rest.length;
-      if (size > LINE_BYTES_MAX) {
-        throw new LineError(
-          `Cannot read a measurement line: ${size} bytes, at most ${LINE_BYTES_MAX} wanted`,
-        );
-      }
+      onMessage(parse(value));
     } catch (error) {
-      socket.destroy(error instanceof Error ? error : new LineError(String(error)));
+      if (!(error instanceof MeasurementError)) throw error;
+      socket.destroy(error);
     }
-  });
+  };
+  readJsonLines(socket, onValue, LINE_BYTES_MAX);
 }
 
 /** False where the peer does not take what it is sent; its connection is then closed. */
@@ -47,12 +39,12 @@ export function writeLine(socket: Socket, message: FromGateway | FromAutoscaler)
     socket.destroy();
     return false;
   }
-  socket.write(`${JSON.stringify(message)}\n`);
+  writeJsonLine(socket, message);
   return true;
 }
 
-export function parseFromGateway(line: string): FromGateway {
-  const message = parseObject(line);
+export function parseFromGateway(value: unknown): FromGateway {
+  const message = fieldsOf(value);
   switch (message['type']) {
     case 'report':
       return {
@@ -74,8 +66,8 @@ export function parseFromGateway(line: string): FromGateway {
   }
 }
 
-export function parseFromAutoscaler(line: string): FromAutoscaler {
-  const message = parseObject(line);
+export function parseFromAutoscaler(value: unknown): FromAutoscaler {
+  const message = fieldsOf(value);
   switch (message['type']) {
     case 'starting':
       return {
@@ -96,19 +88,9 @@ export function parseFromAutoscaler(line: string): FromAutoscaler {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function parseObject(line: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new LineError('Cannot read a measurement line: it is not JSON', { cause: error });
-  }
-  return fieldsOf(value);
-}
-
 function fieldsOf(value: unknown): Fields {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new LineError(`Cannot read a measurement: found ${typeof value}, wanted an object`);
+  throw new MeasurementError(`Cannot read a measurement: found ${typeof value}, wanted an object`);
 }
 
 function list(message: Fields, name: string): Fields[] {
@@ -137,14 +119,14 @@ function podOf(message: Fields): { namespace: string; pod: string } {
   return { namespace: text(message, 'namespace'), pod: text(message, 'pod') };
 }
 
-function wrongField(name: string, value: unknown, wanted: string): LineError {
-  return new LineError(
+function wrongField(name: string, value: unknown, wanted: string): MeasurementError {
+  return new MeasurementError(
     `Cannot read a measurement: field ${name} is ${JSON.stringify(value)}, wanted ${wanted}`,
   );
 }
 
-function unknownType(message: Fields): LineError {
-  return new LineError(
+function unknownType(message: Fields): MeasurementError {
+  return new MeasurementError(
     `Cannot read a measurement: the type ${JSON.stringify(message['type'])} is unknown`,
   );
 }

@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Log } from '#base/log.ts';
-import { parseFromGateway, readLines, writeLine } from '#autoscaler/measurement-lines.ts';
+import { parseFromGateway, readMessages, writeLine } from '#autoscaler/measurement-lines.ts';
 import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
 
 export interface MeasurementServerOptions {
@@ -94,8 +94,7 @@ class Channel implements MeasurementServer {
   #accept(socket: Socket): void {
     const { log, onMessage } = this.#options;
     this.#gateways.add(socket);
-    readLines(socket, (line) => {
-      const message = parseFromGateway(line);
+    readMessages(socket, parseFromGateway, (message) => {
       if (message.type === 'drained') this.#release(`${message.namespace}/${message.pod}`, socket);
       onMessage(message, socket);
     });
