@@ -15,14 +15,12 @@ export type Reader = <T extends KubeObject>(kind: Kind<T>, ref: Ref) => Promise<
  */
 export async function applyObject<T extends KubeObject>(
   client: Pick<Client, 'get' | 'create' | 'update'>,
-  kind: Kind<T>,
-  desired: T,
-  read: Reader = client.get,
+  { kind, desired, read }: { kind: Kind<T>; desired: T; read?: Reader },
 ): Promise<T> {
   const { name = '', namespace, resourceVersion } = desired.metadata;
   const ref: Ref = namespace === undefined ? { name } : { namespace, name };
   for (let attempt = 1; ; attempt += 1) {
-    const current = attempt === 1 ? await read(kind, ref) : await client.get(kind, ref);
+    const current = attempt === 1 && read ? await read(kind, ref) : await client.get(kind, ref);
     try {
       if (!current) return await client.create(kind, { ...desired, status: undefined });
       const next = overlayObject(current, desired);

@@ -15,6 +15,12 @@ export interface Selection {
   readonly fieldSelector?: string;
 }
 
+/** What a list can leave out besides: servers cannot, so these are looked at here, or looked up in memory. */
+export interface ListSelection extends Selection {
+  /** Only objects with an owner reference to this uid. */
+  readonly ownedBy?: string;
+}
+
 export interface ObjectList<T> {
   readonly items: readonly T[];
   /** Watch from here and miss nothing. */
@@ -60,7 +66,7 @@ export type WatchEvent<T> =
 export interface Client {
   /** Undefined where the object does not exist. */
   get<T extends KubeObject>(kind: Kind<T>, ref: Ref): Promise<T | undefined>;
-  list<T extends KubeObject>(kind: Kind<T>, selection?: Selection): Promise<ObjectList<T>>;
+  list<T extends KubeObject>(kind: Kind<T>, selection?: ListSelection): Promise<ObjectList<T>>;
   create<T extends KubeObject>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>;
   /** Replaces all but the status; throws Conflict where `metadata.resourceVersion` is set and stale. */
   update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;

@@ -3,7 +3,14 @@ import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { ApiError, hasReason } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { applyObject } from '#client/apply-object.ts';
-import type { Client, ObjectList, PatchType, Ref, Selection } from '#client/client.ts';
+import type {
+  Client,
+  ListSelection,
+  ObjectList,
+  PatchType,
+  Ref,
+  Selection,
+} from '#client/client.ts';
 import { replyFailure } from '#client/failure.ts';
 import { freeze } from '#client/freeze.ts';
 import { queryOf, resourcePath, selectionQuery } from '#client/resource-path.ts';
@@ -52,7 +59,7 @@ export function createClient(transport: Transport): Client {
       const target = resourcePath(kind, { ...ref, subresource });
       return call({ method: 'PATCH', target, body: patch, contentType: patchContentTypes[type] });
     },
-    apply: (kind, desired) => applyObject(client, kind, desired),
+    apply: (kind, desired) => applyObject(client, { kind, desired }),
     async delete(kind, ref, options = {}) {
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options };
       try {
@@ -106,15 +113,19 @@ interface WireList<T> {
 async function listPages<T extends KubeObject>(
   call: CallFunction,
   kind: Kind<T>,
-  selection: Selection,
+  selection: ListSelection,
 ): Promise<ObjectList<T>> {
-  const path = resourcePath(kind, { namespace: selection.namespace });
+  const { namespace, ownedBy } = selection;
+  const path = resourcePath(kind, { namespace });
   const items: T[] = [];
   for (let next: string | undefined; ;) {
     const query = queryOf({ ...selectionQuery(selection), limit: LIST_PAGE, continue: next });
     const page: WireList<T> = await call({ method: 'GET', target: `${path}${query}` });
     // A list's items may come without the apiVersion and kind that the list already says.
-    for (const item of page.items ?? []) items.push(item.kind ? item : freeze(typed(kind, item)));
+    const found = (page.items ?? []).map((item) => (item.kind ? item : freeze(typed(kind, item))));
+    items.push(
+      ...(ownedBy === undefined ? found : found.filter((item) => hasOwner(item, ownedBy))),
+    );
     next = page.metadata.continue;
     if (!next) {
       const resourceVersion = page.metadata.resourceVersion ?? '';
@@ -173,6 +184,10 @@ async function openStream(
     throw replyFailure(reply.status, await bodyText(reply.body), `GET ${target}`);
   }
   return reply;
+}
+
+function hasOwner(object: KubeObject, uid: string): boolean {
+  return object.metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
 }
 
 function targetOf(kind: Kind, object: KubeObject, subresource?: string): string {

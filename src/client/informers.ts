@@ -1,0 +1,44 @@
+import { apiVersionOf, type Kind } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { Informer, type InformerOptions } from '#client/informer.ts';
+
+/** One informer per kind, started when it is first asked for and shared by all who ask. */
+export class Informers implements AsyncDisposable {
+  readonly #options: Omit<InformerOptions, 'selection'>;
+  /** By the name of its kind, whose type each has; the map itself cannot say so. */
+  readonly #informers = new Map<string, object>();
+
+  constructor(options: Omit<InformerOptions, 'selection'>) {
+    this.#options = options;
+  }
+
+  of<T extends KubeObject>(kind: Kind<T>): Informer<T> {
+    const running = this.running(kind);
+    if (running) return running;
+    const informer = new Informer(kind, this.#options);
+    this.#informers.set(nameOf(kind), informer);
+    return informer;
+  }
+
+  /** The kind's informer where somebody asked for it already. */
+  running<T extends KubeObject>(kind: Kind<T>): Informer<T> | undefined {
+    return this.#informers.get(nameOf(kind)) as Informer<T> | undefined;
+  }
+
+  all(): readonly Informer<KubeObject>[] {
+    return [...this.#informers.values()] as Informer<KubeObject>[];
+  }
+
+  /** Resolves once every informer asked for so far has its first list. */
+  async synced(): Promise<void> {
+    await Promise.all(this.all().map((informer) => informer.synced()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.all().map((informer) => informer[Symbol.asyncDispose]()));
+  }
+}
+
+function nameOf(kind: Kind): string {
+  return `${apiVersionOf(kind)} ${kind.kind}`;
+}
