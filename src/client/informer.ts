@@ -36,6 +36,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   readonly #handlers = new Set<ChangeHandler<T>>();
   readonly #waiters = new Set<() => void>();
   readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
   readonly #running: Promise<void>;
   readonly #synced = Promise.withResolvers<void>();
   #mustList = true;
@@ -46,7 +47,8 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     this.#options = options;
     // Whoever asks for synced() sees the failure; where nobody asks it is none.
     this.#synced.promise.catch(() => undefined);
-    this.#running = this.#run(AbortSignal.any([options.signal, this.#stop.signal]));
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#running = this.#run(this.#signal);
   }
 
   /** True once the first list is in. */
@@ -87,7 +89,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     const look = (): void => {
       if (isTrue()) resolve(true);
     };
-    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
+    const signal = this.#signal;
     const giveUp = (): void => resolve(false);
     using _timer = this.#options.clock.after(timeoutMs, giveUp);
     signal.addEventListener('abort', giveUp, { once: true });

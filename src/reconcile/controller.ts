@@ -49,6 +49,11 @@ export interface Controller<T extends KubeObject = KubeObject> {
   readonly triggers?: readonly Trigger[];
   /** How many objects at once; 4 unless told. */
   readonly concurrency?: number;
+  /**
+   * Objects whose deletion is asked for are not reconciled, so that nothing is made anew under one that goes; with this
+   * they are. Those with this controller's finalizer are finalized in any case.
+   */
+  readonly reconcilesDeleting?: boolean;
   /** Throw an ApiError to retry with back-off, TerminalError not to; anything else is a bug and is logged as one. */
   reconcile(object: T, context: Context): Promise<Outcome<StatusOf<T>>>;
   /**
@@ -61,6 +66,15 @@ export interface Controller<T extends KubeObject = KubeObject> {
   };
   /** Called when an object is gone, with its last known state: to release what lives outside the API. */
   forget?(key: Key): void;
+}
+
+/** A controller of any kind, as the machinery holds it. */
+export interface AnyController extends Omit<Controller, 'reconcile' | 'finalizer'> {
+  reconcile(object: never, context: Context): Promise<Outcome<unknown>>;
+  readonly finalizer?: {
+    readonly name: string;
+    finalize(object: never, context: Context): Promise<boolean>;
+  };
 }
 
 export function on<T extends KubeObject>(

@@ -1,0 +1,164 @@
+import type { Log } from '#base/log.ts';
+import { resourceOf, type Kind } from '#api/kind.ts';
+import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
+import type { Ref } from '#client/client.ts';
+import type { ObjectChange } from '#client/object-cache.ts';
+import { isSameContent } from '#client/overlay.ts';
+import { attempted } from '#reconcile/attempt.ts';
+import { keyOf, type AnyController, type Context, type Key } from '#reconcile/controller.ts';
+import type { Loop, LoopContext } from '#reconcile/loop.ts';
+import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
+
+const CONCURRENCY = 4;
+
+/** Calls one controller at the right times. All informers are synced. */
+export function startControllerLoop(controller: AnyController, context: LoopContext): Loop {
+  const { kind } = controller;
+  const log = context.log.with({ controller: resourceOf(kind) });
+  const queue = new WorkQueue<Key>({
+    clock: context.clock,
+    signal: context.signal,
+    concurrency: controller.concurrency ?? CONCURRENCY,
+    idOf: ({ namespace, name }) => `${namespace}/${name}`,
+    work: (key, attempt) => {
+      const bound: Context = { ...context, log: log.with({ ...key }) };
+      return attempted(() => reconcileKey(controller, { key, context: bound }), {
+        log: bound.log,
+        signal: context.signal,
+        attempt,
+      });
+    },
+  });
+  enqueueOnChanges(controller, { context, log, add: (key) => queue.add(key) });
+  for (const trigger of controller.triggers ?? []) {
+    trigger((key) => queue.add(key), context.signal);
+  }
+  return {
+    queue,
+    enqueueAll() {
+      for (const object of context.informers.of(kind).list()) queue.add(keyOf(object));
+    },
+  };
+}
+
+interface Enqueue {
+  readonly context: LoopContext;
+  readonly log: Log;
+  readonly add: (key: Key) => void;
+}
+
+function enqueueOnChanges(
+  { kind, owns = [], watches = [] }: AnyController,
+  { context: { informers }, log, add }: Enqueue,
+): void {
+  informers.of(kind).onChange((change) => {
+    for (const object of bothOf(change).slice(-1)) add(keyOf(object));
+  });
+  for (const owned of owns) {
+    informers.of(owned).onChange((change) => {
+      for (const object of bothOf(change)) {
+        const key = ownerKey(object, kind);
+        if (key) add(key);
+      }
+    });
+  }
+  for (const watch of watches) {
+    informers.of(watch.kind).onChange((change) => {
+      for (const object of bothOf(change)) {
+        try {
+          // A watch's kind and its function were put together by on(), which the type forgets.
+          for (const key of watch.keysOf(object as never)) add(key);
+        } catch (error) {
+          const about = { watched: resourceOf(watch.kind), ...keyOf(object) };
+          log.error('reconcile: a bug in a watch', { ...about, error });
+        }
+      }
+    });
+  }
+}
+
+/** What the object was and what it is: a change concerns those whom either names. */
+function bothOf<T>({ previous, current }: ObjectChange<T>): readonly T[] {
+  return [...(previous ? [previous] : []), ...(current ? [current] : [])];
+}
+
+function ownerKey(object: KubeObject, kind: Kind): Key | undefined {
+  const owner = controllerOf(object);
+  if (owner?.kind !== kind.kind || groupOf(owner.apiVersion) !== kind.group) return undefined;
+  const namespace = kind.scope === 'Namespaced' ? (object.metadata.namespace ?? '') : '';
+  return { namespace, name: owner.name };
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
+}
+
+async function reconcileKey(
+  controller: AnyController,
+  { key, context }: { key: Key; context: Context },
+): Promise<Result> {
+  const { kind, finalizer } = controller;
+  const object = await context.client.get(kind, refOf(key));
+  if (!object) {
+    controller.forget?.(key);
+    return {};
+  }
+  if (object.metadata.deletionTimestamp !== undefined) {
+    if (finalizer) return finalize(controller, { object, context });
+    if (!controller.reconcilesDeleting) return {};
+  }
+  const ready = finalizer ? await withFinalizer(controller, { object, context }) : object;
+  // The machinery holds controllers of every kind; this object is of this one's.
+  const { status, againAfterMs } = await controller.reconcile(ready as never, context);
+  if (status !== undefined && !isSameContent((ready as WithStatus).status, status)) {
+    await context.client.updateStatus(kind, { ...ready, status } as KubeObject);
+  }
+  return againAfterMs === undefined ? {} : { againAfterMs };
+}
+
+type WithStatus = KubeObject & { readonly status?: unknown };
+
+interface At {
+  readonly object: KubeObject;
+  readonly context: Context;
+}
+
+async function withFinalizer(
+  { kind, finalizer }: AnyController,
+  { object, context }: At,
+): Promise<KubeObject> {
+  const finalizers = object.metadata.finalizers ?? [];
+  if (!finalizer || finalizers.includes(finalizer.name)) return object;
+  return setFinalizers(kind, { object, context, finalizers: [...finalizers, finalizer.name] });
+}
+
+async function finalize(
+  { kind, finalizer }: AnyController,
+  { object, context }: At,
+): Promise<Result> {
+  const finalizers = object.metadata.finalizers ?? [];
+  if (!finalizer || !finalizers.includes(finalizer.name)) return {};
+  // As in reconcileKey: this object is of this controller's kind.
+  const isDone = await finalizer.finalize(object as never, context);
+  if (!isDone) return { againAfterMs: FINALIZE_AGAIN_MS };
+  const rest = finalizers.filter((name) => name !== finalizer.name);
+  await setFinalizers(kind, { object, context, finalizers: rest });
+  return {};
+}
+
+/** A finalizer that waits is usually woken by a change; this is for what no watch shows. */
+const FINALIZE_AGAIN_MS = 1_000;
+
+/** With the version that was read, since others have finalizers too. */
+function setFinalizers(
+  kind: Kind,
+  { object, context, finalizers }: At & { readonly finalizers: readonly string[] },
+): Promise<KubeObject> {
+  const { resourceVersion } = object.metadata;
+  const patch = { metadata: { resourceVersion, finalizers } };
+  return context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' });
+}
+
+function refOf({ namespace, name }: Key): Ref {
+  return namespace === '' ? { name } : { namespace, name };
+}

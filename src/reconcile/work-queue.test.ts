@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
+import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
+
+interface Started {
+  readonly key: string;
+  readonly attempt: number;
+  finish(result?: Result): Promise<void>;
+}
+
+/** A queue of strings whose work ends when the test says so. */
+function queueOf(concurrency: number) {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const started: Started[] = [];
+  const queue = new WorkQueue<string>({
+    clock,
+    signal: stop.signal,
+    concurrency,
+    idOf: (key) => key,
+    work(key, attempt) {
+      const { promise, resolve } = Promise.withResolvers<Result>();
+      const finish = async (result: Result = {}): Promise<void> => {
+        resolve(result);
+        await new Promise(setImmediate);
+      };
+      started.push({ key, attempt, finish });
+      return promise;
+    },
+  });
+  const keys = (): string[] => started.map(({ key }) => key);
+  const last = (): Started => {
+    const work = started.at(-1);
+    assert.ok(work, 'nothing was started');
+    return work;
+  };
+  return { clock, stop, queue, keys, started, last };
+}
+
+test('work queue: runs as many keys at once as it may, in order, each once', async () => {
+  const { queue, keys, started } = queueOf(2);
+  for (const key of ['a', 'b', 'c', 'c', 'd']) queue.add(key);
+  assert.deepEqual(keys(), ['a', 'b']);
+  await started[1]?.finish();
+  assert.deepEqual(keys(), ['a', 'b', 'c']);
+  await started[0]?.finish();
+  await started[2]?.finish();
+  await started[3]?.finish();
+  assert.deepEqual(keys(), ['a', 'b', 'c', 'd']);
+  await queue.idle();
+});
+
+test('work queue: a key added while it is worked on runs once more, never beside itself', async () => {
+  const { queue, keys, last } = queueOf(2);
+  queue.add('a');
+  queue.add('a');
+  queue.add('a');
+  assert.deepEqual(keys(), ['a']);
+  await last().finish();
+  assert.deepEqual(keys(), ['a', 'a']);
+  await last().finish();
+  assert.deepEqual(keys(), ['a', 'a']);
+  assert.ok(queue.isIdle);
+});
+
+test('work queue: failures back off from 5 ms, doubling, and a success forgets them', async () => {
+  const { clock, queue, keys, last } = queueOf(1);
+  queue.add('a');
+  for (const delayMs of [5, 10, 20, 40]) {
+    await last().finish({ hasFailed: true });
+    const runs = keys().length;
+    clock.advance(delayMs - 1);
+    assert.equal(keys().length, runs);
+    clock.advance(1);
+    assert.equal(keys().length, runs + 1);
+  }
+  assert.equal(last().attempt, 5);
+  await last().finish();
+  queue.add('a');
+  assert.equal(last().attempt, 1);
+});
+
+test('work queue: the back-off ends at 1000 s', async () => {
+  const { clock, queue, last } = queueOf(1);
+  queue.add('a');
+  for (let failure = 1; failure <= 30; failure += 1) {
+    await last().finish({ hasFailed: true });
+    clock.advance(1_000_000);
+    assert.equal(last().attempt, failure + 1);
+  }
+});
+
+test('work queue: a delayed key that is added runs now, and not again when the delay is over', async () => {
+  const { clock, queue, keys, last } = queueOf(1);
+  queue.add('a');
+  await last().finish({ againAfterMs: 1_000 });
+  assert.ok(queue.isIdle);
+  assert.deepEqual(queue.retries, []);
+  queue.add('a');
+  await last().finish();
+  clock.advance(2_000);
+  assert.deepEqual(keys(), ['a', 'a']);
+});
+
+test('work queue: after its end it starts nothing and waits for what runs', async () => {
+  const { clock, stop, queue, keys, last } = queueOf(1);
+  queue.add('a');
+  queue.add('b');
+  stop.abort();
+  const disposed = queue[Symbol.asyncDispose]();
+  await last().finish({ hasFailed: true });
+  await disposed;
+  queue.add('c');
+  clock.advance(10_000);
+  assert.deepEqual(keys(), ['a']);
+});
