@@ -3,13 +3,13 @@ import { readJsonLines, writeJsonLine } from '#base/json-lines.ts';
 import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
 
 /** Longest line either side accepts. A report of 10,000 busy revisions with the longest names stays below it. */
-export const LINE_BYTES_MAX = 4 * 1024 * 1024;
+const LINE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Unread bytes after which a peer counts as stuck and its connection is closed. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A line that is JSON but no message of this protocol. */
-export class MeasurementError extends Error {
+class MeasurementError extends Error {
   override readonly name = 'MeasurementError';
 }
 

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { AsyncQueue } from '#base/async-queue.ts';
+import { systemClock } from '#base/clock.ts';
+import { FakeClock } from '#base/fake-clock.ts';
+import { silentLog } from '#base/log.ts';
+import { seededRandom } from '#base/random.ts';
+import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
+import type { HeadStart } from '#autoscaler/head-start.ts';
+import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
+import type { FromAutoscaler } from '#autoscaler/measurements.ts';
+import type { ScaleTarget } from '#autoscaler/revision-scaler.ts';
+import { autoscalerDefaults, scaleSettings } from '#autoscaler/scale-settings.ts';
+import type { Key } from '#reconcile/controller.ts';
+
+const revision = { namespace: 'default', revision: 'hello-00001' };
+
+function target(known: Partial<ScaleTarget> = {}, annotations = {}): ScaleTarget {
+  return {
+    ...revision,
+    deployment: 'hello-00001-deployment',
+    port: 8080,
+    settings: scaleSettings({ annotations, containerConcurrency: 0 }, autoscalerDefaults),
+    isReachable: true,
+    readyPods: 0,
+    ...known,
+  };
+}
+
+/** Values in the order they came. */
+class Inbox<T> {
+  readonly #queue = new AsyncQueue<T>(100, () => new Error('more than this test expects'));
+  readonly #values = this.#queue[Symbol.asyncIterator]();
+  readonly push = (value: T): void => void this.#queue.push(value);
+  async next(): Promise<T> {
+    const { done, value } = await this.#values.next();
+    assert.ok(!done);
+    return value;
+  }
+}
+
+interface Stage extends AsyncDisposable {
+  readonly autoscaler: Autoscaler;
+  readonly clock: FakeClock;
+  readonly gateway: MeasurementClient;
+  readonly announced: Inbox<Key>;
+  readonly hints: Inbox<FromAutoscaler>;
+  report(concurrency?: number): Promise<void>;
+}
+
+/** An autoscaler on a clock of its own with one real gateway connection. */
+async function stage(headStart?: HeadStart): Promise<Stage> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
+  const socketPath = path.join(folder, 'measurements.sock');
+  const clock = new FakeClock();
+  const autoscaler = await startAutoscaler({
+    socketPath,
+    clock,
+    log: silentLog,
+    ...(headStart && { headStart }),
+  });
+  const announced = new Inbox<Key>();
+  const stopped = new AbortController();
+  autoscaler.trigger(announced.push, stopped.signal);
+  const hints = new Inbox<FromAutoscaler>();
+  const connected = Promise.withResolvers<void>();
+  const gateway = connectMeasurements({
+    socketPath,
+    clock: systemClock,
+    random: seededRandom(1),
+    log: silentLog,
+    onMessage: hints.push,
+    onConnected: connected.resolve,
+  });
+  await connected.promise;
+  return {
+    autoscaler,
+    clock,
+    gateway,
+    announced,
+    hints,
+    async report(concurrency) {
+      const loads = concurrency === undefined ? [] : [{ ...revision, concurrency, requests: 1 }];
+      gateway.send({ type: 'report', periodMs: 1_000, loads });
+      // A drain is answered on the same connection, so what was sent before it has arrived.
+      const drained = autoscaler.drain({ namespace: 'x', pod: 'x' }, stopped.signal);
+      assert.equal((await hints.next()).type, 'drain');
+      gateway.send({ type: 'drained', namespace: 'x', pod: 'x' });
+      await drained;
+    },
+    async [Symbol.asyncDispose]() {
+      stopped.abort();
+      gateway[Symbol.dispose]();
+      await autoscaler[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+test('autoscaler: a demand starts pods and hints at them before the API knows', async () => {
+  const asked: unknown[] = [];
+  await using on = await stage({
+    start(wanted, onStopped) {
+      asked.push(wanted);
+      queueMicrotask(() => onStopped('pod-b'));
+      return [
+        { name: 'pod-a', address: '10.1.0.9' },
+        { name: 'pod-b', address: '10.1.0.10' },
+      ];
+    },
+  });
+  on.autoscaler.observe(target({}, { 'autoscaling.knative.dev/target': '10' }));
+  on.gateway.send({ type: 'demand', ...revision, waiting: 9 });
+  assert.deepEqual(await on.hints.next(), {
+    type: 'starting',
+    ...revision,
+    pod: 'pod-a',
+    address: '10.1.0.9',
+    port: 8080,
+  });
+  assert.equal((await on.hints.next()).type, 'starting');
+  assert.deepEqual(await on.hints.next(), { type: 'stopped', ...revision, pod: 'pod-b' });
+  assert.deepEqual(await on.announced.next(), { namespace: 'default', name: 'hello-00001' });
+  // 9 requests at 7 to a pod.
+  assert.deepEqual(asked, [
+    { namespace: 'default', deployment: 'hello-00001-deployment', count: 2 },
+  ]);
+  assert.equal(on.autoscaler.observe(target()).desired, 2);
+});
+
+test('autoscaler: a demand stays within max-scale', async () => {
+  const asked: number[] = [];
+  await using on = await stage({
+    start({ count }) {
+      asked.push(count);
+      return [];
+    },
+  });
+  on.autoscaler.observe(target({}, { 'autoscaling.knative.dev/max-scale': '3' }));
+  on.gateway.send({ type: 'demand', ...revision, waiting: 5_000 });
+  await on.announced.next();
+  assert.deepEqual(asked, [3]);
+});
+
+test('autoscaler: a demand that comes before its PodAutoscaler is met when that is seen', async () => {
+  await using on = await stage();
+  on.gateway.send({ type: 'demand', ...revision, waiting: 1 });
+  await on.report();
+  assert.equal(on.autoscaler.observe(target()).desired, 1);
+  assert.equal((await on.announced.next()).name, 'hello-00001');
+});
+
+test('autoscaler: follows the load, and to zero after a silent window', async () => {
+  await using on = await stage();
+  const known = target({ readyPods: 1 }, { 'autoscaling.knative.dev/window': '6s' });
+  on.autoscaler.observe(known);
+  for (let second = 0; second < 8; second += 1) {
+    await on.report(150);
+    on.clock.advance(1_000);
+  }
+  assert.equal(on.autoscaler.observe(known).desired, 3);
+  for (let second = 0; second < 20; second += 1) {
+    await on.report();
+    on.clock.advance(1_000);
+  }
+  assert.equal(on.autoscaler.observe(known).desired, 0);
+});
+
+test('autoscaler: one that has just started takes no pod away', async () => {
+  await using on = await stage();
+  const known = target({ readyPods: 1 });
+  on.autoscaler.observe(known);
+  for (let second = 0; second < 10; second += 1) {
+    await on.report();
+    on.clock.advance(1_000);
+  }
+  assert.equal(on.autoscaler.observe(known).desired, 1);
+});
+
+test('autoscaler: without a gateway the last decision stands', async () => {
+  await using on = await stage();
+  on.autoscaler.observe(target());
+  on.clock.advance(120_000);
+  assert.equal(on.autoscaler.observe(target()).desired, -1);
+});

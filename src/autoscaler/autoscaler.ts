@@ -1,0 +1,190 @@
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
+import type { HeadStart } from '#autoscaler/head-start.ts';
+import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
+import type { FromGateway, RevisionLoad } from '#autoscaler/measurements.ts';
+import { RevisionScaler, type ScaleTarget } from '#autoscaler/revision-scaler.ts';
+import type { Key, Trigger } from '#reconcile/controller.ts';
+
+export interface AutoscalerOptions {
+  /** Of the measurement channel. */
+  readonly socketPath: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Absent where replica counts alone start pods. */
+  readonly headStart?: HeadStart;
+}
+
+/**
+ * Turns what gateways measure into wanted numbers of pods. It decides every two seconds and at once on a demand; the
+ * PodAutoscaler controller alone acts on the API. Nothing here outlives the process.
+ */
+export interface Autoscaler extends AsyncDisposable {
+  /** Tells of a revision, at each reconcile of its PodAutoscaler; returns the decision that stands. */
+  observe(target: ScaleTarget): ScaleDecision;
+  /** The PodAutoscaler is gone. */
+  forget(key: Key): void;
+  /** Enqueues a PodAutoscaler whenever its decision has changed. */
+  readonly trigger: Trigger;
+  /** Resolves when no gateway has a request in the pod and none will send one. See MeasurementServer. */
+  drain(
+    pod: { readonly namespace: string; readonly pod: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+const TICK_MS = 2_000;
+
+/** Demands of revisions that no PodAutoscaler was seen for yet; more than these are asked again by their gateway. */
+const EARLY_DEMANDS_MAX = 10_000;
+
+export async function startAutoscaler(options: AutoscalerOptions): Promise<Autoscaler> {
+  const deciding = new Deciding(options);
+  await deciding.listen();
+  return deciding;
+}
+
+class Deciding implements Autoscaler {
+  readonly #options: AutoscalerOptions;
+  readonly #scalers = new Map<string, RevisionScaler>();
+  readonly #earlyDemands = new Map<string, number>();
+  readonly #listeners = new Set<(key: Key) => void>();
+  #server: MeasurementServer | undefined;
+  #tick: Disposable;
+
+  constructor(options: AutoscalerOptions) {
+    this.#options = options;
+    this.#tick = this.#nextTick();
+  }
+
+  async listen(): Promise<void> {
+    const { socketPath, log } = this.#options;
+    const onMessage = (message: FromGateway): void => this.#onMessage(message);
+    this.#server = await startMeasurementServer({ socketPath, log, onMessage });
+  }
+
+  readonly trigger: Trigger = (enqueue, signal) => {
+    this.#listeners.add(enqueue);
+    signal.addEventListener('abort', () => this.#listeners.delete(enqueue), { once: true });
+  };
+
+  observe(target: ScaleTarget): ScaleDecision {
+    const key = keyText(target);
+    let scaler = this.#scalers.get(key);
+    if (scaler) scaler.observe(target);
+    else {
+      scaler = new RevisionScaler(target, this.#options.clock.monotonicMs());
+      this.#scalers.set(key, scaler);
+      const waiting = this.#earlyDemands.get(key);
+      this.#earlyDemands.delete(key);
+      if (waiting !== undefined) this.#meetDemand(scaler, waiting);
+    }
+    return scaler.decision;
+  }
+
+  forget(key: Key): void {
+    this.#scalers.delete(`${key.namespace}/${key.name}`);
+  }
+
+  async drain(
+    pod: { readonly namespace: string; readonly pod: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#server?.drain(pod, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#tick[Symbol.dispose]();
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  #onMessage(message: FromGateway): void {
+    switch (message.type) {
+      case 'report':
+        return this.#onReport(message.loads);
+      case 'demand':
+        return this.#onDemand(message);
+      case 'drained':
+        // The channel itself has told whoever waits for it.
+        return;
+    }
+  }
+
+  /** A report speaks of every revision: what it does not name had no request. */
+  #onReport(loads: readonly RevisionLoad[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const reported = new Map(loads.map((load) => [keyText(load), load.concurrency]));
+    for (const [key, scaler] of this.#scalers) scaler.report(reported.get(key) ?? 0, nowMs);
+  }
+
+  #onDemand(demand: Extract<FromGateway, { type: 'demand' }>): void {
+    const key = keyText(demand);
+    const scaler = this.#scalers.get(key);
+    if (scaler) this.#meetDemand(scaler, demand.waiting);
+    else if (this.#earlyDemands.size < EARLY_DEMANDS_MAX) {
+      this.#earlyDemands.set(key, demand.waiting);
+    }
+  }
+
+  /** Starts pods first and tells the API afterwards. */
+  #meetDemand(scaler: RevisionScaler, waiting: number): void {
+    const { target } = scaler;
+    // With pods at hand the reports of each second tell the load; a demand would count it twice.
+    if (target.readyPods > 0 && scaler.decision.desired > 0) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    scaler.demand(waiting, nowMs);
+    scaler.decide(nowMs);
+    this.#startAhead(scaler);
+    this.#announce(target);
+  }
+
+  #startAhead(scaler: RevisionScaler): void {
+    const { namespace, revision, deployment, port } = scaler.target;
+    const count = scaler.podsForDemand;
+    const onStopped = (pod: string): void =>
+      this.#server?.broadcast({ type: 'stopped', namespace, revision, pod });
+    const pods = this.#options.headStart?.start({ namespace, deployment, count }, onStopped) ?? [];
+    for (const { name, address } of pods) {
+      this.#server?.broadcast({
+        type: 'starting',
+        namespace,
+        revision,
+        pod: name,
+        address,
+        port,
+      });
+    }
+  }
+
+  #nextTick(): Disposable {
+    return this.#options.clock.after(TICK_MS, () => {
+      const nowMs = this.#options.clock.monotonicMs();
+      for (const scaler of this.#scalers.values()) {
+        const before = scaler.decision;
+        const after = scaler.decide(nowMs);
+        if (isDifferent(before, after)) this.#announce(scaler.target);
+      }
+      this.#tick = this.#nextTick();
+    });
+  }
+
+  #announce({ namespace, revision }: ScaleTarget): void {
+    for (const enqueue of this.#listeners) enqueue({ namespace, name: revision });
+  }
+}
+
+/** Of the burst capacity only its sign matters to anybody: whether the gateway is needed. */
+function isDifferent(a: ScaleDecision, b: ScaleDecision): boolean {
+  return a.desired !== b.desired || a.excessBurstCapacity < 0 !== b.excessBurstCapacity < 0;
+}
+
+function keyText({
+  namespace,
+  revision,
+}: {
+  readonly namespace: string;
+  readonly revision: string;
+}): string {
+  return `${namespace}/${revision}`;
+}

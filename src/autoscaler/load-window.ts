@@ -1,0 +1,51 @@
+/**
+ * The load of one revision over the last seconds, in buckets of one second (serving specification §4.2). Seconds between
+ * two writes without one count as 0; the silence since the last write shortens the divisor and does not dilute; after a
+ * silence as long as the window the past is forgotten.
+ */
+export class LoadWindow {
+  /** The load of second s at s modulo the length. */
+  readonly #buckets: Float64Array;
+  #firstSecond: number | undefined;
+  #lastSecond = 0;
+
+  constructor(windowMs: number) {
+    this.#buckets = new Float64Array(Math.max(1, Math.ceil(windowMs / 1_000)));
+  }
+
+  /** Adds to the second that `atMs` is in; several gateways add up. Times never go back. */
+  record(atMs: number, load: number): void {
+    const second = Math.floor(atMs / 1_000);
+    if (this.#firstSecond === undefined || second - this.#lastSecond >= this.#buckets.length) {
+      this.#buckets.fill(0);
+      this.#firstSecond = second;
+    } else {
+      for (let gap = this.#lastSecond + 1; gap <= second; gap += 1) this.#put(gap, 0);
+    }
+    this.#lastSecond = second;
+    this.#put(second, this.#at(second) + load);
+  }
+
+  /** Undefined where nothing was written within the window. */
+  average(nowMs: number): number | undefined {
+    if (this.#firstSecond === undefined) return undefined;
+    const length = this.#buckets.length;
+    const now = Math.floor(nowMs / 1_000);
+    const silence = now - this.#lastSecond;
+    if (silence >= length) return undefined;
+    let sum = 0;
+    for (let second = now - length + 1; second <= this.#lastSecond; second += 1) {
+      if (second >= this.#firstSecond) sum += this.#at(second);
+    }
+    const seconds = Math.min(this.#lastSecond - this.#firstSecond + 1, length - silence);
+    return Math.round((sum / seconds) * 1e6) / 1e6;
+  }
+
+  #at(second: number): number {
+    return this.#buckets[second % this.#buckets.length] ?? 0;
+  }
+
+  #put(second: number, load: number): void {
+    this.#buckets[second % this.#buckets.length] = load;
+  }
+}

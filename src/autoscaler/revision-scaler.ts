@@ -1,0 +1,116 @@
+import {
+  boundScale,
+  decideScale,
+  initialDecision,
+  initialMemory,
+  type ScaleDecision,
+  type ScaleMemory,
+} from '#autoscaler/decide-scale.ts';
+import { LoadWindow } from '#autoscaler/load-window.ts';
+import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
+
+/** What the PodAutoscaler controller knows of a revision. */
+export interface ScaleTarget {
+  readonly namespace: string;
+  /** Also the name of the PodAutoscaler. */
+  readonly revision: string;
+  readonly deployment: string;
+  /** Where a pod of it takes requests. */
+  readonly port: number;
+  readonly settings: ScaleSettings;
+  readonly isReachable: boolean;
+  readonly readyPods: number;
+}
+
+/** The load and the last decision of one revision. Times are a clock's monotonic milliseconds. */
+export class RevisionScaler {
+  #target: ScaleTarget;
+  #decision: ScaleDecision;
+  #memory: ScaleMemory;
+  #stable: LoadWindow;
+  #panic: LoadWindow;
+  readonly #sinceMs: number;
+  /** Load that a demand has counted before the report of its second does. */
+  #countedAhead = 0;
+
+  constructor(target: ScaleTarget, nowMs: number) {
+    this.#target = target;
+    this.#sinceMs = nowMs;
+    this.#decision = initialDecision(target.settings);
+    this.#memory = initialMemory(nowMs, target.readyPods);
+    this.#stable = new LoadWindow(target.settings.stableWindowMs);
+    this.#panic = new LoadWindow(target.settings.panicWindowMs);
+  }
+
+  get target(): ScaleTarget {
+    return this.#target;
+  }
+
+  get decision(): ScaleDecision {
+    return this.#decision;
+  }
+
+  /** The decision within min-scale and max-scale, and never none: what to have when requests wait. */
+  get podsForDemand(): number {
+    return boundScale(Math.max(1, this.#decision.desired), this.#target.settings);
+  }
+
+  /** Takes what the controller knows now; other windows than before begin anew. */
+  observe(target: ScaleTarget): void {
+    const { settings } = this.#target;
+    this.#target = target;
+    if (target.settings.stableWindowMs !== settings.stableWindowMs) {
+      this.#stable = new LoadWindow(target.settings.stableWindowMs);
+    }
+    if (target.settings.panicWindowMs !== settings.panicWindowMs) {
+      this.#panic = new LoadWindow(target.settings.panicWindowMs);
+    }
+  }
+
+  /** `concurrency` is 0 where a gateway's report does not name the revision. */
+  report(concurrency: number, nowMs: number): void {
+    // At zero the silence goes on, so that the first request's second is averaged over no second before it.
+    if (concurrency === 0 && this.#decision.desired === 0) return;
+    const load = Math.max(0, concurrency - this.#countedAhead);
+    this.#countedAhead = 0;
+    this.#record(load, nowMs);
+  }
+
+  /** Requests wait and no pod takes them: counted at once, not at the end of the gateway's second. */
+  demand(waiting: number, nowMs: number): void {
+    const load = Math.max(1, waiting);
+    if (load <= this.#countedAhead) return;
+    this.#record(load - this.#countedAhead, nowMs);
+    this.#countedAhead = load;
+  }
+
+  /** Decides anew; without load data the last decision stands. */
+  decide(nowMs: number): ScaleDecision {
+    const stable = this.#stable.average(nowMs);
+    if (stable === undefined) return this.#decision;
+    const { settings, readyPods, isReachable } = this.#target;
+    const panic = this.#panic.average(nowMs) ?? stable;
+    const input = { nowMs, stable, panic, readyPods, isReachable };
+    const { memory, ...decision } = decideScale(input, settings, this.#memory);
+    this.#memory = memory;
+    this.#decision = this.#isTooEarlyForZero(decision, nowMs)
+      ? { ...decision, desired: 1 }
+      : decision;
+    return this.#decision;
+  }
+
+  /**
+   * A control process that came back must not read its own short memory as silence: what has a pod keeps it until a
+   * whole window was seen.
+   */
+  #isTooEarlyForZero({ desired }: ScaleDecision, nowMs: number): boolean {
+    const { settings, readyPods, isReachable } = this.#target;
+    const seenMs = nowMs - this.#sinceMs;
+    return desired === 0 && readyPods > 0 && isReachable && seenMs < settings.stableWindowMs;
+  }
+
+  #record(load: number, nowMs: number): void {
+    this.#stable.record(nowMs, load);
+    this.#panic.record(nowMs, load);
+  }
+}
