@@ -5,6 +5,8 @@ export interface User {
   readonly name: string;
   readonly groups: readonly string[];
   readonly uid?: string;
+  /** What the authenticator knows besides, by lower-case keys: `authentication.kubernetes.io/pod-name`. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Whom the platform's own parts act as; in `system:masters`, which RBAC lets do everything. */

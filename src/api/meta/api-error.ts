@@ -29,8 +29,14 @@ export interface StatusDetails {
   readonly kind?: string;
   readonly uid?: string;
   readonly retryAfterSeconds?: number;
-  readonly causes?: readonly FieldError[];
+  readonly causes?: readonly StatusCause[];
 }
+
+/** One of several reasons; beside complaints about fields, Kubernetes has causes of its own, `NamespaceTerminating`. */
+export type StatusCause = Omit<FieldError, 'path' | 'reason'> & {
+  readonly path?: string;
+  readonly reason?: string;
+};
 
 /** An expected failure, with the reason a Kubernetes client acts on. */
 export class ApiError extends Error {

@@ -20,7 +20,7 @@ test('label selector: every form Kubernetes has', () => {
   check('example.com/size>3', { 'example.com/size': '4' }, true);
   check('size<3', {}, false);
   check('app=', { app: '' }, true);
-  check('__proto__', {}, false);
+  check('toString', {}, false);
 });
 
 test('label selector: what is none of its forms is refused', () => {

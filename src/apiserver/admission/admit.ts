@@ -1,0 +1,165 @@
+import { apiVersionOf, type FieldError, type Kind } from '#api/kind.ts';
+import { ApiError, invalid } from '#api/meta/api-error.ts';
+import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
+import { quoted } from '#apiserver/admission/field-path.ts';
+import { metadataErrors } from '#apiserver/admission/metadata.ts';
+import { walkSchema } from '#apiserver/admission/schema-walk.ts';
+import type { User } from '#apiserver/user.ts';
+
+/** What is about to be written, for steps that look at more than the object. */
+export interface AdmissionRequest {
+  readonly kind: Kind;
+  readonly operation: 'CREATE' | 'UPDATE';
+  readonly user: User;
+  readonly subresource: string | undefined;
+  readonly previous: KubeObject | undefined;
+}
+
+/**
+ * A check or a change of the cluster's own, between defaulting and validation. Throws an ApiError to refuse. What it
+ * returns is disposed when the write has succeeded or failed, so that a reservation need not outlive it.
+ */
+export interface AdmissionStep {
+  handles(kind: Kind): boolean;
+  admit(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
+}
+
+export interface Fields {
+  readonly object: KubeObject;
+  readonly errors: readonly FieldError[];
+  readonly warnings: readonly string[];
+}
+
+/** Kubernetes' limit on one object, as etcd has it. */
+const OBJECT_BYTES_MAX = 1.5 * 1024 * 1024;
+const METADATA = { $ref: 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' };
+
+/**
+ * Brings a decoded value into the shape of its kind: prunes what the schema does not know, fills in its defaults and says
+ * what is wrong. Throws BadRequest where it is no object of this kind at all, or where `fieldValidation` is Strict and
+ * fields were unknown or doubled.
+ */
+export function admitFields(
+  kind: Kind,
+  value: unknown,
+  options: { readonly duplicates: readonly string[]; readonly fieldValidation: string | null },
+): Fields {
+  const { metadata: rawMetadata, ...body } = typedObject(kind, value);
+  delete body['apiVersion'];
+  delete body['kind'];
+  const metadata: Record<string, unknown> = { ...asFields(kind, rawMetadata ?? {}) };
+  delete metadata['managedFields'];
+  delete metadata['selfLink'];
+  const inMetadata = walkSchema(METADATA, metadata, 'metadata');
+  const inBody = walkSchema(kind.schema, body);
+  const object: KubeObject = {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    // The walk has just checked every field of it.
+    metadata: metadata as ObjectMeta,
+    ...body,
+  };
+  const unknown = [...inMetadata.unknown, ...inBody.unknown];
+  return {
+    object,
+    errors: [...inMetadata.errors, ...inBody.errors],
+    warnings: fieldWarnings(kind, { ...options, unknown }),
+  };
+}
+
+/** Defaults, the cluster's steps, validation. Changes `object`; throws Invalid with every complaint. */
+export async function admitObject(
+  object: KubeObject,
+  request: AdmissionRequest & {
+    readonly errors: readonly FieldError[];
+    readonly steps: readonly AdmissionStep[];
+  },
+): Promise<AsyncDisposable> {
+  const { kind, operation, user, previous } = request;
+  // Kind's hooks take values of their own type; those with errors of type are not shown to them.
+  if (request.errors.length > 0) throw invalid(kind, object.metadata.name ?? '', request.errors);
+  const context = { operation, username: user.name, ...(previous && { previous }) };
+  await using reservations = new AsyncDisposableStack();
+  kind.default?.(object, context);
+  for (const step of request.steps) {
+    if (!step.handles(kind)) continue;
+    const reservation = await step.admit(object, request);
+    if (reservation) reservations.use(reservation);
+  }
+  const errors = [...metadataErrors(kind, object), ...(kind.validate?.(object, context) ?? [])];
+  if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors);
+  return reservations.move();
+}
+
+/** Throws RequestEntityTooLarge with the words etcd's limit has for it. */
+export function refuseLarge(text: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= OBJECT_BYTES_MAX) return;
+  throw new ApiError(
+    'RequestEntityTooLarge',
+    `etcdserver: request is too large: the object has ${bytes} bytes, at most ${OBJECT_BYTES_MAX} are accepted`,
+  );
+}
+
+function typedObject(kind: Kind, value: unknown): Record<string, unknown> {
+  const fields = asFields(kind, value);
+  const wanted = apiVersionOf(kind);
+  const { apiVersion, kind: name } = fields;
+  if (apiVersion !== undefined && apiVersion !== wanted) {
+    throw new ApiError(
+      'BadRequest',
+      `the API version in the data (${quoted(apiVersion)}) does not match the expected API version (${wanted})`,
+    );
+  }
+  if (name !== undefined && name !== kind.kind) {
+    throw new ApiError(
+      'BadRequest',
+      `the kind in the data (${quoted(name)}) does not match the expected kind (${kind.kind})`,
+    );
+  }
+  return fields;
+}
+
+function asFields(kind: Kind, value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  throw new ApiError('BadRequest', `${cannotHandle(kind)}: expected an object, found ${found}`);
+}
+
+function fieldWarnings(
+  kind: Kind,
+  found: {
+    readonly unknown: readonly string[];
+    readonly duplicates: readonly string[];
+    readonly fieldValidation: string | null;
+  },
+): string[] {
+  const warnings = [
+    ...found.unknown.map((path) => `unknown field "${path}"`),
+    ...found.duplicates.map((path) => `duplicate field "${path}"`),
+  ];
+  switch (found.fieldValidation ?? 'Warn') {
+    case 'Ignore':
+      return [];
+    case 'Strict':
+      if (warnings.length === 0) return [];
+      throw new ApiError(
+        'BadRequest',
+        `${cannotHandle(kind)}: strict decoding error: ${warnings.join(', ')}`,
+      );
+    case 'Warn':
+    case '':
+      return warnings;
+    default:
+      throw new ApiError(
+        'Invalid',
+        `fieldValidation: Unsupported value: "${found.fieldValidation}": supported values: "Ignore", "Strict", "Warn"`,
+      );
+  }
+}
+
+function cannotHandle(kind: Kind): string {
+  return `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
+}

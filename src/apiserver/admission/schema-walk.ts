@@ -1,0 +1,184 @@
+import { dereference } from '#api/definitions.ts';
+import type { FieldError } from '#api/kind.ts';
+import type { Schema } from '#api/schema.ts';
+import { elementPath, fieldPath } from '#apiserver/admission/field-path.ts';
+import { valueErrors } from '#apiserver/admission/schema-value.ts';
+
+/**
+ * What a walk over an object by its schema found. The walk prunes unknown fields and fills in defaults in place, as
+ * Kubernetes does for structural schemas.
+ */
+export interface WalkResult {
+  readonly errors: FieldError[];
+  /** Paths of fields the schema does not have; they are gone from the object. */
+  readonly unknown: string[];
+}
+
+interface Walk extends WalkResult {
+  /**
+   * Inside Kubernetes' own definitions, whose schemas describe Go structs: a missing field is the zero value that
+   * stands as its `default`, so it is neither filled in nor complained of; the kind's own validation does that.
+   */
+  readonly isCore: boolean;
+}
+
+type Fields = Record<string, unknown>;
+
+/** `metadata`, `apiVersion` and `kind` are not in a kind's schema: the caller keeps them apart. */
+export function walkSchema(schema: Schema, object: Fields, path = ''): WalkResult {
+  const result: WalkResult = { errors: [], unknown: [] };
+  visit(schema, object, path, { ...result, isCore: false });
+  return result;
+}
+
+const dereferenced = new WeakMap<Schema, Schema>();
+
+function resolve(schema: Schema): Schema {
+  let found = dereferenced.get(schema);
+  if (!found) {
+    found = dereference(schema);
+    dereferenced.set(schema, found);
+  }
+  return found;
+}
+
+function isReference(schema: Schema): boolean {
+  return schema.$ref !== undefined || (schema.allOf?.length === 1 && !!schema.allOf[0]?.$ref);
+}
+
+function visit(reference: Schema, value: unknown, path: string, outer: Walk): void {
+  const schema = resolve(reference);
+  const walk = isReference(reference) && !outer.isCore ? { ...outer, isCore: true } : outer;
+  const problems = valueErrors(schema, value, path);
+  walk.errors.push(...problems);
+  // Below a value of the wrong type nothing sensible can be said.
+  if (problems.some((problem) => problem.reason === 'FieldValueTypeInvalid')) return;
+  if (Array.isArray(value)) visitItems(schema, value, path, walk);
+  else if (isObject(value)) visitFields(schema, value, path, walk);
+}
+
+function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk): void {
+  const { items: itemSchema } = schema;
+  if (!itemSchema) return;
+  for (const [index, item] of items.entries()) {
+    if (item === null && walk.isCore) continue;
+    items[index] = normalized(itemSchema, item);
+    visit(itemSchema, items[index], elementPath(path, index), walk);
+  }
+  if (!walk.isCore) walk.errors.push(...duplicateErrors(schema, items, path));
+}
+
+function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): void {
+  const { properties, additionalProperties } = schema;
+  const keepsUnknown =
+    schema['x-kubernetes-preserve-unknown-fields'] ||
+    additionalProperties === true ||
+    (!properties && !additionalProperties);
+  for (const [name, value] of Object.entries(object)) {
+    const field = properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (field) {
+      visitField(field, { object, name, value }, path, walk);
+    } else if (typeof additionalProperties === 'object') {
+      if (value === null && walk.isCore) continue;
+      setOwn(object, name, normalized(additionalProperties, value));
+      visit(additionalProperties, object[name], elementPath(path, name), walk);
+    } else if (!keepsUnknown) {
+      walk.unknown.push(fieldPath(path, name));
+      delete object[name];
+    }
+  }
+  if (properties) fillDefaults(properties, object, path, walk);
+  for (const name of schema.required ?? []) {
+    if (!Object.hasOwn(object, name) && isDemanded(properties?.[name], walk)) {
+      walk.errors.push({
+        path: fieldPath(path, name),
+        message: 'Required value',
+        reason: 'FieldValueRequired',
+      });
+    }
+  }
+}
+
+function visitField(
+  schema: Schema,
+  field: { object: Fields; name: string; value: unknown },
+  path: string,
+  walk: Walk,
+): void {
+  const { object, name, value } = field;
+  // A Go client writes null for a field it leaves out; only a nullable one means it.
+  const isUnset = value === null && !schema.nullable;
+  const isEmptyEnum = walk.isCore && value === '' && resolve(schema).enum !== undefined;
+  if (isUnset || isEmptyEnum) {
+    delete object[name];
+    return;
+  }
+  object[name] = normalized(schema, value);
+  visit(schema, object[name], fieldPath(path, name), walk);
+}
+
+function fillDefaults(
+  properties: Readonly<Record<string, Schema>>,
+  object: Fields,
+  path: string,
+  walk: Walk,
+): void {
+  for (const [name, schema] of Object.entries(properties)) {
+    if (schema.default === undefined || Object.hasOwn(object, name)) continue;
+    if (walk.isCore && isZero(schema.default)) continue;
+    object[name] = structuredClone(schema.default);
+    visit(schema, object[name], fieldPath(path, name), walk);
+  }
+}
+
+/** A Go slice may be nil although it is required, and a plain struct field has its zero value. */
+function isDemanded(schema: Schema | undefined, walk: Walk): boolean {
+  if (!walk.isCore || !schema) return true;
+  return schema.default === undefined && schema.type !== 'array';
+}
+
+function isZero(value: unknown): boolean {
+  if (isObject(value))
+    return Object.keys(value).length === 0 || 'allOf' in value || 'type' in value;
+  return value === '' || value === 0 || value === false;
+}
+
+/** Quantities may be sent as numbers and are kept as strings, as Kubernetes' own type does it. */
+function normalized(schema: Schema, value: unknown): unknown {
+  if (typeof value !== 'number') return value;
+  const { oneOf } = resolve(schema);
+  const isQuantity = oneOf?.length === 2 && oneOf.some((option) => option.type === 'number');
+  return isQuantity ? String(value) : value;
+}
+
+function duplicateErrors(schema: Schema, items: readonly unknown[], path: string): FieldError[] {
+  const type = schema['x-kubernetes-list-type'];
+  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
+  if (type !== 'set' && type !== 'map') return [];
+  const seen = new Set<string>();
+  const errors: FieldError[] = [];
+  for (const [index, item] of items.entries()) {
+    const identity = type === 'set' ? item : isObject(item) ? keys.map((key) => item[key]) : item;
+    const text = JSON.stringify(identity);
+    if (seen.has(text)) {
+      const message = `Duplicate value: ${text}`;
+      errors.push({ path: elementPath(path, index), message, reason: 'FieldValueDuplicate' });
+    }
+    seen.add(text);
+  }
+  return errors;
+}
+
+/** Also for `__proto__`, which an assignment would take for something else. */
+function setOwn(object: Fields, name: string, value: unknown): void {
+  Object.defineProperty(object, name, {
+    value,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

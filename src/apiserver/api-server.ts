@@ -1,0 +1,250 @@
+import type { Clock } from '#base/clock.ts';
+import type { HttpReply } from '#base/http-message.ts';
+import type { Log } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { Kind } from '#api/kind.ts';
+import { ApiError, forbidden } from '#api/meta/api-error.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { InFlight, type Limits } from '#apiserver/in-flight.ts';
+import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
+import { parseFieldSelector } from '#apiserver/field-selector.ts';
+import { namespaceLifecycle } from '#apiserver/admission/namespace-lifecycle.ts';
+import {
+  serviceAddresses,
+  type ServiceAddressOptions,
+} from '#apiserver/admission/service-addresses.ts';
+import { parseAccept } from '#apiserver/representation.ts';
+import {
+  isTrue,
+  type Deps,
+  type NameGenerator,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
+import { parseResourcePath } from '#apiserver/resource-path.ts';
+import type { Route, UserRequest } from '#apiserver/route.ts';
+import { errorReply } from '#apiserver/status-reply.ts';
+import { findSubresource, type Connection } from '#apiserver/subresources/subresource.ts';
+import type { Attributes, Authorizer } from '#apiserver/user.ts';
+import { create } from '#apiserver/verbs/create.ts';
+import { removeCollection } from '#apiserver/verbs/delete-collection.ts';
+import { remove } from '#apiserver/verbs/delete.ts';
+import { get } from '#apiserver/verbs/get.ts';
+import { list } from '#apiserver/verbs/list.ts';
+import { patch } from '#apiserver/verbs/patch.ts';
+import { update } from '#apiserver/verbs/update.ts';
+import { watch } from '#apiserver/verbs/watch.ts';
+import type { Store } from '#store/store.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly kinds: readonly Kind[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Everybody may do everything where absent. */
+  readonly authorizer?: Authorizer;
+  /** Fixed endpoints, asked before the kinds' verbs. */
+  readonly routes?: readonly Route[];
+  /** Subresources that others serve: `pods/log`. */
+  readonly connections?: readonly Connection[];
+  readonly generateName?: NameGenerator;
+  /** Where absent, Services get no addresses. */
+  readonly services?: ServiceAddressOptions;
+  /** Checks of others, after the server's own. */
+  readonly admission?: readonly AdmissionStep[];
+  readonly limits?: Partial<Limits>;
+}
+
+/** A Kubernetes API over a store; knows nothing of sockets. Never throws: every failure is a Status. */
+export interface ApiServer {
+  readonly kinds: KindTable;
+  handle(request: UserRequest): Promise<HttpReply>;
+}
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const kinds = kindTable(options.kinds);
+  const deps: Deps = {
+    store: options.store,
+    kinds,
+    clock: options.clock,
+    random: options.random,
+    log: options.log,
+    generateName: options.generateName ?? (() => undefined),
+    admission: [
+      namespaceLifecycle(options.store, kinds),
+      ...(options.services ? [serviceAddresses(options.store, kinds, options.services)] : []),
+      ...(options.admission ?? []),
+    ],
+  };
+  const inFlight = new InFlight(options.limits);
+  const { routes = [], connections = [], authorizer, log } = options;
+
+  const answer = async (request: UserRequest): Promise<HttpReply> => {
+    const [path = '', search = ''] = splitTarget(request.target);
+    const resource = resourceRequest(request, { path, search, kinds });
+    await authorize(authorizer, attributesOf(request, path, resource));
+    const route = routes.find((candidate) => candidate.matches(request.method, path));
+    if (route) return route.handle(request);
+    if (!resource) throw pathNotFound();
+    return verbOf(resource, connections)(resource, deps);
+  };
+
+  return {
+    kinds,
+    async handle(request) {
+      try {
+        return await inFlight.run(request, answer);
+      } catch (error) {
+        if (error instanceof ApiError) return errorReply(error);
+        log.error('a request failed', { method: request.method, target: request.target, error });
+        return errorReply(
+          new ApiError(
+            'InternalError',
+            'Internal error occurred: the server has logged what happened',
+          ),
+        );
+      }
+    },
+  };
+}
+
+function splitTarget(target: string): readonly string[] {
+  const at = target.indexOf('?');
+  return at < 0 ? [target] : [target.slice(0, at), target.slice(at + 1)];
+}
+
+function resourceRequest(
+  request: UserRequest,
+  { path, search, kinds }: { path: string; search: string; kinds: KindTable },
+): ResourceRequest | undefined {
+  const parsed = parseResourcePath(path);
+  const kind = parsed && kinds.byPlural(parsed.group, parsed.version, parsed.plural);
+  if (!kind) return undefined;
+  const isNamespaced = parsed.namespace !== undefined;
+  // A namespaced kind is also listed over all namespaces; an object of one is only found in its own.
+  if (isNamespaced && kind.scope === 'Cluster') return undefined;
+  if (!isNamespaced && kind.scope === 'Namespaced' && parsed.name !== undefined) return undefined;
+  return {
+    ...request,
+    kind,
+    namespace: parsed.namespace,
+    name: parsed.name ?? '',
+    subresource: parsed.subresource,
+    query: new URLSearchParams(search),
+    representation: 'object',
+  };
+}
+
+async function authorize(
+  authorizer: Authorizer | undefined,
+  attributes: Attributes,
+): Promise<void> {
+  if (!authorizer) return;
+  const { allowed, reason } = await authorizer(attributes);
+  if (allowed) return;
+  const { resource, path } = attributes;
+  if (!resource)
+    throw new ApiError('Forbidden', `forbidden: ${reason}`, { ...(path && { name: path }) });
+  throw forbidden(
+    { group: resource.group, plural: resource.plural, kind: resource.plural },
+    resource.name ?? '',
+    reason,
+  );
+}
+
+function attributesOf(
+  request: UserRequest,
+  path: string,
+  resource: ResourceRequest | undefined,
+): Attributes {
+  const parsed = resource ? undefined : parseResourcePath(path);
+  const { user } = request;
+  if (!resource && !parsed) return { user, verb: request.method.toLowerCase(), path };
+  const { group, version, plural } = resource?.kind ??
+    parsed ?? { group: '', version: '', plural: '' };
+  const { subresource, namespace, name = '' } = resource ?? parsed ?? {};
+  const selected = resource && name === '' ? selectedName(resource) : name;
+  return {
+    user,
+    verb: verbName(request, resource, name),
+    resource: {
+      group,
+      version,
+      plural,
+      ...(subresource !== undefined && { subresource }),
+      ...(namespace !== undefined && { namespace }),
+      ...(selected && { name: selected }),
+    },
+  };
+}
+
+/** A list or watch of one object by field selector is allowed to whoever may list or watch that one. */
+function selectedName({ kind, query, method }: ResourceRequest): string | undefined {
+  return method === 'GET'
+    ? parseFieldSelector(kind, query.get('fieldSelector') ?? '').name
+    : undefined;
+}
+
+function verbName(
+  request: UserRequest,
+  resource: ResourceRequest | undefined,
+  name: string,
+): string {
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      if (resource && isWatch(resource)) return 'watch';
+      return name === '' ? 'list' : 'get';
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return name === '' ? 'deletecollection' : 'delete';
+    default:
+      return request.method.toLowerCase();
+  }
+}
+
+function isWatch({ query }: ResourceRequest): boolean {
+  return query.has('watch') && isTrue(query, 'watch');
+}
+
+type ResourceHandler = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;
+
+function verbOf(request: ResourceRequest, connections: readonly Connection[]): ResourceHandler {
+  if (request.subresource !== undefined) return findSubresource(request, connections);
+  const representation = parseAccept(request.headers['accept']);
+  const run =
+    (verb: ResourceHandler): ResourceHandler =>
+    (asked, deps) =>
+      verb({ ...asked, representation }, deps);
+  const isCollection = request.name === '';
+  switch (request.method) {
+    case 'GET':
+      if (isWatch(request)) return run(watch);
+      return run(isCollection ? list : get);
+    case 'POST':
+      if (isCollection) return run(create);
+      break;
+    case 'PUT':
+      if (!isCollection) return run(update);
+      break;
+    case 'PATCH':
+      if (!isCollection) return run(patch);
+      break;
+    case 'DELETE':
+      return run(isCollection ? removeCollection : remove);
+    default:
+  }
+  throw new ApiError(
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+  );
+}
+
+function pathNotFound(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource');
+}

@@ -1,0 +1,73 @@
+import { ApiError } from '#api/meta/api-error.ts';
+import { decodeBody } from '#apiserver/admission/decode.ts';
+import { quoted } from '#apiserver/admission/field-path.ts';
+import { walkSchema } from '#apiserver/admission/schema-walk.ts';
+import { integerOf, isDryRun, isTrue, type ResourceRequest } from '#apiserver/resource-request.ts';
+
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  /** Absent: the object's finalizers decide, and dependents go in the background. */
+  readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly isDryRun: boolean;
+}
+
+const SCHEMA = { $ref: 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions' };
+const POLICIES = ['Foreground', 'Background', 'Orphan'] as const;
+
+/** From the body where there is one, else from the query. Throws Invalid and BadRequest for what makes no sense. */
+export async function parseDeleteOptions(request: ResourceRequest): Promise<DeleteOptions> {
+  const { query } = request;
+  const body = await bodyOptions(request);
+  const grace = body['gracePeriodSeconds'] ?? integerOf(query, 'gracePeriodSeconds');
+  const policy =
+    body['propagationPolicy'] ?? query.get('propagationPolicy') ?? orphanPolicy(request, body);
+  const dryRun = Array.isArray(body['dryRun']) && body['dryRun'].includes('All');
+  if (policy !== undefined && !POLICIES.some((known) => known === policy)) {
+    throw new ApiError(
+      'Invalid',
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${quoted(policy)}: supported values: ${POLICIES.map((known) => `"${known}"`).join(', ')}`,
+    );
+  }
+  return {
+    ...(typeof grace === 'number' && { gracePeriodSeconds: Math.max(0, grace) }),
+    ...(policy !== undefined && { propagationPolicy: policy as (typeof POLICIES)[number] }),
+    ...preconditionsOf(body['preconditions']),
+    isDryRun: dryRun || isDryRun(query),
+  };
+}
+
+async function bodyOptions(request: ResourceRequest): Promise<Record<string, unknown>> {
+  if (request.body === undefined || request.body.length === 0) return {};
+  const { value } = await decodeBody(request.body, request.headers['content-type']);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ApiError('BadRequest', 'the body of the request is not a DeleteOptions object');
+  }
+  const fields: Record<string, unknown> = { ...value };
+  const problem = walkSchema(SCHEMA, fields).errors[0];
+  if (problem)
+    throw new ApiError('BadRequest', `DeleteOptions: ${problem.path}: ${problem.message}`);
+  return fields;
+}
+
+/** The older spelling of the same wish. */
+function orphanPolicy(
+  request: ResourceRequest,
+  body: Readonly<Record<string, unknown>>,
+): 'Orphan' | 'Background' | undefined {
+  const isInQuery = request.query.has('orphanDependents');
+  if (!isInQuery && typeof body['orphanDependents'] !== 'boolean') return undefined;
+  const isOrphan = body['orphanDependents'] ?? isTrue(request.query, 'orphanDependents');
+  return isOrphan === true ? 'Orphan' : 'Background';
+}
+
+function preconditionsOf(value: unknown): Pick<DeleteOptions, 'preconditions'> {
+  if (typeof value !== 'object' || value === null) return {};
+  const { uid, resourceVersion } = value as Readonly<Record<string, unknown>>;
+  return {
+    preconditions: {
+      ...(typeof uid === 'string' && { uid }),
+      ...(typeof resourceVersion === 'string' && { resourceVersion }),
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { dereference } from '#api/definitions.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { Schema } from '#api/schema.ts';
+import { isFields } from '#apiserver/patch/merge-patch.ts';
+import {
+  badDirective,
+  strategiesOf,
+  withoutDirectives,
+  type Fields,
+} from '#apiserver/patch/directives.ts';
+
+export interface ListPatch {
+  readonly patch: readonly unknown[];
+  /** The value of `$setElementOrder/<field>`, if the patch has one. */
+  readonly order?: unknown;
+  /** Merges a patch into one element, which is empty where the element is new. */
+  readonly mergeElement: (schema: Schema, target: Fields, patch: Fields) => Fields;
+}
+
+/** Merges a list as its schema says: by key, as a set of plain values, or by replacing it. */
+export function mergeList(
+  reference: Schema,
+  target: readonly unknown[],
+  { patch, order, mergeElement }: ListPatch,
+): readonly unknown[] {
+  const schema = dereference(reference);
+  // The strategy stands beside the reference, not in what it names.
+  if (!strategiesOf(reference).includes('merge')) return patch.map(plain);
+  if (order !== undefined && !Array.isArray(order)) throw badDirective('$setElementOrder', order);
+  const mergeKey = reference['x-kubernetes-patch-merge-key'];
+  if (mergeKey === undefined) {
+    const merged = [...new Set([...target, ...patch])];
+    return order ? ordered(merged, { order, target, identity: (item) => item }) : merged;
+  }
+  const merged = mergeByKey({ schema, target, patch, mergeKey, mergeElement });
+  const identity = (item: unknown): unknown => (isFields(item) ? item[mergeKey] : item);
+  return order ? ordered(merged, { order, target, identity }) : merged;
+}
+
+function mergeByKey(list: {
+  schema: Schema;
+  target: readonly unknown[];
+  patch: readonly unknown[];
+  mergeKey: string;
+  mergeElement: ListPatch['mergeElement'];
+}): unknown[] {
+  const { schema, mergeKey, mergeElement } = list;
+  const items = list.patch.map((item) => {
+    if (isFields(item)) return item;
+    throw new ApiError(
+      'BadRequest',
+      `the patch of a list merged by "${mergeKey}" holds ${JSON.stringify(item)}: an object was expected`,
+    );
+  });
+  const isReplaced = items.some((item) => item['$patch'] === 'replace');
+  const merged: unknown[] = isReplaced ? [] : [...list.target];
+  for (const item of items) {
+    const directive = item['$patch'];
+    if (directive === 'replace' && Object.keys(item).length === 1) continue;
+    const key = keyOf(item, mergeKey);
+    const at = merged.findIndex((other) => isFields(other) && other[mergeKey] === key);
+    const found = merged[at];
+    if (directive === 'delete') {
+      if (at >= 0) merged.splice(at, 1);
+    } else if (directive !== undefined && directive !== 'merge' && directive !== 'replace') {
+      throw badDirective('$patch', directive);
+    } else if (isFields(found)) {
+      merged[at] = mergeElement(schema.items ?? {}, found, item);
+    } else {
+      merged.push(mergeElement(schema.items ?? {}, {}, item));
+    }
+  }
+  return merged;
+}
+
+function keyOf(item: Fields, mergeKey: string): unknown {
+  if (Object.hasOwn(item, mergeKey)) return item[mergeKey];
+  throw new ApiError(
+    'BadRequest',
+    `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`,
+  );
+}
+
+/**
+ * The elements that `order` names stand in that order; those it does not name, which only the server has, stay behind the
+ * element they stood behind before.
+ */
+function ordered(
+  merged: readonly unknown[],
+  {
+    order,
+    target,
+    identity,
+  }: {
+    order: readonly unknown[];
+    target: readonly unknown[];
+    identity: (item: unknown) => unknown;
+  },
+): unknown[] {
+  const named = order.map(identity);
+  const isNamed = (item: unknown): boolean => named.includes(identity(item));
+  const result = named.flatMap((key) => merged.filter((item) => identity(item) === key));
+  for (const item of merged) {
+    if (isNamed(item)) continue;
+    const before = target.findIndex((other) => identity(other) === identity(item)) - 1;
+    const anchor = before >= 0 ? identity(target[before]) : undefined;
+    const at = anchor === undefined ? -1 : result.findIndex((other) => identity(other) === anchor);
+    const isFirst = before < 0 && target.some((other) => identity(other) === identity(item));
+    if (at >= 0) result.splice(at + 1, 0, item);
+    else if (isFirst) result.unshift(item);
+    else result.push(item);
+  }
+  return result;
+}
+
+function plain(item: unknown): unknown {
+  return isFields(item) ? withoutDirectives(item) : item;
+}

@@ -1,0 +1,74 @@
+import type { Clock } from '#base/clock.ts';
+import type { HttpReply } from '#base/http-message.ts';
+import type { Log } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { Kind } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import type { KindTable } from '#apiserver/kind-table.ts';
+import type { Representation } from '#apiserver/representation.ts';
+import type { UserRequest } from '#apiserver/route.ts';
+import type { Store } from '#store/store.ts';
+
+/** A request about objects of one kind, its path and headers understood. */
+export interface ResourceRequest extends UserRequest {
+  readonly kind: Kind;
+  /** Absent for cluster-scoped kinds, and where all namespaces are meant. */
+  readonly namespace: string | undefined;
+  /** Empty where the request is about the collection. */
+  readonly name: string;
+  readonly subresource: string | undefined;
+  readonly query: URLSearchParams;
+  readonly representation: Representation;
+}
+
+/** Hands out the name and uid of an object that has only a generateName; undefined: the server makes them up. */
+export type NameGenerator = (
+  kind: Kind,
+  object: KubeObject,
+) => { readonly name: string; readonly uid: string } | undefined;
+
+/** What the verbs work with. */
+export interface Deps {
+  readonly store: Store;
+  readonly kinds: KindTable;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly generateName: NameGenerator;
+  readonly admission: readonly AdmissionStep[];
+}
+
+export type Verb = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;
+
+/** `dryRun=All`; any other value is refused, as Kubernetes does. */
+export function isDryRun(query: URLSearchParams): boolean {
+  const values = query.getAll('dryRun').filter((value) => value !== '');
+  if (values.some((value) => value !== 'All')) {
+    throw new ApiError(
+      'BadRequest',
+      `dryRun: Unsupported value: "${values.join(',')}": supported values: "All"`,
+    );
+  }
+  return values.length > 0;
+}
+
+/** A whole number in the query; undefined where it is absent or empty. Throws BadRequest for anything else. */
+export function integerOf(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new ApiError(
+      'BadRequest',
+      `the query parameter ${name} is "${text}": a whole number was expected`,
+    );
+  }
+  return Number(text);
+}
+
+/** `1`, `true` and a bare name are true, as in Go's strconv.ParseBool. */
+export function isTrue(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name)?.toLowerCase();
+  return value === '' || value === '1' || value === 't' || value === 'true';
+}

@@ -1,0 +1,71 @@
+import { apiVersionOf, type Kind } from '#api/kind.ts';
+import { ApiError, invalid } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { decodeBody } from '#apiserver/admission/decode.ts';
+import { walkSchema } from '#apiserver/admission/schema-walk.ts';
+import { parseResourcePath, type ResourcePath } from '#apiserver/resource-path.ts';
+import type { Route, UserRequest } from '#apiserver/route.ts';
+import { jsonReply } from '#apiserver/status-reply.ts';
+
+export interface ReviewRoute<T extends KubeObject> {
+  readonly kind: Kind<T>;
+  /** Where it is POSTed, if not to the kind's own collection: `{ group: '', plural: 'serviceaccounts', subresource: 'token' }`. */
+  readonly at?: Pick<ResourcePath, 'group' | 'version' | 'plural' | 'subresource'>;
+  /** Returns the object with its answer. Throws ApiError. */
+  answer(review: T, request: UserRequest, path: ResourcePath): Promise<T>;
+}
+
+/** A route for a kind that is never stored: it is POSTed with a question and comes back with the answer. */
+export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route {
+  const { kind } = review;
+  const at = review.at ?? { group: kind.group, version: kind.version, plural: kind.plural };
+  return {
+    matches: (method, path) => method === 'POST' && isAt(at, kind, parseResourcePath(path)),
+    async handle(request) {
+      const path = parseResourcePath(request.target.split('?')[0] ?? '');
+      if (!path)
+        throw new TypeError(`Cannot answer ${request.target}: the route does not match it`);
+      const answer = await review.answer(await readReview(kind, request), request, path);
+      return jsonReply(answer, { status: 201 });
+    },
+  };
+}
+
+function isAt(
+  at: Pick<ResourcePath, 'group' | 'version' | 'plural' | 'subresource'>,
+  kind: Kind,
+  path: ResourcePath | undefined,
+): boolean {
+  return (
+    path !== undefined &&
+    path.group === at.group &&
+    path.version === at.version &&
+    path.plural === at.plural &&
+    path.subresource === at.subresource &&
+    (path.name !== undefined) === (at.subresource !== undefined) &&
+    (path.namespace !== undefined) === (kind.scope === 'Namespaced')
+  );
+}
+
+/** The object in the request's body, checked against the kind's schema. Throws BadRequest or Invalid. */
+async function readReview<T extends KubeObject>(kind: Kind<T>, request: UserRequest): Promise<T> {
+  const { value } = await decodeBody(request.body, request.headers['content-type']);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);
+  }
+  const wanted = { apiVersion: apiVersionOf(kind), kind: kind.kind };
+  const object = { ...wanted, metadata: {}, ...value };
+  for (const field of ['apiVersion', 'kind'] as const) {
+    const expected = wanted[field];
+    if (object[field] === expected) continue;
+    const found = JSON.stringify(object[field]);
+    throw new ApiError(
+      'BadRequest',
+      `the body has the ${field} ${found}: ${expected} was expected`,
+    );
+  }
+  const { errors } = walkSchema(kind.schema, object);
+  if (errors.length > 0) throw invalid(kind, '', errors);
+  // The walk above has just checked it against the schema that T is generated from.
+  return object as KubeObject as T;
+}

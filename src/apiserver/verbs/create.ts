@@ -1,0 +1,127 @@
+import type { HttpReply } from '#base/http-message.ts';
+import type { Kind } from '#api/kind.ts';
+import { alreadyExists, ApiError } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { admitFields, admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
+import { decodeBody } from '#apiserver/admission/decode.ts';
+import { hasGeneration } from '#apiserver/generation.ts';
+import { entryReply, objectReply } from '#apiserver/object-reply.ts';
+import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { keyOf, storedText } from '#apiserver/stored-object.ts';
+import { timestamp } from '#apiserver/timestamp.ts';
+import { KeyExists, type Entry } from '#store/store.ts';
+
+/** As Kubernetes: five random characters, and the whole fits a DNS label. */
+const SUFFIX_LENGTH = 5;
+const BASE_LENGTH_MAX = 63 - SUFFIX_LENGTH;
+/** A name just made up may be taken; this many are tried. */
+const NAME_TRIES = 8;
+
+/** POST /apis/{group}/{version}/namespaces/{namespace}/{plural} */
+export async function create(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  const { kind, query } = request;
+  const decoded = await decodeBody(request.body, request.headers['content-type']);
+  const { object, errors, warnings } = admitFields(kind, decoded.value, {
+    duplicates: decoded.duplicates,
+    fieldValidation: query.get('fieldValidation'),
+  });
+  placeIn(request, object);
+  if (kind.subresources.includes('status')) dropStatus(object);
+  const isGenerated = !object.metadata.name && !!object.metadata.generateName;
+  startLife(kind, object, deps);
+  await using _reservations = await admitObject(object, {
+    kind,
+    operation: 'CREATE',
+    user: request.user,
+    subresource: undefined,
+    previous: undefined,
+    errors,
+    steps: deps.admission,
+  });
+  const options = { status: 201, warnings: withNotActedOn(kind, warnings), clock: deps.clock };
+  if (isDryRun(query)) {
+    await refuseExisting(request, object, deps);
+    return objectReply(request, object, options);
+  }
+  const entry = await store(request, object, { deps, tries: isGenerated ? NAME_TRIES : 1 });
+  return entryReply(request, entry, options);
+}
+
+/** What a client should know of a kind that is stored and does nothing yet. */
+function withNotActedOn(kind: Kind, warnings: readonly string[]): readonly string[] {
+  return kind.notActedOn === undefined ? warnings : [...warnings, kind.notActedOn];
+}
+
+function placeIn(request: ResourceRequest, object: KubeObject): void {
+  const { namespace, kind } = request;
+  const { metadata } = object;
+  if (kind.scope === 'Cluster') {
+    delete metadata.namespace;
+    return;
+  }
+  if (namespace === undefined) {
+    throw new ApiError('BadRequest', 'an empty namespace may not be set during creation');
+  }
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw new ApiError(
+      'BadRequest',
+      `the namespace of the provided object does not match the namespace sent on the request`,
+    );
+  }
+  metadata.namespace = namespace;
+}
+
+function startLife(kind: Kind, object: KubeObject, deps: Deps): void {
+  const { metadata } = object;
+  if (metadata.resourceVersion) {
+    throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created');
+  }
+  delete metadata.resourceVersion;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.generation;
+  const isNameless = !metadata.name && !!metadata.generateName;
+  const given = isNameless ? deps.generateName(kind, object) : undefined;
+  if (isNameless) metadata.name = given?.name ?? madeUpName(metadata.generateName ?? '', deps);
+  metadata.uid = given?.uid ?? deps.random.uuid();
+  metadata.creationTimestamp = timestamp(deps.clock);
+  if (hasGeneration(kind)) metadata.generation = 1;
+}
+
+function dropStatus(object: KubeObject & { status?: unknown }): void {
+  delete object.status;
+}
+
+function madeUpName(base: string, deps: Deps): string {
+  return `${base.slice(0, BASE_LENGTH_MAX)}${deps.random.suffix(SUFFIX_LENGTH)}`;
+}
+
+async function store(
+  request: ResourceRequest,
+  object: KubeObject,
+  options: { readonly deps: Deps; readonly tries: number },
+): Promise<Entry> {
+  const { deps } = options;
+  for (let tries = options.tries; ; tries -= 1) {
+    const text = storedText(object);
+    refuseLarge(text);
+    const name = object.metadata.name ?? '';
+    try {
+      return await deps.store.create(keyOf(request.kind, request.namespace, name), text);
+    } catch (error) {
+      if (!(error instanceof KeyExists)) throw error;
+      if (tries <= 1) throw alreadyExists(request.kind, name);
+      object.metadata.name = madeUpName(object.metadata.generateName ?? '', deps);
+    }
+  }
+}
+
+async function refuseExisting(
+  request: ResourceRequest,
+  object: KubeObject,
+  deps: Deps,
+): Promise<void> {
+  const name = object.metadata.name ?? '';
+  const entry = await deps.store.get(keyOf(request.kind, request.namespace, name));
+  if (entry) throw alreadyExists(request.kind, name);
+}

@@ -1,0 +1,142 @@
+import type { HttpReply } from '#base/http-message.ts';
+import type { Kind } from '#api/kind.ts';
+import { conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { FOREGROUND, isFinished, ORPHAN } from '#apiserver/deletion.ts';
+import { parseDeleteOptions, type DeleteOptions } from '#apiserver/delete-options.ts';
+import { objectReply } from '#apiserver/object-reply.ts';
+import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
+import { jsonReply } from '#apiserver/status-reply.ts';
+import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
+import { timestamp } from '#apiserver/timestamp.ts';
+import { StaleRevision, type Entry } from '#store/store.ts';
+
+const TRIES = 5;
+
+/** DELETE …/{plural}/{name}: removes the object, or marks it where finalizers or a grace period have to be waited for. */
+export async function remove(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  const options = await parseDeleteOptions(request);
+  const deleted = await deleteObject(request, deps, options);
+  const { kind, name } = request;
+  // As Kubernetes: whole objects for pods and for what is still there, else only the news that it is gone.
+  if (!deleted.isGone || kind.plural === 'pods') {
+    return objectReply(request, deleted.object, { clock: deps.clock });
+  }
+  return jsonReply({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { name, group: kind.group, kind: kind.plural, uid: deleted.object.metadata.uid },
+  });
+}
+
+export interface Deleted {
+  readonly object: KubeObject;
+  readonly isGone: boolean;
+}
+
+/** Throws NotFound, and Conflict where a precondition does not hold. */
+export async function deleteObject(
+  target: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'>,
+  deps: Deps,
+  options: DeleteOptions,
+): Promise<Deleted> {
+  const { kind, namespace, name } = target;
+  const key = keyOf(kind, namespace, name);
+  for (let tries = TRIES; ; tries -= 1) {
+    const entry = await deps.store.get(key);
+    if (!entry) throw notFound(kind, name);
+    refuseUnmet(kind, objectOf(entry), options);
+    try {
+      return await deleteEntry(entry, { kind, deps, options });
+    } catch (error) {
+      if (!(error instanceof StaleRevision)) throw error;
+      if (tries <= 1) throw conflict(kind, name, STALE_OBJECT);
+    }
+  }
+}
+
+async function deleteEntry(
+  entry: Entry,
+  { kind, deps, options }: { kind: Kind; deps: Deps; options: DeleteOptions },
+): Promise<Deleted> {
+  const current = objectOf(entry);
+  const marked = markDeleted(kind, current, { deps, options });
+  if (isFinished(marked)) {
+    if (options.isDryRun) return { object: current, isGone: true };
+    const at = await deps.store.delete(entry.key, entry.modified);
+    return { object: objectAt(entry, at), isGone: true };
+  }
+  const text = storedText(marked);
+  if (options.isDryRun || text === entry.value) return { object: marked, isGone: false };
+  const written = await deps.store.update(entry.key, text, entry.modified);
+  return { object: objectOf(written), isGone: false };
+}
+
+/** The object with what a delete adds: who must finish first, and by when. Asking again may only shorten the time. */
+function markDeleted(
+  kind: Kind,
+  current: KubeObject,
+  { deps, options }: { deps: Deps; options: DeleteOptions },
+): KubeObject {
+  const object = structuredClone(current);
+  const { metadata } = object;
+  const finalizers = finalizersFor(metadata.finalizers ?? [], options);
+  if (finalizers.length > 0) metadata.finalizers = finalizers;
+  else delete metadata.finalizers;
+  const wanted = graceSeconds(kind, object, options.gracePeriodSeconds);
+  const before = metadata.deletionGracePeriodSeconds;
+  const isMarked = metadata.deletionTimestamp !== undefined;
+  if (isMarked && wanted >= (before ?? 0)) return object;
+  metadata.deletionTimestamp = timestamp(deps.clock, wanted);
+  metadata.deletionGracePeriodSeconds = wanted;
+  if (!isMarked && metadata.generation !== undefined) metadata.generation += 1;
+  if (kind.group === '' && kind.plural === 'namespaces') {
+    Object.assign(object, { status: { phase: 'Terminating' } });
+  }
+  return object;
+}
+
+function finalizersFor(current: readonly string[], options: DeleteOptions): string[] {
+  const others = current.filter((name) => name !== FOREGROUND && name !== ORPHAN);
+  switch (options.propagationPolicy) {
+    case 'Foreground':
+      return [...others, FOREGROUND];
+    case 'Orphan':
+      return [...others, ORPHAN];
+    case 'Background':
+      return others;
+    default:
+      return [...current];
+  }
+}
+
+type PodLike = KubeObject & {
+  spec?: { nodeName?: unknown; terminationGracePeriodSeconds?: unknown };
+  status?: { phase?: unknown };
+};
+
+/** Only pods have somebody, the node's agent, who needs time to stop them. */
+function graceSeconds(kind: Kind, object: PodLike, asked: number | undefined): number {
+  if (kind.group !== '' || kind.plural !== 'pods') return 0;
+  const { phase } = object.status ?? {};
+  if (!object.spec?.nodeName || phase === 'Succeeded' || phase === 'Failed') return 0;
+  const own = object.spec.terminationGracePeriodSeconds;
+  return asked ?? (typeof own === 'number' ? own : 30);
+}
+
+function refuseUnmet(kind: Kind, object: KubeObject, { preconditions }: DeleteOptions): void {
+  const { name = '', uid, resourceVersion } = object.metadata;
+  if (preconditions?.uid !== undefined && preconditions.uid !== uid) {
+    const why = `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`;
+    throw conflict(kind, name, why);
+  }
+  if (
+    preconditions?.resourceVersion !== undefined &&
+    preconditions.resourceVersion !== resourceVersion
+  ) {
+    const why = `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`;
+    throw conflict(kind, name, why);
+  }
+}

@@ -1,0 +1,85 @@
+import type { HttpReply } from '#base/http-message.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { admitFields } from '#apiserver/admission/admit.ts';
+import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
+import { entryReply, objectReply } from '#apiserver/object-reply.ts';
+import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
+import { applyMergePatch } from '#apiserver/patch/merge-patch.ts';
+import { applyStrategicMergePatch } from '#apiserver/patch/strategic-merge-patch.ts';
+import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { modify } from '#apiserver/verbs/modify.ts';
+import { partOf } from '#apiserver/verbs/update.ts';
+
+/** PATCH …/{plural}/{name} and its status: JSON Patch, merge patch and strategic merge patch. */
+export async function patch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  const { query } = request;
+  const apply = await readPatch(request);
+  let warnings: readonly string[] = [];
+  const modified = await modify(request, deps, {
+    async change(current: KubeObject) {
+      const fields = admitFields(request.kind, apply.to(current), {
+        duplicates: apply.duplicates,
+        fieldValidation: query.get('fieldValidation'),
+      });
+      ({ warnings } = fields);
+      return fields;
+    },
+    part: partOf(request),
+    isDryRun: isDryRun(query),
+  });
+  const options = { warnings, clock: deps.clock };
+  return modified.entry
+    ? entryReply(request, modified.entry, options)
+    : objectReply(request, modified.object, options);
+}
+
+export interface ReadPatch {
+  /** A new value; the object given stays as it is. */
+  to(object: unknown): unknown;
+  readonly duplicates: readonly string[];
+}
+
+/** The patch in a request's body, by its content type. Throws UnsupportedMediaType for one this kind does not take. */
+export async function readPatch(request: ResourceRequest): Promise<ReadPatch> {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const { schema } = request.kind;
+  const read = (): Promise<Decoded> => decodeBody(request.body, 'application/json');
+  switch (type) {
+    case 'application/json-patch+json': {
+      const { value } = await read();
+      return { to: (object) => applyJsonPatch(object, value), duplicates: [] };
+    }
+    case 'application/merge-patch+json': {
+      const { value, duplicates } = await read();
+      refuseNonObject(value);
+      return { to: (object) => applyMergePatch(object, value), duplicates };
+    }
+    case 'application/strategic-merge-patch+json': {
+      // Like a custom resource's, the schemas of our own kinds do not say how their lists merge.
+      if (!schema.$ref) throw unsupported(request);
+      const { value, duplicates } = await read();
+      refuseNonObject(value);
+      return { to: (object) => applyStrategicMergePatch(schema, object, value), duplicates };
+    }
+    default:
+      throw unsupported(request);
+  }
+}
+
+function unsupported(request: ResourceRequest): ApiError {
+  const types = ['application/json-patch+json', 'application/merge-patch+json'];
+  if (request.kind.schema.$ref) types.push('application/strategic-merge-patch+json');
+  return new ApiError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,
+  );
+}
+
+function refuseNonObject(value: unknown): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  throw new ApiError(
+    'BadRequest',
+    'the patch is not an object: an object with the fields to change was expected',
+  );
+}

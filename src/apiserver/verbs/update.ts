@@ -1,0 +1,44 @@
+import type { HttpReply } from '#base/http-message.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import { admitFields } from '#apiserver/admission/admit.ts';
+import { decodeBody } from '#apiserver/admission/decode.ts';
+import { entryReply, objectReply } from '#apiserver/object-reply.ts';
+import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { modify, type Modification } from '#apiserver/verbs/modify.ts';
+
+/** PUT …/{plural}/{name}: replaces all but the status; …/{name}/status: the status alone. */
+export async function update(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  const { kind, query, namespace, name } = request;
+  const decoded = await decodeBody(request.body, request.headers['content-type']);
+  const { object, errors, warnings } = admitFields(kind, decoded.value, {
+    duplicates: decoded.duplicates,
+    fieldValidation: query.get('fieldValidation'),
+  });
+  if (object.metadata.name !== name) {
+    throw new ApiError(
+      'BadRequest',
+      `the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL (${name})`,
+    );
+  }
+  if (object.metadata.namespace && object.metadata.namespace !== namespace) {
+    throw new ApiError(
+      'BadRequest',
+      'the namespace of the provided object does not match the namespace sent on the request',
+    );
+  }
+  const modified = await modify(request, deps, {
+    change: async () => ({ object: structuredClone(object), errors }),
+    part: partOf(request),
+    isDryRun: isDryRun(query),
+  });
+  const options = { warnings, clock: deps.clock };
+  return modified.entry
+    ? entryReply(request, modified.entry, options)
+    : objectReply(request, modified.object, options);
+}
+
+/** What a write to this path may change. */
+export function partOf(request: ResourceRequest): Modification['part'] {
+  if (request.subresource === 'status') return 'status';
+  return request.kind.subresources.includes('status') ? 'all but status' : 'everything';
+}
