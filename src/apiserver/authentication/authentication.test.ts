@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose';
+import { FakeClock } from '#base/fake-clock.ts';
+import { bodyText, type HttpRequest } from '#base/http-message.ts';
+import { seededRandom } from '#base/random.ts';
+import { hasReason } from '#api/meta/api-error.ts';
+import { authenticator } from '#apiserver/authentication/authenticator.ts';
+import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
+import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
+import { serviceAccountTokens } from '#apiserver/authentication/service-account-tokens.ts';
+import { tokenKey } from '#apiserver/authentication/token-key.ts';
+import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
+import { RbacObjects } from '#apiserver/authorization/rbac-objects.ts';
+import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
+import { makeKey } from '#apiserver/pki/certificate.ts';
+import type { Route } from '#apiserver/route.ts';
+import type { User } from '#apiserver/user.ts';
+
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+const masters: User = { name: 'root', groups: ['system:masters', 'system:authenticated'] };
+
+/** The authentication of a server whose objects are the `uids` map: `Kind/namespace/name` to uid. */
+function setUp() {
+  const uids = new Map([['ServiceAccount/default/robot', 'u1']]);
+  const clock = new FakeClock();
+  const key = tokenKey(makeKey());
+  const audiences = [ISSUER] as const;
+  const uidOf = (object: { kind: string; namespace: string; name: string }) =>
+    Promise.resolve(uids.get(`${object.kind}/${object.namespace}/${object.name}`));
+  const random = seededRandom(1);
+  const tokens = serviceAccountTokens({ key, issuer: ISSUER, audiences, uidOf, clock, random });
+  const routes = [
+    ...tokenRoutes({ tokens, uidOf, audiences, clock }),
+    ...oidcRoutes({ key, issuer: ISSUER, serverUrl: 'https://10.0.0.1:6443' }),
+  ];
+  return { uids, clock, key, tokens, routes, authenticate: authenticator(tokens) };
+}
+
+function request(headers: Record<string, string>): HttpRequest {
+  return { method: 'GET', target: '/', headers, signal: AbortSignal.timeout(5000) };
+}
+
+async function call(
+  routes: readonly Route[],
+  target: string,
+  options: { body?: unknown; user?: User } = {},
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const method = options.body === undefined ? 'GET' : 'POST';
+  const route = routes.find((candidate) => candidate.matches(method, target));
+  assert.ok(route, `${target} has no route`);
+  const reply = await route.handle({
+    ...request({}),
+    method,
+    target,
+    body: JSON.stringify(options.body),
+    user: options.user ?? masters,
+  });
+  return {
+    status: reply.status,
+    body: JSON.parse(await bodyText(reply.body)) as Record<string, unknown>,
+  };
+}
+
+const TOKEN_PATH = '/api/v1/namespaces/default/serviceaccounts/robot/token';
+
+async function requestToken(routes: readonly Route[], spec: object = {}): Promise<string> {
+  const { status, body } = await call(routes, TOKEN_PATH, { body: { spec } });
+  assert.equal(status, 201);
+  const { token } = body['status'] as { token: string };
+  return token;
+}
+
+test('authentication: a client certificate is a user and its groups', async () => {
+  const { authenticate } = setUp();
+  const certificate = { commonName: 'knode-admin', organizations: ['system:masters'] };
+  assert.deepEqual(await authenticate(request({}), certificate), {
+    name: 'knode-admin',
+    groups: ['system:masters', 'system:authenticated'],
+  });
+});
+
+test('authentication: who shows nothing is anonymous, who shows a bad token is refused', async () => {
+  const { authenticate } = setUp();
+  assert.deepEqual(await authenticate(request({}), undefined), {
+    name: 'system:anonymous',
+    groups: ['system:unauthenticated'],
+  });
+  for (const token of ['bad', 'a.b.c', 'x'.repeat(20_000)]) {
+    const headers = { authorization: `Bearer ${token}` };
+    assert.equal(await authenticate(request(headers), undefined), undefined);
+  }
+});
+
+test('token: says which service account a program is', async () => {
+  const { authenticate, routes } = setUp();
+  const token = await requestToken(routes);
+  const user = await authenticate(request({ authorization: `bearer ${token}` }), undefined);
+  assert.equal(user?.name, 'system:serviceaccount:default:robot');
+  assert.equal(user.uid, 'u1');
+  assert.deepEqual(user.groups, [
+    'system:serviceaccounts',
+    'system:serviceaccounts:default',
+    'system:authenticated',
+  ]);
+});
+
+test('token: dies with its time, its account, its pod, and when another account takes the name', async () => {
+  const { tokens, routes, clock, uids } = setUp();
+  uids.set('Pod/default/p', 'p1');
+  const bound = await requestToken(routes, {
+    boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'p' },
+    expirationSeconds: 7200,
+  });
+  const plain = await requestToken(routes);
+  const found = await tokens.verify(bound);
+  assert.deepEqual(found?.user.extra?.['authentication.kubernetes.io/pod-name'], ['p']);
+  uids.delete('Pod/default/p');
+  assert.equal(await tokens.verify(bound), undefined);
+  uids.set('Pod/default/p', 'p2');
+  assert.equal(await tokens.verify(bound), undefined);
+  assert.ok(await tokens.verify(plain));
+  clock.advance(3_599_000);
+  assert.ok(await tokens.verify(plain));
+  clock.advance(2000);
+  assert.equal(await tokens.verify(plain), undefined);
+  const fresh = await requestToken(routes);
+  uids.set('ServiceAccount/default/robot', 'u2');
+  assert.equal(await tokens.verify(fresh), undefined);
+  uids.delete('ServiceAccount/default/robot');
+  assert.equal(await tokens.verify(fresh), undefined);
+});
+
+test('token: forged ones are refused', async () => {
+  const { tokens, routes, key } = setUp();
+  const token = await requestToken(routes);
+  const [header = '', payload = '', signature = ''] = token.split('.');
+  const text = Buffer.from(payload, 'base64url').toString().replace('robot', 'admin');
+  const none = Buffer.from('{"alg":"none"}').toString('base64url');
+  const claims = { 'kubernetes.io': { namespace: 'default', serviceaccount: { name: 'robot' } } };
+  const withoutUid = await new SignJWT(claims)
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer(ISSUER)
+    .setAudience(ISSUER)
+    .setSubject('system:serviceaccount:default:robot')
+    .setExpirationTime('10y')
+    .sign(key.privateKey);
+  for (const forged of [
+    `${header}.${Buffer.from(text).toString('base64url')}.${signature}`,
+    `${none}.${payload}.`,
+    `${header}.${payload}.`,
+    withoutUid,
+  ]) {
+    assert.equal(await tokens.verify(forged), undefined, forged);
+  }
+});
+
+test('token: one for another audience opens nothing here, but a review by that audience knows it', async () => {
+  const { tokens, routes } = setUp();
+  const token = await requestToken(routes, { audiences: ['vault'] });
+  assert.equal(await tokens.verify(token), undefined);
+  const review = async (spec: object) =>
+    (await call(routes, '/apis/authentication.k8s.io/v1/tokenreviews', { body: { spec } })).body;
+  assert.deepEqual((await review({ token }))['status'], {
+    user: {},
+    error: 'invalid bearer token',
+  });
+  const status = (await review({ token, audiences: ['vault', 'other'] }))['status'] as {
+    authenticated: boolean;
+    audiences: string[];
+  };
+  assert.equal(status.authenticated, true);
+  assert.deepEqual(status.audiences, ['vault']);
+});
+
+test('token request: what cannot be issued is refused in Kubernetes words', async () => {
+  const { routes } = setUp();
+  const refused = async (target: string, body: unknown): Promise<string> => {
+    const error = await call(routes, target, { body }).catch((failure: unknown) => failure);
+    return error instanceof Error ? error.message : 'not refused';
+  };
+  assert.equal(
+    await refused(TOKEN_PATH, { spec: { expirationSeconds: 5 } }),
+    'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes',
+  );
+  assert.equal(
+    await refused('/api/v1/namespaces/default/serviceaccounts/nope/token', {}),
+    'serviceaccounts "nope" not found',
+  );
+  const boundObjectRef = { kind: 'Pod', name: 'nope' };
+  assert.equal(await refused(TOKEN_PATH, { spec: { boundObjectRef } }), 'pods "nope" not found');
+  assert.match(await refused(TOKEN_PATH, { kind: 'Pod' }), /the kind "Pod": TokenRequest was/);
+  assert.match(await refused(TOKEN_PATH, { spec: { audiences: 'x' } }), /spec.audiences/);
+  assert.match(await refused(TOKEN_PATH, []), /no object/);
+});
+
+test('whoami: tells the user as the server sees it', async () => {
+  const { routes } = setUp();
+  const target = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const user = { name: 'joe', groups: ['system:authenticated'], extra: { a: ['b'] } };
+  const { body } = await call(routes, target, { body: {}, user });
+  assert.deepEqual(body['status'], {
+    userInfo: { username: 'joe', groups: ['system:authenticated'], extra: { a: ['b'] } },
+  });
+});
+
+test('oidc: a stranger verifies a token with what the server publishes', async () => {
+  const { routes, clock } = setUp();
+  const token = await requestToken(routes);
+  const { body: configuration } = await call(routes, '/.well-known/openid-configuration');
+  assert.equal(configuration['issuer'], ISSUER);
+  assert.equal(configuration['jwks_uri'], 'https://10.0.0.1:6443/openid/v1/jwks');
+  const { body: keys } = await call(routes, '/openid/v1/jwks');
+  const keySet = createLocalJWKSet({ keys: keys['keys'] as [] });
+  const { payload } = await jwtVerify(token, keySet, { issuer: ISSUER, currentDate: clock.now() });
+  assert.equal(payload.sub, 'system:serviceaccount:default:robot');
+});
+
+test('impersonation: only who may, and then with that user’s groups', async () => {
+  const { authenticate } = setUp();
+  const impersonate = withImpersonation(authenticate, rbacAuthorizer(new RbacObjects()));
+  const admin = { commonName: 'root', organizations: ['system:masters'] };
+  const headers = {
+    'impersonate-user': 'bob',
+    'impersonate-group': 'g1, g2',
+    'impersonate-extra-foo': 'x',
+  };
+  assert.deepEqual(await impersonate(request(headers), admin), {
+    name: 'bob',
+    groups: ['g1', 'g2', 'system:authenticated'],
+    extra: { foo: ['x'] },
+  });
+  const account = { 'impersonate-user': 'system:serviceaccount:default:s1' };
+  assert.deepEqual((await impersonate(request(account), admin))?.groups, [
+    'system:serviceaccounts',
+    'system:serviceaccounts:default',
+    'system:authenticated',
+  ]);
+  await assert.rejects(
+    impersonate(request(headers), { commonName: 'joe', organizations: [] }),
+    (error: Error) =>
+      hasReason(error, 'Forbidden') &&
+      error.message ===
+        'users "bob" is forbidden: User "joe" cannot impersonate resource "users" in API group "" at the cluster scope',
+  );
+  await assert.rejects(impersonate(request({ 'impersonate-group': 'g' }), admin), /without/);
+});
