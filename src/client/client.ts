@@ -72,6 +72,12 @@ export interface Client {
   update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
   /** Replaces the status alone. */
   updateStatus<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  /** Replaces what the subresource is of (`finalize`, `scale`), and returns the server's reply. */
+  updateSubresource<T extends KubeObject, R>(
+    kind: Kind<T>,
+    ref: Ref & { readonly subresource: string },
+    body: R,
+  ): Promise<R>;
   patch<T extends KubeObject>(
     kind: Kind<T>,
     ref: Ref,

@@ -69,6 +69,8 @@ export function createClient(transport: Transport): Client {
       }
     },
     watch: (kind, selection, signal) => watchOnce(transport, kind, { selection, signal }),
+    updateSubresource: (kind, { subresource, ...ref }, body) =>
+      call({ method: 'PUT', target: resourcePath(kind, { ...ref, subresource }), body }),
     createSubresource: (kind, { subresource, ...ref }, body) =>
       call({ method: 'POST', target: resourcePath(kind, { ...ref, subresource }), body }),
     podLog: (ref, options, signal) => podLogOver(transport, { ref, options, signal }),

@@ -5,7 +5,13 @@ import type { Ref } from '#client/client.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import { isSameContent } from '#client/overlay.ts';
 import { attempted } from '#reconcile/attempt.ts';
-import { keyOf, type AnyController, type Context, type Key } from '#reconcile/controller.ts';
+import {
+  keyOf,
+  type AnyController,
+  type Context,
+  type Key,
+  type Known,
+} from '#reconcile/controller.ts';
 import type { Loop, LoopContext } from '#reconcile/loop.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
@@ -51,6 +57,10 @@ function enqueueOnChanges(
   { kind, owns = [], watches = [] }: AnyController,
   { context: { informers }, log, add }: Enqueue,
 ): void {
+  const known: Known = {
+    get: (of, ref) => informers.running(of)?.get(ref),
+    list: (of, namespace) => informers.running(of)?.list(namespace) ?? [],
+  };
   informers.of(kind).onChange((change) => {
     for (const object of bothOf(change).slice(-1)) add(keyOf(object));
   });
@@ -67,7 +77,7 @@ function enqueueOnChanges(
       for (const object of bothOf(change)) {
         try {
           // A watch's kind and its function were put together by on(), which the type forgets.
-          for (const key of watch.keysOf(object as never)) add(key);
+          for (const key of watch.keysOf(object as never, known)) add(key);
         } catch (error) {
           const about = { watched: resourceOf(watch.kind), ...keyOf(object) };
           log.error('reconcile: a bug in a watch', { ...about, error });
@@ -109,11 +119,28 @@ async function reconcileKey(
   }
   const ready = finalizer ? await withFinalizer(controller, { object, context }) : object;
   // The machinery holds controllers of every kind; this object is of this one's.
-  const { status, againAfterMs } = await controller.reconcile(ready as never, context);
-  if (status !== undefined && !isSameContent((ready as WithStatus).status, status)) {
-    await context.client.updateStatus(kind, { ...ready, status } as KubeObject);
-  }
-  return againAfterMs === undefined ? {} : { againAfterMs };
+  const outcome = await controller.reconcile(ready as never, context);
+  await publishStatus(kind, { object: ready, context, status: outcome.status });
+  if (outcome.failure) throw outcome.failure;
+  return outcome.againAfterMs === undefined ? {} : { againAfterMs: outcome.againAfterMs };
+}
+
+/** The object may have been written since it was read, by its own reconcile too; what the status is about must not. */
+async function publishStatus(
+  kind: Kind,
+  { object, context, status }: At & { readonly status: unknown },
+): Promise<void> {
+  const previous = (object as WithStatus).status;
+  if (status === undefined || isSameContent(previous, status)) return;
+  const latest = await context.client.get(kind, refOf(keyOf(object)));
+  const isSame =
+    latest?.metadata.uid === object.metadata.uid &&
+    latest?.metadata.generation === object.metadata.generation &&
+    isSameContent((latest as WithStatus | undefined)?.status, previous);
+  await context.client.updateStatus(kind, {
+    ...(isSame && latest ? latest : object),
+    status,
+  } as WithStatus);
 }
 
 type WithStatus = KubeObject & { readonly status?: unknown };

@@ -3,7 +3,7 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind, StatusOf } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import type { Client } from '#client/client.ts';
+import type { Client, Ref } from '#client/client.ts';
 
 export interface Context {
   /** Reads kinds that any controller of this process watches from memory, and sees this process's own writes. */
@@ -21,6 +21,8 @@ export interface Outcome<Status> {
   readonly status?: Status;
   /** When to look again without being told. */
   readonly againAfterMs?: number;
+  /** What kept the reconcile from its end. The status is published, then this counts as if it had been thrown. */
+  readonly failure?: Error;
 }
 
 export interface Key {
@@ -29,9 +31,16 @@ export interface Key {
   readonly name: string;
 }
 
+/** What memory holds of the kinds that controllers of this process watch. */
+export interface Known {
+  get<T extends KubeObject>(kind: Kind<T>, ref: Ref): T | undefined;
+  /** In all namespaces where none is given. */
+  list<T extends KubeObject>(kind: Kind<T>, namespace?: string): readonly T[];
+}
+
 export interface Watch {
   readonly kind: Kind;
-  readonly keysOf: (object: never) => readonly Key[];
+  readonly keysOf: (object: never, known: Known) => readonly Key[];
 }
 
 /** Something besides the API that says "look at this again": a measurement, an agent, a timer. */
@@ -77,9 +86,10 @@ export interface AnyController extends Omit<Controller, 'reconcile' | 'finalizer
   };
 }
 
+/** Watches `kind`: each of its objects, as it was and as it is, concerns the objects with these keys. */
 export function on<T extends KubeObject>(
   kind: Kind<T>,
-  keysOf: (object: T) => readonly Key[],
+  keysOf: (object: T, known: Known) => readonly Key[],
 ): Watch {
   return { kind, keysOf };
 }

@@ -41,7 +41,8 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const informers = new Informers({ client: options.client, clock, random, log, signal });
   const client = createCachedClient(options.client, informers);
-  const context: LoopContext = { client, informers, clock, random, log, signal };
+  const live = options.client;
+  const context: LoopContext = { client, live, informers, clock, random, log, signal };
   for (const kind of [...controllers.flatMap(kindsOf), ...starters.flatMap(({ kinds }) => kinds)]) {
     informers.of(kind);
   }
