@@ -1,0 +1,246 @@
+import type { ContentStore } from './content-store.ts';
+import { type Digest, digestOf } from './digest.ts';
+import type { DistributionClient } from './distribution-client.ts';
+import { forEachLimited } from './for-each-limited.ts';
+import { type Image, ImageError, type Images } from './image.ts';
+import { LayerStore } from './layer-store.ts';
+import type { Owners } from './layer-tree.ts';
+import {
+  chooseManifest,
+  type Descriptor,
+  type ImageConfigFile,
+  type Manifest,
+  MANIFEST_BYTES_MAX,
+  parseImageConfig,
+  parseManifest,
+  type Platform,
+} from './manifest.ts';
+import {
+  formatReference,
+  manifestKeyOf,
+  parseReference,
+  type Reference,
+  repositoryOf,
+} from './reference.ts';
+import { SingleFlight } from './single-flight.ts';
+
+export interface ImagesOptions {
+  readonly store: ContentStore;
+  readonly client: DistributionClient;
+  /** Which of an index's images run here; see `platformOf`. */
+  readonly platform: Platform;
+  readonly owners: Owners;
+  /** True for the hosts, port included, under which the built-in registry is reached: `localhost:5000`. */
+  readonly isBuiltIn: (domain: string) => boolean;
+}
+
+export interface ListedImage {
+  readonly reference: string;
+  readonly digest: Digest;
+}
+
+/** Downloads of one image at the same time. */
+const DOWNLOADS_AT_ONCE = 3;
+
+/** The images on this machine, over one content store. One process at a time may own it. */
+export async function openImages(options: ImagesOptions): Promise<LocalImages> {
+  const layers = await LayerStore.open(options.store, { owners: options.owners });
+  return new LocalImages(options, layers);
+}
+
+export class LocalImages implements Images {
+  readonly #options: ImagesOptions;
+  readonly #layers: LayerStore;
+  readonly #pulls = new SingleFlight<Image>();
+  readonly #downloads = new SingleFlight<void>();
+
+  constructor(options: ImagesOptions, layers: LayerStore) {
+    this.#options = options;
+    this.#layers = layers;
+  }
+
+  async resolve(reference: string, signal: AbortSignal): Promise<string> {
+    const parsed = parseReference(reference);
+    const digest =
+      parsed.digest ??
+      (this.#isLocalOnly(parsed)
+        ? await this.#findRoot(parsed)
+        : await this.#options.client.resolve(parsed, signal));
+    if (!digest) throw missing(parsed);
+    return `${repositoryOf(parsed)}@${digest}`;
+  }
+
+  async find(reference: string): Promise<Image | undefined> {
+    const parsed = parseReference(reference);
+    return this.#findImage(parsed, new AbortController().signal);
+  }
+
+  async pull(reference: string, signal: AbortSignal): Promise<Image> {
+    const parsed = parseReference(reference);
+    return this.#pulls.run(formatReference(parsed), signal, async (shared) => {
+      // A digest never moves, so what is here need not be asked for.
+      const isSettled = parsed.digest !== undefined || this.#isLocalOnly(parsed);
+      const found = isSettled ? await this.#findImage(parsed, shared) : undefined;
+      if (found) return found;
+      if (this.#isLocalOnly(parsed)) throw missing(parsed);
+      return this.#pullFrom(parsed, shared);
+    });
+  }
+
+  /** Every tag, and every manifest without one, with its digest; the built-in registry's under `builtInHost`. */
+  async list(builtInHost: string): Promise<readonly ListedImage[]> {
+    const { pushed, pulled } = this.#options.store;
+    const listed: ListedImage[] = [];
+    for (const [refs, prefix] of [
+      [pushed, `${builtInHost}/`],
+      [pulled, ''],
+    ] as const)
+      for (const name of await refs.repositories()) {
+        const { tags = {}, manifests = {} } = (await refs.read(name)) ?? {};
+        const tagged = new Set(Object.values(tags));
+        for (const [tag, digest] of Object.entries(tags))
+          listed.push({ reference: `${prefix}${name}:${tag}`, digest });
+        for (const digest of Object.keys(manifests) as Digest[])
+          if (!tagged.has(digest)) listed.push({ reference: `${prefix}${name}@${digest}`, digest });
+      }
+    return listed;
+  }
+
+  /** Forgets a reference; its content goes with the next collection. Throws ImageError `NotFound`. */
+  async remove(reference: string): Promise<void> {
+    const parsed = parseReference(reference);
+    const { refs, repository } = this.#refsOf(parsed);
+    const digest = await this.#findRoot(parsed);
+    if (!digest) throw missing(parsed);
+    if (!parsed.digest && parsed.tag) await refs.deleteTag(repository, parsed.tag);
+    const { tags = {} } = (await refs.read(repository)) ?? {};
+    const isNamed = Object.values(tags).includes(digest);
+    if (parsed.digest || !isNamed) await refs.deleteManifest(repository, digest);
+  }
+
+  /** Removes unpacked layers that no image in `wanted` needs and that are older than `before`. */
+  async keepOnlyLayers(wanted: ReadonlySet<Digest>, before: Date): Promise<void> {
+    await this.#layers.keepOnly(wanted, before);
+  }
+
+  async #pullFrom(reference: Reference, signal: AbortSignal): Promise<Image> {
+    const { store, client, platform } = this.#options;
+    const root = await client.manifest(reference, signal);
+    const { digest: _digest, tag: _tag, ...repository } = reference;
+    let manifest = root;
+    if (root.content.kind === 'index') {
+      const chosen = chooseManifest(root.content, platform);
+      if (!chosen) throw wrongPlatform(reference, platform);
+      manifest = await client.manifest({ ...repository, digest: chosen.digest }, signal);
+    }
+    const { content } = manifest;
+    if (content.kind === 'index')
+      throw new ImageError('Invalid', `${formatReference(reference)}: an index inside an index`);
+    const blobs = [content.config, ...content.layers];
+    await forEachLimited(blobs, { limit: DOWNLOADS_AT_ONCE, signal }, (blob, shared) =>
+      this.#download(reference, blob, shared),
+    );
+    for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
+    const { digest, mediaType } = root;
+    const { tag } = reference;
+    await store.pulled.put(repositoryOf(reference), { digest, mediaType, ...(tag && { tag }) });
+    const image = await this.#unpacked(manifest, signal);
+    if (!image)
+      throw new ImageError(
+        'Unavailable',
+        `${formatReference(reference)}: its content was removed while it was pulled`,
+      );
+    return image;
+  }
+
+  async #download(reference: Reference, blob: Descriptor, signal: AbortSignal): Promise<void> {
+    const { store, client } = this.#options;
+    await this.#downloads.run(blob.digest, signal, async (shared) => {
+      if (await store.touch(blob.digest)) return;
+      const source = client.blob(reference, blob, shared);
+      await store.ingest(source, { digest: blob.digest, bytesMax: blob.size });
+    });
+  }
+
+  async #findImage(reference: Reference, signal: AbortSignal): Promise<Image | undefined> {
+    const root = await this.#findRoot(reference);
+    const manifest = root && (await this.#readManifest(root));
+    if (!manifest) return undefined;
+    if (manifest.content.kind === 'image') return this.#unpacked(manifest, signal);
+    const chosen = chooseManifest(manifest.content, this.#options.platform);
+    if (!chosen) throw wrongPlatform(reference, this.#options.platform);
+    const child = await this.#readManifest(chosen.digest);
+    return child && this.#unpacked(child, signal);
+  }
+
+  /** The image once all of its layers are unpacked; undefined when a part of it is not in the store. */
+  async #unpacked(manifest: Manifest, signal: AbortSignal): Promise<Image | undefined> {
+    const { store } = this.#options;
+    const { content, digest } = manifest;
+    if (content.kind === 'index') return undefined;
+    const configBytes = await store.read(content.config.digest, MANIFEST_BYTES_MAX);
+    if (!configBytes) return undefined;
+    for (const layer of content.layers) if (!(await store.stat(layer.digest))) return undefined;
+    const { config, diffIds, platform } = parseImageConfig(configBytes);
+    this.#requireRunnable(digest, platform);
+    if (diffIds.length !== content.layers.length)
+      throw new ImageError(
+        'Invalid',
+        `image ${digest}: ${content.layers.length} layers in the manifest, ${diffIds.length} in the configuration`,
+      );
+    const sources = content.layers.flatMap((layer, position) => {
+      const diffId = diffIds[position];
+      return diffId ? [{ blob: layer.digest, diffId }] : [];
+    });
+    return { digest, layers: await this.#layers.ensure(sources, signal), config };
+  }
+
+  #requireRunnable(digest: Digest, { os, architecture }: ImageConfigFile['platform']): void {
+    const { platform } = this.#options;
+    const isOther =
+      (os && os !== platform.os) || (architecture && architecture !== platform.architecture);
+    if (isOther)
+      throw new ImageError(
+        'Invalid',
+        `image ${digest}: it is for ${os}/${architecture}, wanted ${platform.os}/${platform.architecture}`,
+      );
+  }
+
+  async #readManifest(digest: Digest): Promise<Manifest | undefined> {
+    const bytes = await this.#options.store.read(digest, MANIFEST_BYTES_MAX);
+    if (!bytes) return undefined;
+    if (digestOf(bytes) !== digest)
+      throw new ImageError('Invalid', `manifest ${digest}: its file is damaged; remove the image`);
+    return parseManifest(bytes);
+  }
+
+  async #findRoot(reference: Reference): Promise<Digest | undefined> {
+    const { refs, repository } = this.#refsOf(reference);
+    return refs.find(repository, manifestKeyOf(reference));
+  }
+
+  #refsOf(reference: Reference): {
+    readonly refs: ContentStore['pushed'];
+    readonly repository: string;
+  } {
+    const { store, isBuiltIn } = this.#options;
+    if (isBuiltIn(reference.domain)) return { refs: store.pushed, repository: reference.path };
+    return { refs: store.pulled, repository: repositoryOf(reference) };
+  }
+
+  /** No registry to ask: the built-in one is here, and `*.local` names what tools load into a machine. */
+  #isLocalOnly({ domain }: Reference): boolean {
+    return this.#options.isBuiltIn(domain) || /^(?:dev|ko|kind)\.local$/.test(domain);
+  }
+}
+
+function missing(reference: Reference): ImageError {
+  return new ImageError('NotFound', `${formatReference(reference)}: no such image on this machine`);
+}
+
+function wrongPlatform(reference: Reference, { os, architecture }: Platform): ImageError {
+  return new ImageError(
+    'Invalid',
+    `${formatReference(reference)}: it has no image for ${os}/${architecture}`,
+  );
+}

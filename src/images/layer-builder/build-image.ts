@@ -1,0 +1,109 @@
+import type { ContentStore } from '../content-store.ts';
+import type { Digest } from '../digest.ts';
+import type { DistributionClient } from '../distribution-client.ts';
+import {
+  type Manifest,
+  OCI_CONFIG,
+  OCI_LAYER,
+  OCI_MANIFEST,
+  parseManifest,
+  type Platform,
+} from '../manifest.ts';
+import { parseReference, repositoryOf } from '../reference.ts';
+import { IMAGE_USER, NODE_IN_IMAGE, nodeBaseLayer } from './base-layer.ts';
+import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
+import { APP_FOLDER, readSourceFolder } from './source-folder.ts';
+
+export interface BuildImageOptions {
+  /** The program's folder. */
+  readonly source: string;
+  /** What the program runs on. */
+  readonly base: 'node';
+  /** The Node that goes into the image: this one's own `process.execPath`, as a rule. */
+  readonly nodePath: string;
+  readonly platform: Platform;
+  /** Where layers are made. With the built-in registry's own store, pushing to it copies nothing. */
+  readonly store: ContentStore;
+  /** By tag: `localhost:5000/hello:latest`. */
+  readonly reference: string;
+  /** Pushes to the reference's registry. Without one, the store's own registry is given the image, whatever host is named. */
+  readonly client?: DistributionClient;
+  readonly onProgress?: (step: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface BuiltImage {
+  readonly digest: Digest;
+  /** By digest: `localhost:5000/hello@sha256:…`. */
+  readonly reference: string;
+}
+
+/**
+ * Builds an image from a Node program's folder, without a daemon and without compressing: the same folder on the same
+ * base gives the same digest.
+ */
+export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
+  const { store, signal, client, onProgress = () => undefined } = options;
+  const reference = parseReference(options.reference);
+  const program = await readSourceFolder(options.source);
+  onProgress('base layer: Node and its libraries from this machine');
+  const layers: BuiltLayer[] = [await nodeBaseLayer(store, options.nodePath)];
+  for (const [name, entries] of [
+    ['dependencies', program.dependencies],
+    ['source', program.source],
+  ] as const) {
+    signal.throwIfAborted();
+    if (entries.length === 0) continue;
+    onProgress(`${name} layer: ${filesIn(entries)} files`);
+    layers.push(await writeLayer(store, entries));
+  }
+  const manifest = await writeImage(options, { entry: program.entry, layers });
+  const { digest, mediaType } = manifest;
+  if (client) {
+    onProgress(`push to ${reference.domain}`);
+    await client.push(reference, { store, manifest, signal });
+  } else {
+    const { tag } = reference;
+    await store.pushed.put(reference.path, { digest, mediaType, ...(tag && { tag }) });
+  }
+  return { digest, reference: `${repositoryOf(reference)}@${digest}` };
+}
+
+async function writeImage(
+  { store, platform }: BuildImageOptions,
+  { entry, layers }: { readonly entry: string; readonly layers: readonly BuiltLayer[] },
+): Promise<Manifest> {
+  const config = await writeJson(store, {
+    // The same program is the same image whenever it is built.
+    created: new Date(0).toISOString(),
+    architecture: platform.architecture,
+    os: platform.os,
+    config: {
+      User: `${IMAGE_USER}:${IMAGE_USER}`,
+      Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'NODE_ENV=production'],
+      Entrypoint: [NODE_IN_IMAGE],
+      Cmd: [entry],
+      WorkingDir: APP_FOLDER,
+    },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
+  });
+  const manifest = await writeJson(store, {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, ...config.blob },
+    layers: layers.map((layer) => ({ mediaType: OCI_LAYER, ...layer })),
+  });
+  return parseManifest(manifest.bytes);
+}
+
+async function writeJson(
+  store: ContentStore,
+  value: unknown,
+): Promise<{ readonly bytes: Uint8Array; readonly blob: BuiltLayer }> {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { bytes, blob: await store.ingest([bytes]) };
+}
+
+function filesIn(entries: readonly LayerEntry[]): number {
+  return entries.filter(({ kind }) => kind !== 'folder').length;
+}

@@ -1,0 +1,135 @@
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { runCommand } from '#base/command.ts';
+import type { ContentStore } from './content-store.ts';
+import { type Digest, digestOf, hexOf } from './digest.ts';
+import { ImageError } from './image.ts';
+import type { Owners } from './layer-tree.ts';
+import { hasCode, unlessMissing } from './missing-file.ts';
+import { SingleFlight } from './single-flight.ts';
+import { UnpackBudget, unpackLayer } from './unpack.ts';
+
+/** One layer of an image: the blob it comes from, and what its uncompressed archive must be. */
+export interface LayerSource {
+  readonly blob: Digest;
+  readonly diffId: Digest;
+}
+
+const SYNC_TIMEOUT_MS = 120_000;
+
+/**
+ * Unpacked layers, each in a folder named by its chain id (OCI config.md, "Layer ChainID"): images that begin alike
+ * share them. By chain and not by layer, because how a layer unpacks depends on those below it. A folder is there whole
+ * or not at all. One process at a time may own the folder.
+ */
+export class LayerStore {
+  readonly #folder: string;
+  readonly #store: ContentStore;
+  readonly #owners: Owners;
+  readonly #flights = new SingleFlight<void>();
+
+  private constructor(store: ContentStore, owners: Owners) {
+    this.#folder = path.join(store.home, 'layers');
+    this.#store = store;
+    this.#owners = owners;
+  }
+
+  /** Removes what an earlier process left half unpacked. */
+  static async open(store: ContentStore, { owners }: { owners: Owners }): Promise<LayerStore> {
+    const layers = new LayerStore(store, owners);
+    // Containers with users of their own pass through on their way to a shared root.
+    await mkdir(layers.#folder, { recursive: true, mode: 0o711 });
+    for (const name of await readdir(layers.#folder))
+      if (isTemporary(name)) await rm(path.join(layers.#folder, name), { recursive: true });
+    return layers;
+  }
+
+  /** Unpacks what is missing and returns the folders, lowest first. Throws ImageError. */
+  async ensure(layers: readonly LayerSource[], signal: AbortSignal): Promise<readonly string[]> {
+    const chain = chainIds(layers.map(({ diffId }) => diffId));
+    const folders = chain.map((id) => path.join(this.#folder, hexOf(id)));
+    const budget = new UnpackBudget();
+    for (const [position, layer] of layers.entries()) {
+      const folder = folders[position] ?? '';
+      if (await unlessMissing(lstat(folder))) continue;
+      const lowers = folders.slice(0, position);
+      await this.#flights.run(folder, signal, (shared) =>
+        this.#unpack(layer, { folder, lowers, budget, signal: shared }),
+      );
+    }
+    return folders;
+  }
+
+  /** Removes the layers of no chain in `wanted` that were unpacked before `before`. */
+  async keepOnly(wanted: ReadonlySet<Digest>, before: Date): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      if (isTemporary(name) || wanted.has(`sha256:${name}`)) continue;
+      const folder = path.join(this.#folder, name);
+      const stats = await unlessMissing(lstat(folder));
+      if (!stats || stats.ctime >= before) continue;
+      // First out of sight: a half removed layer must never be taken for a whole one.
+      const doomed = this.#temporary();
+      await rename(folder, doomed);
+      await rm(doomed, { recursive: true });
+    }
+  }
+
+  async #unpack(layer: LayerSource, where: UnpackWhere): Promise<void> {
+    const { folder, lowers, budget, signal } = where;
+    const target = this.#temporary();
+    try {
+      const archive = this.#store.blobPath(layer.blob);
+      const diffId = await unpackLayer({
+        archive,
+        target,
+        lowers,
+        owners: this.#owners,
+        budget,
+        signal,
+      });
+      if (diffId !== layer.diffId)
+        throw new ImageError('Invalid', `layer: it unpacks to ${diffId}, wanted ${layer.diffId}`);
+      // One sync of the file system instead of one for each of thousands of files.
+      await runCommand(['sync', '-f', target], { timeoutMs: SYNC_TIMEOUT_MS, signal });
+      await moveInto(target, folder);
+    } finally {
+      await rm(target, { recursive: true, force: true });
+    }
+  }
+
+  #temporary(): string {
+    return path.join(this.#folder, `${TEMPORARY}${path.basename(this.#store.temporaryPath())}`);
+  }
+}
+
+const TEMPORARY = '.unfinished-';
+
+function isTemporary(name: string): boolean {
+  return name.startsWith(TEMPORARY);
+}
+
+interface UnpackWhere {
+  readonly folder: string;
+  readonly lowers: readonly string[];
+  readonly budget: UnpackBudget;
+  readonly signal: AbortSignal;
+}
+
+/** The chain id of each layer: of itself and all below it. */
+export function chainIds(diffIds: readonly Digest[]): readonly Digest[] {
+  const chain: Digest[] = [];
+  for (const diffId of diffIds) {
+    const below = chain.at(-1);
+    chain.push(below ? digestOf(`${below} ${diffId}`) : diffId);
+  }
+  return chain;
+}
+
+/** Somebody else's whole layer of the same chain is as good. */
+async function moveInto(target: string, folder: string): Promise<void> {
+  try {
+    await rename(target, folder);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST', 'ENOTEMPTY')) throw error;
+  }
+}
