@@ -1,0 +1,113 @@
+import { execFile } from 'node:child_process';
+import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { runCommand } from '#base/command.ts';
+
+/** How containers get their own copy of an image: a layer on top that only they see, or real copies. */
+export type RootfsMethod = 'overlay' | 'copy';
+
+export interface RootfsOptions {
+  /** Unpacked layers, lowest first. */
+  readonly layers: readonly string[];
+  /** The container's folder; the root filesystem appears in its `rootfs`. */
+  readonly bundle: string;
+  readonly method: RootfsMethod;
+}
+
+export async function createRootfs({ layers, bundle, method }: RootfsOptions): Promise<void> {
+  const folders = ['rootfs', 'upper', 'work'].map((name) => path.join(bundle, name));
+  await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })));
+  if (method === 'copy') await copyLayers(layers, path.join(bundle, 'rootfs'));
+  else await mountOverlay(layers, bundle);
+}
+
+/** Unmounts everything at and below `folder`, also what an earlier process mounted, then removes it. */
+export async function removeMounted(folder: string): Promise<void> {
+  for (const target of await mountsBelow(folder)) await runCommand(['umount', '--lazy', target]);
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** `copy` where this machine refuses overlayfs, as it does inside most containers. Tried in `scratch`, which is removed. */
+export async function chooseRootfsMethod(scratch: string): Promise<RootfsMethod> {
+  const lower = path.join(scratch, 'lower');
+  await mkdir(lower, { recursive: true });
+  try {
+    await createRootfs({ layers: [lower], bundle: scratch, method: 'overlay' });
+    return 'overlay';
+  } catch {
+    return 'copy';
+  } finally {
+    await removeMounted(scratch);
+  }
+}
+
+/**
+ * All option text of a mount must fit a page (4096 bytes), which the paths of thirty layers exceed: they are named
+ * relative to the folder they share.
+ */
+async function mountOverlay(layers: readonly string[], bundle: string): Promise<void> {
+  const base = sharedFolder(layers);
+  const lower = layers.toReversed().map((layer) => escape(path.relative(base, layer) || '.'));
+  const upper = escape(path.join(bundle, 'upper'));
+  const work = escape(path.join(bundle, 'work'));
+  const options = `lowerdir=${lower.join(':')},upperdir=${upper},workdir=${work}`;
+  await runCommand(
+    ['mount', '-t', 'overlay', 'overlay', '-o', options, path.join(bundle, 'rootfs')],
+    {
+      cwd: base,
+    },
+  );
+}
+
+function sharedFolder(layers: readonly string[]): string {
+  const [first = '/', ...rest] = layers.map((layer) => path.dirname(layer));
+  let shared = first;
+  while (!rest.every((folder) => `${folder}/`.startsWith(shared === '/' ? '/' : `${shared}/`)))
+    shared = path.dirname(shared);
+  return shared;
+}
+
+function escape(text: string): string {
+  return text.replaceAll(/[\\:,]/g, '\\$&');
+}
+
+const run = promisify(execFile);
+
+/** Layers hold deletions as overlayfs does: a character device 0/0 in place of what is gone. */
+async function copyLayers(layers: readonly string[], target: string): Promise<void> {
+  for (const layer of layers) {
+    const gone = await whiteouts(layer, '');
+    for (const name of gone) await rm(path.join(target, name), { recursive: true, force: true });
+    await run('cp', ['-a', '--reflink=auto', '--', `${layer}/.`, target]);
+    for (const name of gone) await rm(path.join(target, name), { force: true });
+  }
+}
+
+async function whiteouts(layer: string, folder: string): Promise<string[]> {
+  const entries = await readdir(path.join(layer, folder), { withFileTypes: true });
+  const found: string[] = [];
+  for (const entry of entries) {
+    const name = path.join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...(await whiteouts(layer, name)));
+    else if (entry.isCharacterDevice() && (await lstat(path.join(layer, name))).rdev === 0)
+      found.push(name);
+  }
+  return found;
+}
+
+/** Deepest first. */
+async function mountsBelow(folder: string): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  const targets = table.split('\n').map((line) => unescapeOctal(line.split(' ')[4] ?? ''));
+  return targets
+    .filter((target) => target === folder || target.startsWith(`${folder}/`))
+    .toSorted((a, b) => b.length - a.length);
+}
+
+/** The kernel writes spaces and the like as `\040`. */
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\(\d{3})/g, (_all, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 8)),
+  );
+}

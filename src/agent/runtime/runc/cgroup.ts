@@ -1,0 +1,38 @@
+import { readFile, readdir, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+
+const ROOT = '/sys/fs/cgroup';
+
+/** Whether the kernel killed something in the cgroup for want of memory; false once the cgroup is gone. */
+export async function isOomKilled(cgroup: string): Promise<boolean> {
+  const files = [
+    path.join(ROOT, cgroup, 'memory.events'),
+    path.join(ROOT, 'memory', cgroup, 'memory.oom_control'),
+  ];
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (/^oom_kill [1-9]/m.test(text)) return true;
+  }
+  return false;
+}
+
+/** Removes the cgroup and empty ones inside it, in every hierarchy (v1 has one a controller, v2 one). */
+export async function removeCgroup(cgroup: string): Promise<void> {
+  const hierarchies = await readdir(ROOT, { withFileTypes: true });
+  const roots = hierarchies.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  for (const root of ['.', ...roots]) await removeEmpty(path.join(ROOT, root, cgroup));
+}
+
+async function removeEmpty(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    if (entry.isDirectory()) await removeEmpty(path.join(folder, entry.name));
+  }
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    // EBUSY: somebody lives there; it is not ours to end.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EBUSY') throw error;
+  }
+}

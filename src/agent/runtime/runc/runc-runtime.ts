@@ -1,0 +1,198 @@
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { CommandError, runCommand } from '#base/command.ts';
+import { sleep, type Clock } from '#base/clock.ts';
+import type {
+  ContainerExit,
+  CreateRequest,
+  ExecResult,
+  KnownContainer,
+  Runtime,
+} from '#agent/runtime/runtime.ts';
+import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
+import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
+import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
+import { ExitFolder } from '#agent/runtime/runc/exit-folder.ts';
+
+export interface RuncOptions {
+  readonly instance: string;
+  readonly clock: Clock;
+}
+
+/** runc removes the state of a container that ended; conmon needs a moment more to write its exit file. */
+const CONMON_END_MS = 5_000;
+/** Longest a created container may take to let go of its fifo. */
+const START_MS = 10_000;
+
+/** In /run: what is there is true until the next boot, like the containers themselves. */
+export function runtimeFolder(instance: string): string {
+  return `/run/knode-${instance}`;
+}
+
+/** The instance's cgroup, above those of its containers. */
+export function instanceCgroup(instance: string): string {
+  return `/knode-${instance}`;
+}
+
+/** Throws a sentence that says what to install where runc or conmon is missing. */
+export async function openRunc({ instance, clock }: RuncOptions): Promise<Runtime> {
+  const [runc] = await Promise.all([findProgram('runc'), findProgram('conmon')]);
+  const folder = runtimeFolder(instance);
+  const folders = ['state', 'exits', 'sockets'].map((name) => path.join(folder, name));
+  await Promise.all(folders.map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
+  return new RuncRuntime({ folder, instance, clock, runc });
+}
+
+async function findProgram(name: string): Promise<string> {
+  for (const folder of PROGRAM_PATH.split(':')) {
+    const file = path.join(folder, name);
+    if (
+      await access(file).then(
+        () => true,
+        () => false,
+      )
+    )
+      return file;
+  }
+  throw new Error(`Cannot find ${name} in ${PROGRAM_PATH}: install the package ${name}`);
+}
+
+interface Places {
+  readonly folder: string;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly runc: string;
+}
+
+class RuncRuntime implements Runtime {
+  readonly #places: Places;
+  readonly #exits: ExitFolder;
+
+  constructor(places: Places) {
+    this.#places = places;
+    this.#exits = new ExitFolder(path.join(places.folder, 'exits'));
+  }
+
+  cgroupsPathOf(id: string): string {
+    return `${instanceCgroup(this.#places.instance)}/${id}`;
+  }
+
+  async create({ id, bundle, spec, logFile }: CreateRequest): Promise<void> {
+    const { folder, runc } = this.#places;
+    await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+    try {
+      await createUnderConmon({
+        ...{ id, bundle, logFile, runc },
+        stateFolder: path.join(folder, 'state'),
+        exitFolder: path.join(folder, 'exits'),
+        socketFolder: path.join(folder, 'sockets'),
+      });
+    } catch (error) {
+      await this.delete(id);
+      throw error;
+    }
+  }
+
+  async start(id: string): Promise<void> {
+    // Ends with whichever comes first; the abort of `signal` then ends the other.
+    const ended = (signal: AbortSignal): Promise<void> =>
+      Promise.race([
+        this.#exits.exited(id, signal).then(
+          () => undefined,
+          () => undefined,
+        ),
+        sleep(this.#places.clock, START_MS, signal).catch(() => undefined),
+      ]);
+    await openExecFifo({ folder: this.#stateOf(id), ended });
+  }
+
+  async kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    try {
+      await this.#run('kill', id, signal);
+    } catch (error) {
+      const isGone = /not running|does not exist|process already finished|no such process/i;
+      if (!(error instanceof CommandError) || !isGone.test(error.stderr)) throw error;
+    }
+  }
+
+  async exited(id: string, signal: AbortSignal): Promise<ContainerExit> {
+    const exit = await this.#exits.exited(id, signal);
+    return { ...exit, isOomKilled: await isOomKilled(this.cgroupsPathOf(id)) };
+  }
+
+  async delete(id: string): Promise<void> {
+    const { folder, clock } = this.#places;
+    const wasKnown = await access(this.#stateOf(id)).then(
+      () => true,
+      () => false,
+    );
+    if (wasKnown) {
+      await this.#run('delete', '--force', id);
+      // conmon writes the exit file after the fact: wait, or the file would stay behind.
+      const limit = new AbortController();
+      using _timer = clock.after(CONMON_END_MS, () => limit.abort());
+      await this.#exits.exited(id, limit.signal).catch(() => undefined);
+    }
+    await this.#exits.remove(id);
+    await rm(this.#stateOf(id), { recursive: true, force: true });
+    await rm(path.join(folder, 'sockets', id), { recursive: true, force: true });
+  }
+
+  async list(): Promise<readonly KnownContainer[]> {
+    const names = await readdir(path.join(this.#places.folder, 'state'));
+    if (names.length === 0) return [];
+    const output = await this.#run('list', '--format', 'json');
+    const listed = (JSON.parse(output) ?? []) as readonly {
+      id: string;
+      status: string;
+      pid: number;
+    }[];
+    return Promise.all(
+      names.map(async (id): Promise<KnownContainer> => {
+        const found = listed.find((each) => each.id === id);
+        return { id, state: found ? await stateOf(found) : 'broken' };
+      }),
+    );
+  }
+
+  async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
+    const { runc, folder } = this.#places;
+    const root = path.join(folder, 'state');
+    try {
+      const output = await runCommand([runc, '--root', root, 'exec', id, ...command], {
+        timeoutMs,
+      });
+      return { exitCode: 0, output };
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      return { exitCode: error.code ?? undefined, output: error.stderr };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#exits[Symbol.dispose]();
+  }
+
+  #stateOf(id: string): string {
+    return path.join(this.#places.folder, 'state', id);
+  }
+
+  #run(...args: readonly string[]): Promise<string> {
+    const { runc, folder } = this.#places;
+    return runCommand([runc, '--root', path.join(folder, 'state'), ...args]);
+  }
+}
+
+/** runc says `created` until the fifo is unlinked; a process that died before that has begun its program already. */
+async function stateOf({
+  status,
+  pid,
+}: {
+  status: string;
+  pid: number;
+}): Promise<KnownContainer['state']> {
+  if (status === 'stopped') return 'stopped';
+  if (status !== 'created') return 'running';
+  const comm = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+  return comm.startsWith('runc:') ? 'created' : 'running';
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { DEFAULT_CAPABILITIES } from '#agent/oci/capabilities.ts';
+import { ociSpec } from '#agent/oci/oci-spec.ts';
+import { RuntimeError, type Runtime } from '#agent/runtime/runtime.ts';
+
+export interface RuntimeSetup extends AsyncDisposable {
+  /** Opens the same instance once more, as a later process would. */
+  open(): Promise<Runtime>;
+  /** A bundle whose rootfs holds a Node at /bin/node. */
+  bundle(id: string): Promise<string>;
+  /** A network namespace to put containers into. */
+  readonly networkNamespace: string;
+}
+
+/** What every runtime must do; `setup` is called once a test. */
+export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>): void {
+  const never = new AbortController().signal;
+
+  async function create(runtime: Runtime, setting: RuntimeSetup, script: string): Promise<string> {
+    const id = `contract-${process.hrtime.bigint().toString(36)}`;
+    const bundle = await setting.bundle(id);
+    await mkdir(bundle, { recursive: true });
+    const spec = ociSpec({
+      args: ['/bin/node', '-e', script],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: { uid: 0, gid: 0, additionalGids: [] },
+      capabilities: DEFAULT_CAPABILITIES,
+      isRootReadOnly: false,
+      mayGainPrivileges: false,
+      hostname: 'contract',
+      networkNamespace: setting.networkNamespace,
+      cgroupsPath: runtime.cgroupsPathOf(id),
+      resources: { limits: { memory: '512Mi' } },
+      mounts: [],
+    });
+    await runtime.create({ id, bundle, spec, logFile: path.join(bundle, 'log') });
+    return id;
+  }
+
+  test(`${name}: runs a program and keeps its exit code and output`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = await create(runtime, setting, 'console.log("hello"); process.exit(3)');
+    assert.deepEqual(await runtime.list(), [{ id, state: 'created' }]);
+    await runtime.start(id);
+    const exit = await runtime.exited(id, never);
+    assert.equal(exit.exitCode, 3);
+    assert.equal(exit.isOomKilled, false);
+    const log = await readFile(path.join(await setting.bundle(id), 'log'), 'utf8');
+    assert.match(log, /^\S+ stdout F hello$/m);
+    await runtime.delete(id);
+    assert.deepEqual(await runtime.list(), []);
+  });
+
+  test(`${name}: a later process adopts what runs, and hears what ended meanwhile`, async () => {
+    await using setting = await setup();
+    let id = '';
+    let ended = '';
+    {
+      await using first = await setting.open();
+      id = await create(first, setting, 'setTimeout(() => {}, 1e9)');
+      ended = await create(first, setting, 'process.exit(7)');
+      await first.start(id);
+      await first.start(ended);
+      await first.exited(ended, never);
+    }
+    await using second = await setting.open();
+    const known = new Map((await second.list()).map((each) => [each.id, each.state]));
+    assert.equal(known.get(id), 'running');
+    assert.equal(known.get(ended), 'stopped');
+    assert.equal((await second.exited(ended, never)).exitCode, 7);
+    await second.kill(id, 'SIGKILL');
+    assert.equal((await second.exited(id, never)).exitCode, 137);
+    await second.kill(id, 'SIGTERM');
+    await second.delete(id);
+    await second.delete(ended);
+    await second.delete('never-was');
+  });
+
+  test(`${name}: says why a program cannot be run, and leaves nothing`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = 'contract-missing';
+    const bundle = await setting.bundle(id);
+    const spec = ociSpec({
+      ...{ args: ['/bin/absent'], env: [], cwd: '/', hostname: 'x', isRootReadOnly: false },
+      ...{ mayGainPrivileges: false, capabilities: [], resources: {}, mounts: [] },
+      user: { uid: 0, gid: 0, additionalGids: [] },
+      networkNamespace: setting.networkNamespace,
+      cgroupsPath: runtime.cgroupsPathOf(id),
+    });
+    await assert.rejects(
+      runtime.create({ id, bundle, spec, logFile: path.join(bundle, 'log') }),
+      (error) => error instanceof RuntimeError && /no such file|not found/.test(error.message),
+    );
+    assert.deepEqual(await runtime.list(), []);
+  });
+
+  test(`${name}: names what the kernel killed for want of memory`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const hungry = 'const all = []; for (;;) all.push(Buffer.alloc(1e7, 1))';
+    const id = await create(runtime, setting, hungry);
+    await runtime.start(id);
+    const exit = await runtime.exited(id, never);
+    assert.equal(exit.isOomKilled, true);
+    assert.equal(exit.exitCode, 137);
+    await runtime.delete(id);
+  });
+
+  test(`${name}: a container deleted before its start cannot be started`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = await create(runtime, setting, '0');
+    await runtime.delete(id);
+    await assert.rejects(runtime.start(id), RuntimeError);
+    assert.deepEqual(await runtime.list(), []);
+  });
+}

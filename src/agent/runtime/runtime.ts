@@ -1,0 +1,56 @@
+import type { OciSpec } from '#agent/oci/oci-spec.ts';
+
+/** What runs containers. They outlive this process: a later one finds them again by `list` and `exited`. */
+export interface Runtime extends AsyncDisposable {
+  /** Where the container's cgroup has to be; part of the spec that `create` is given. */
+  cgroupsPathOf(id: string): string;
+  /** Makes the container ready to start, none of its own program running. Throws RuntimeError; leaves nothing then. */
+  create(request: CreateRequest): Promise<void>;
+  /** Lets a created container run its program. Throws RuntimeError where it has ended. */
+  start(id: string): Promise<void>;
+  /** Signals the container's first process; resolves also where it has ended. */
+  kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Resolves when the container has ended, at once if it had. Rejects with the signal's reason. Never before `create`. */
+  exited(id: string, signal: AbortSignal): Promise<ContainerExit>;
+  /** Ends the container if need be and removes what the runtime knows of it; also where it knows nothing. */
+  delete(id: string): Promise<void>;
+  /** Every container of this instance, also those that an earlier process made or half made. */
+  list(): Promise<readonly KnownContainer[]>;
+  /** Runs a command in a running container; one that takes longer is killed and has no exit code. */
+  exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
+}
+
+export interface CreateRequest {
+  /** Unique on the machine; at most 64 letters, digits and dashes. */
+  readonly id: string;
+  /** The container's own folder, with its root filesystem in `rootfs`. */
+  readonly bundle: string;
+  readonly spec: OciSpec;
+  /** Where stdout and stderr go: one line each, `TIME STREAM F|P TEXT`. */
+  readonly logFile: string;
+}
+
+export interface KnownContainer {
+  readonly id: string;
+  /** `broken`: half made, or ended in a way that left no trace; good for `delete` only. */
+  readonly state: 'created' | 'running' | 'stopped' | 'broken';
+}
+
+export interface ContainerExit {
+  /** 128 + the signal's number where a signal ended it. */
+  readonly exitCode: number;
+  readonly finishedAt: Date;
+  /** The kernel killed a process of the container for want of memory. */
+  readonly isOomKilled: boolean;
+}
+
+export interface ExecResult {
+  /** Undefined: it ran out of time. */
+  readonly exitCode: number | undefined;
+  readonly output: string;
+}
+
+/** A container that cannot be made or started, in words for a pod's status. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+}
