@@ -1,7 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '#base/clock.ts';
 import type { StoreImage } from '#store/store-image.ts';
-import { StoreUnavailable, type Change, type Entry, type Revision } from '#store/store.ts';
+import {
+  StoreUnavailable,
+  revisionOf,
+  type Change,
+  type Entry,
+  type Revision,
+} from '#store/store.ts';
 import { assertStorable, changeOf, conflictOf, nextRevision, type Write } from '#store/write.ts';
 
 export interface GroupCommitOptions {
@@ -39,8 +45,8 @@ export class GroupCommit {
   #queue: Pending[] = [];
   /** The last pending write of each key. */
   readonly #tips = new Map<string, Pending>();
-  /** Of the last write that was queued. */
-  #revision: Revision;
+  /** Of the last write that was queued since the last failure; the image may be ahead of it after it was loaded. */
+  #queued = 0 as Revision;
   #isRunning = false;
   #drained: Promise<void> = Promise.resolve();
   #failure: { readonly error: StoreUnavailable; readonly retryAtMs: number } | undefined;
@@ -49,7 +55,6 @@ export class GroupCommit {
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
-    this.#revision = options.image.revision;
   }
 
   /** Resolves when the write is durable and applied. Throws as Store's writes do. */
@@ -61,8 +66,7 @@ export class GroupCommit {
       const tip = this.#tips.get(write.key);
       const current = tip ? entryAfter(tip.change) : this.#options.image.get(write.key);
       const conflict = conflictOf(write, current);
-      if (!conflict)
-        return await this.#enqueue(changeOf(write, current, nextRevision(this.#revision)));
+      if (!conflict) return await this.#enqueue(changeOf(write, current, this.#nextRevision()));
       if (!tip) throw conflict;
       await tip.settled;
     }
@@ -104,9 +108,14 @@ export class GroupCommit {
     const pending = { change, answer, settled: Promise.allSettled([answer.promise]) };
     this.#queue.push(pending);
     this.#tips.set(change.entry.key, pending);
-    this.#revision = nextRevision(this.#revision);
+    this.#queued = revisionOf(change);
     if (!this.#isRunning) this.#drained = this.#run();
     return await answer.promise;
+  }
+
+  #nextRevision(): Revision {
+    const { revision } = this.#options.image;
+    return nextRevision(revision > this.#queued ? revision : this.#queued);
   }
 
   async #run(): Promise<void> {
@@ -145,7 +154,7 @@ export class GroupCommit {
   async #recover(): Promise<void> {
     try {
       await this.#options.recover();
-      this.#revision = this.#options.image.revision;
+      this.#queued = 0 as Revision;
       this.#failure = undefined;
     } catch (error) {
       this.fail(error);

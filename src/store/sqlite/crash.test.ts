@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { seededRandom } from '#base/random.ts';
+import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
+
+/** More with KNODE_CRASHES=500. */
+const CRASHES = Number(process.env['KNODE_CRASHES'] ?? 20);
+const SEED = 4;
+const folder = mkdtempSync(path.join(tmpdir(), 'knode-crash-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test(`no acknowledged write is lost to ${CRASHES} kill -9 of the writing process`, async () => {
+  const random = seededRandom(SEED);
+  const acknowledged = new Map<string, number>();
+  let last = 0;
+  for (let crash = 1; crash <= CRASHES; crash += 1) {
+    // Each process opens what the one before it left, so each also proves that log.
+    const lines = 1 + Math.floor(random.fraction() ** 2 * 400);
+    for (const [key, revision] of await writeUntilKilled(`${crash}`, lines)) {
+      assert.ok(revision > last || key !== '-', `revision ${revision} was given twice`);
+      if (key !== '-') acknowledged.set(key, revision);
+      last = Math.max(last, revision);
+    }
+  }
+  assert.ok(acknowledged.size > CRASHES, 'enough writes to prove anything');
+  await using store = await openSqliteStore({ folder });
+  assert.ok(store.revision >= last);
+  const { entries } = await store.list('');
+  const found = new Map(entries.map((entry) => [entry.key, entry.modified as number]));
+  const lost = [...acknowledged].filter(([key, revision]) => found.get(key) !== revision);
+  assert.deepEqual(lost, []);
+});
+
+/** Kills the process when it has said so many lines; all that it said until it was dead. */
+async function writeUntilKilled(name: string, lines: number): Promise<[string, number][]> {
+  const program = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, folder, name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const said: [string, number][] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [key = '', revision] = line.split(' ');
+    said.push([key, Number(revision)]);
+    if (said.length === lines) child.kill('SIGKILL');
+  }
+  assert.deepEqual(await exited, [null, 'SIGKILL'], 'the process ended by itself');
+  return said;
+}
