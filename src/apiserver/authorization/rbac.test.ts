@@ -219,7 +219,7 @@ test('rbac: an admin of one namespace can do nothing in another, by any verb, ki
     Event,
     Deployment,
     RoleBinding,
-  ].map((kind) => kind as Kind);
+  ];
   const knative = { group: 'serving.knative.dev', version: 'v1', plural: 'services' };
   const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
   const more = ['impersonate', 'bind', 'escalate', '*'];
