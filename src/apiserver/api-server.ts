@@ -72,7 +72,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     generateName: options.generateName ?? (() => undefined),
     admission: [
       namespaceLifecycle(options.store, kinds),
-      ...(options.services ? [serviceAddresses(options.store, kinds, options.services)] : []),
+      ...(options.services
+        ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
+        : []),
       ...(options.admission ?? []),
     ],
   };

@@ -1,3 +1,5 @@
+import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { Deployment as Generated } from '#api/generated/apps-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
@@ -12,4 +14,23 @@ export const Deployment = defineCoreKind<Deployment>({
   shortNames: ['deploy'],
   categories: ['all'],
   subresources: ['status', 'scale'],
+  default({ spec }) {
+    if (!spec) return;
+    spec.replicas ??= 1;
+    spec.revisionHistoryLimit ??= 10;
+    spec.progressDeadlineSeconds ??= 600;
+    const strategy = (spec.strategy ??= {});
+    strategy.type ??= 'RollingUpdate';
+    if (strategy.type === 'RollingUpdate') {
+      strategy.rollingUpdate = {
+        maxSurge: '25%',
+        maxUnavailable: '25%',
+        ...strategy.rollingUpdate,
+      };
+    }
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec);
+  },
+  validate({ spec }, { previous }) {
+    return replicatedErrors(spec, previous?.spec);
+  },
 });

@@ -1,3 +1,5 @@
+import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { ReplicaSet as Generated } from '#api/generated/apps-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
@@ -12,4 +14,12 @@ export const ReplicaSet = defineCoreKind<ReplicaSet>({
   shortNames: ['rs'],
   categories: ['all'],
   subresources: ['status', 'scale'],
+  default({ spec }) {
+    if (!spec) return;
+    spec.replicas ??= 1;
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec);
+  },
+  validate({ spec }, { previous }) {
+    return replicatedErrors(spec, previous?.spec);
+  },
 });

@@ -1,4 +1,5 @@
 import type { ConfigMap as Generated } from '#api/generated/core-v1.ts';
+import { keyErrors, keptErrors } from '#api/core-v1/data-errors.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
 export type ConfigMap = Generated;
@@ -10,4 +11,11 @@ export const ConfigMap = defineCoreKind<ConfigMap>({
   scope: 'Namespaced',
   definition: 'io.k8s.api.core.v1.ConfigMap',
   shortNames: ['cm'],
+  validate(configMap, { previous }) {
+    return [
+      ...keyErrors(configMap.data, 'data'),
+      ...keyErrors(configMap.binaryData, 'binaryData'),
+      ...keptErrors(configMap, previous),
+    ];
+  },
 });

@@ -1,5 +1,10 @@
-import type { Pod as Generated } from '#api/generated/core-v1.ts';
-import { defineCoreKind } from '#api/kind.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Container, Pod as Generated, PodSpec } from '#api/generated/core-v1.ts';
+import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
+import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import { qosClassOf } from '#api/core-v1/qos-class.ts';
+import { defineCoreKind, type FieldError } from '#api/kind.ts';
+import { forbiddenField } from '#api/meta/field-error.ts';
 
 export type Pod = Generated;
 export const Pod = defineCoreKind<Pod>({
@@ -12,4 +17,49 @@ export const Pod = defineCoreKind<Pod>({
   shortNames: ['po'],
   categories: ['all'],
   subresources: ['status'],
+  default(pod, { operation }) {
+    if (!pod.spec) return;
+    defaultPodSpec(pod.spec);
+    pod.spec.enableServiceLinks ??= true;
+    if (operation !== 'CREATE') return;
+    pod.spec.serviceAccountName ??= pod.spec.serviceAccount ?? 'default';
+    pod.spec.serviceAccount = pod.spec.serviceAccountName;
+    pod.spec.preemptionPolicy ??= 'PreemptLowerPriority';
+    pod.spec.priority ??= 0;
+    pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
+  },
+  validate(pod, { previous }) {
+    return [
+      ...podSpecErrors(pod.spec, 'spec'),
+      ...(pod.spec && previous?.spec ? changeErrors(pod.spec, previous.spec) : []),
+    ];
+  },
 });
+
+const CHANGE_TEXT =
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
+
+function changeErrors(spec: PodSpec, previous: PodSpec): FieldError[] {
+  const isSame = isDeepStrictEqual(fixedPart(spec, previous), fixedPart(previous, previous));
+  return isSame ? [] : [forbiddenField('spec', CHANGE_TEXT)];
+}
+
+/** What of a pod stays as it was created. Its node is given once, by a binding. */
+function fixedPart(spec: PodSpec, previous: PodSpec): PodSpec {
+  const {
+    activeDeadlineSeconds: _deadline,
+    tolerations: _tolerations,
+    schedulingGates: _gates,
+    ephemeralContainers: _ephemeral,
+    initContainers,
+    ...fixed
+  } = spec;
+  const withoutImage = (container: Container): Container => ({ ...container, image: '' });
+  const { nodeName, ...rest } = fixed;
+  return {
+    ...rest,
+    ...(previous.nodeName && nodeName !== undefined && { nodeName }),
+    containers: spec.containers.map(withoutImage),
+    ...(initContainers && { initContainers: initContainers.map(withoutImage) }),
+  };
+}

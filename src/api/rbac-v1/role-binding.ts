@@ -1,5 +1,6 @@
 import type { RoleBinding as Generated } from '#api/generated/rbac-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { bindingErrors, defaultBinding } from '#api/rbac-v1/binding.ts';
 
 export type RoleBinding = Generated;
 export const RoleBinding = defineCoreKind<RoleBinding>({
@@ -9,4 +10,6 @@ export const RoleBinding = defineCoreKind<RoleBinding>({
   plural: 'rolebindings',
   scope: 'Namespaced',
   definition: 'io.k8s.api.rbac.v1.RoleBinding',
+  default: defaultBinding,
+  validate: (binding, { previous }) => bindingErrors(binding, previous),
 });

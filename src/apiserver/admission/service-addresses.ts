@@ -1,15 +1,195 @@
+import { isIPv4 } from 'node:net';
+import type { Random } from '#base/random.ts';
+import { hasNodePorts, isHeadless, type Service } from '#api/core-v1/service.ts';
+import { invalid } from '#api/meta/api-error.ts';
+import { immutableErrors, wrongValue } from '#api/meta/field-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { addressAt, parseRange, type AddressRange } from '#apiserver/admission/address-range.ts';
 import type { KindTable } from '#apiserver/kind-table.ts';
+import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import type { Store } from '#store/store.ts';
 
+/*
+ * Which addresses and ports are taken is read from the Services themselves: there is no second record that a crash could
+ * leave wrong, and a deleted Service gives back what it had by being gone. What is chosen for a write that is not yet in
+ * the store is held aside until that write ends.
+ */
+
 export interface ServiceAddressOptions {
-  /** `10.96.0.0/16` */
+  /** IPv4, as `10.96.0.0/16`; its first and last address are not handed out. */
   readonly range: string;
+  /** Addresses in the range that something else has, as the DNS server's. */
+  readonly reserved?: readonly string[];
+  /** Both ends count; Kubernetes' 30000 to 32767 unless told. */
+  readonly nodePorts?: { readonly first: number; readonly last: number };
 }
+
+interface Taken {
+  readonly addresses: Set<string>;
+  readonly nodePorts: Set<number>;
+}
+
+/** Gives every Service that needs them a ClusterIP and node ports. Throws Invalid for one that is taken or outside. */
 export function serviceAddresses(
-  _store: Store,
-  _kinds: KindTable,
-  _options: ServiceAddressOptions,
+  store: Store,
+  kinds: KindTable,
+  options: ServiceAddressOptions & { readonly random: Random },
 ): AdmissionStep {
-  return { handles: () => false, admit: async () => undefined };
+  const range = parseRange(options.range);
+  const pending: Taken = { addresses: new Set(options.reserved), nodePorts: new Set() };
+  const reserved = new Set(options.reserved);
+  const services = kinds.byPlural('', 'v1', 'services');
+
+  const readTaken = async (uid: string | undefined): Promise<Taken> => {
+    const taken: Taken = {
+      addresses: new Set(pending.addresses),
+      nodePorts: new Set(pending.nodePorts),
+    };
+    if (!services) return taken;
+    const { entries } = await store.list(prefixOf(services, undefined));
+    for (const { metadata, spec } of entries.map((entry) => objectOf<Service>(entry))) {
+      if (metadata.uid === uid) continue;
+      if (spec?.clusterIP) taken.addresses.add(spec.clusterIP);
+      for (const { nodePort } of spec?.ports ?? []) if (nodePort) taken.nodePorts.add(nodePort);
+    }
+    return taken;
+  };
+
+  return {
+    handles: (kind) => kind === services,
+    async admit(object, { previous, kind }) {
+      // `handles` lets only Services through, whose fields the schema has checked.
+      const service = object as Service;
+      const taken = await readTaken(service.metadata.uid);
+      const address = assignAddress(service, {
+        previous,
+        kind,
+        range,
+        taken,
+        random: options.random,
+      });
+      const nodePorts = assignNodePorts(service, { kind, taken, random: options.random, options });
+      if (address !== undefined) pending.addresses.add(address);
+      for (const port of nodePorts) pending.nodePorts.add(port);
+      return {
+        [Symbol.dispose]() {
+          if (address !== undefined && !reserved.has(address)) pending.addresses.delete(address);
+          for (const port of nodePorts) pending.nodePorts.delete(port);
+        },
+      };
+    },
+  };
+}
+
+type Named = Parameters<typeof invalid>[0];
+
+function assignAddress(
+  service: Service,
+  choice: {
+    readonly previous: KubeObject | undefined;
+    readonly kind: Named;
+    readonly range: AddressRange;
+    readonly taken: Taken;
+    readonly random: Random;
+  },
+): string | undefined {
+  const { kind, taken, range } = choice;
+  const spec = (service.spec ??= {});
+  const { name = '' } = service.metadata;
+  if (spec.type === 'ExternalName') {
+    for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const)
+      delete spec[field];
+    return undefined;
+  }
+  const before = (choice.previous as Service | undefined)?.spec;
+  // A client that replaces a Service need not repeat what it was given.
+  if (before?.clusterIP && before.type !== 'ExternalName') {
+    spec.clusterIP ||= before.clusterIP;
+    const errors = immutableErrors('spec.clusterIP', spec.clusterIP, before.clusterIP);
+    if (errors.length > 0) throw invalid(kind, name, errors);
+  }
+  spec.clusterIP ||= spec.clusterIPs?.[0] ?? freeAddress(choice);
+  spec.clusterIPs = [spec.clusterIP];
+  spec.ipFamilies ??= ['IPv4'];
+  spec.ipFamilyPolicy ??= 'SingleStack';
+  if (isHeadless(service)) return undefined;
+  const problem =
+    !isIPv4(spec.clusterIP) || !range.contains(spec.clusterIP)
+      ? `failed to allocate IP ${spec.clusterIP}: the provided IP (${spec.clusterIP}) is not in the valid range. The range of valid IPs is ${range.text}`
+      : taken.addresses.has(spec.clusterIP) && 'provided IP is already allocated';
+  if (problem) {
+    throw invalid(kind, name, [wrongValue('spec.clusterIPs', [spec.clusterIP], problem)]);
+  }
+  return spec.clusterIP;
+}
+
+/** From a place that chance chooses, so that an address just given back is seldom the next one handed out. */
+function freeAddress({
+  range,
+  taken,
+  random,
+}: {
+  readonly range: AddressRange;
+  readonly taken: Taken;
+  readonly random: Random;
+}): string {
+  const start = Math.floor(random.fraction() * range.size);
+  for (let tried = 0; tried < range.size; tried += 1) {
+    const address = addressAt(range, (start + tried) % range.size);
+    if (!taken.addresses.has(address)) return address;
+  }
+  throw new RangeError(
+    `Cannot give the Service an address: all ${range.size} of ${range.text} are taken`,
+  );
+}
+
+function assignNodePorts(
+  service: Service,
+  choice: {
+    readonly kind: Named;
+    readonly taken: Taken;
+    readonly random: Random;
+    readonly options: ServiceAddressOptions;
+  },
+): number[] {
+  const { kind, taken, options } = choice;
+  const ports = service.spec?.ports ?? [];
+  if (!hasNodePorts(service)) {
+    for (const port of ports) delete port.nodePort;
+    return [];
+  }
+  if (service.spec?.allocateLoadBalancerNodePorts === false) {
+    return ports.flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
+  }
+  const { first, last } = options.nodePorts ?? { first: 30_000, last: 32_767 };
+  const chosen = new Set<number>();
+  for (const [index, port] of ports.entries()) {
+    if (port.nodePort && taken.nodePorts.has(port.nodePort)) {
+      const path = `spec.ports[${index}].nodePort`;
+      const error = wrongValue(path, port.nodePort, 'provided port is already allocated');
+      throw invalid(kind, service.metadata.name ?? '', [error]);
+    }
+    port.nodePort ||= freePort(
+      { first, last },
+      new Set([...taken.nodePorts, ...chosen]),
+      choice.random,
+    );
+    chosen.add(port.nodePort);
+  }
+  return [...chosen];
+}
+
+function freePort(
+  { first, last }: { first: number; last: number },
+  taken: ReadonlySet<number>,
+  random: Random,
+): number {
+  const size = last - first + 1;
+  const start = Math.floor(random.fraction() * size);
+  for (let tried = 0; tried < size; tried += 1) {
+    const port = first + ((start + tried) % size);
+    if (!taken.has(port)) return port;
+  }
+  throw new RangeError(`Cannot give the Service a node port: ${first} to ${last} are all taken`);
 }

@@ -1,6 +1,77 @@
-import type { Kind } from '#api/kind.ts';
-import type { ComputedColumn } from '#apiserver/tables/table.ts';
+import { resourceOf, type Kind } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { deploymentColumns, replicaSetColumns } from '#apiserver/tables/apps-columns.ts';
+import { ageColumn, column, nameColumn, type CellsOf } from '#apiserver/tables/column.ts';
+import {
+  endpointSliceColumns,
+  serviceColumns,
+  endpointsColumns,
+} from '#apiserver/tables/network-columns.ts';
+import { eventColumns, nodeColumns } from '#apiserver/tables/node-columns.ts';
+import { podColumns } from '#apiserver/tables/pod-columns.ts';
+import { roleBindingColumns, roleColumns } from '#apiserver/tables/rbac-columns.ts';
+import type { ConfigMap } from '#api/core-v1/config-map.ts';
+import type { Lease } from '#api/coordination-v1/lease.ts';
+import type { Namespace } from '#api/core-v1/namespace.ts';
+import type { Secret } from '#api/core-v1/secret.ts';
+import type { ServiceAccount } from '#api/core-v1/service-account.ts';
 
-export function coreColumns(_kind: Kind): readonly ComputedColumn[] | undefined {
-  return undefined;
+const namespaceColumns: CellsOf<Namespace> = [
+  nameColumn,
+  column('Status', ({ status }) => status?.phase ?? 'Active'),
+  ageColumn,
+];
+const configMapColumns: CellsOf<ConfigMap> = [
+  nameColumn,
+  column(
+    'Data',
+    ({ data, binaryData }) =>
+      Object.keys({ ...data }).length + Object.keys({ ...binaryData }).length,
+  ),
+  ageColumn,
+];
+const secretColumns: CellsOf<Secret> = [
+  nameColumn,
+  column('Type', ({ type }) => type ?? ''),
+  column('Data', ({ data }) => Object.keys({ ...data }).length),
+  ageColumn,
+];
+const serviceAccountColumns: CellsOf<ServiceAccount> = [
+  nameColumn,
+  column('Secrets', ({ secrets }) => (secrets ?? []).length),
+  ageColumn,
+];
+const leaseColumns: CellsOf<Lease> = [
+  nameColumn,
+  column('Holder', ({ spec }) => spec?.holderIdentity ?? ''),
+  ageColumn,
+];
+
+/** The columns `kubectl get` users know. */
+const byResource: Readonly<Record<string, CellsOf<never>>> = {
+  namespaces: namespaceColumns,
+  configmaps: configMapColumns,
+  secrets: secretColumns,
+  serviceaccounts: serviceAccountColumns,
+  pods: podColumns,
+  services: serviceColumns,
+  endpoints: endpointsColumns,
+  events: eventColumns,
+  nodes: nodeColumns,
+  'deployments.apps': deploymentColumns,
+  'replicasets.apps': replicaSetColumns,
+  'endpointslices.discovery.k8s.io': endpointSliceColumns,
+  'leases.coordination.k8s.io': leaseColumns,
+  'roles.rbac.authorization.k8s.io': roleColumns,
+  'clusterroles.rbac.authorization.k8s.io': roleColumns,
+  'rolebindings.rbac.authorization.k8s.io': roleBindingColumns,
+  'clusterrolebindings.rbac.authorization.k8s.io': roleBindingColumns,
+};
+
+/** Undefined for kinds whose columns are paths in their own definition. */
+export function coreColumns(kind: Kind): CellsOf<KubeObject> | undefined {
+  const resource = resourceOf(kind);
+  if (!Object.hasOwn(byResource, resource)) return undefined;
+  // The entry of a resource takes the objects of that resource, and only these are handed to it.
+  return byResource[resource] as CellsOf<KubeObject>;
 }

@@ -1,18 +1,14 @@
 import type { Column, Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { ageOf } from '#apiserver/tables/age.ts';
+import {
+  ageColumn,
+  nameColumn,
+  type CellsOf,
+  type ComputedColumn,
+} from '#apiserver/tables/column.ts';
 import { coreColumns } from '#apiserver/tables/core-columns.ts';
 import { valueAt } from '#apiserver/tables/json-path.ts';
-
-/** A column whose cells are computed, for kinds whose rows say more than one field does. */
-export interface ComputedColumn {
-  readonly name: string;
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
-  readonly format?: string;
-  readonly description?: string;
-  readonly priority?: number;
-  cell(object: KubeObject, now: Date): unknown;
-}
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
@@ -48,29 +44,14 @@ export function tableOf(
   };
 }
 
-const nameColumn: ComputedColumn = {
-  name: 'Name',
-  type: 'string',
-  format: 'name',
-  description: 'The name of the object, unique in its namespace.',
-  cell: (object) => object.metadata.name ?? '',
-};
-
-export const ageColumn: ComputedColumn = {
-  name: 'Age',
-  type: 'string',
-  description: 'How long ago the object was created.',
-  cell: (object, now) => ageOf(object.metadata.creationTimestamp, now),
-};
-
-function columnsOf(kind: Kind): readonly ComputedColumn[] {
-  const computed = coreColumns(kind);
-  if (computed) return [nameColumn, ...computed, ageColumn];
+function columnsOf(kind: Kind): CellsOf<KubeObject> {
+  const core = coreColumns(kind);
+  if (core) return core;
   if (kind.columns.length === 0) return [nameColumn, ageColumn];
   return [nameColumn, ...kind.columns.map(pathColumn)];
 }
 
-function pathColumn(column: Column): ComputedColumn {
+function pathColumn(column: Column): ComputedColumn<KubeObject> {
   const { jsonPath, type, ...rest } = column;
   return {
     ...rest,

@@ -100,16 +100,10 @@ function markDeleted(
 
 function finalizersFor(current: readonly string[], options: DeleteOptions): string[] {
   const others = current.filter((name) => name !== FOREGROUND && name !== ORPHAN);
-  switch (options.propagationPolicy) {
-    case 'Foreground':
-      return [...others, FOREGROUND];
-    case 'Orphan':
-      return [...others, ORPHAN];
-    case 'Background':
-      return others;
-    default:
-      return [...current];
-  }
+  const { propagationPolicy } = options;
+  if (propagationPolicy === undefined) return [...current];
+  if (propagationPolicy === 'Background') return others;
+  return [...others, propagationPolicy === 'Foreground' ? FOREGROUND : ORPHAN];
 }
 
 type PodLike = KubeObject & {

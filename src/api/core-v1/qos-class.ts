@@ -1,0 +1,19 @@
+import type { PodSpec } from '#api/generated/core-v1.ts';
+
+/** How safe a pod is from being stopped for others' sake: all limits set and equal to requests, some set, or none. */
+export function qosClassOf(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  const resources = containers.map((container) => container.resources ?? {});
+  const compute = ['cpu', 'memory'];
+  const isSet = resources.some(({ limits, requests }) =>
+    compute.some((name) => limits?.[name] !== undefined || requests?.[name] !== undefined),
+  );
+  if (!isSet) return 'BestEffort';
+  const isGuaranteed = resources.every(({ limits, requests }) =>
+    compute.every((name) => {
+      const limit = limits?.[name];
+      return limit !== undefined && String(requests?.[name] ?? limit) === String(limit);
+    }),
+  );
+  return isGuaranteed ? 'Guaranteed' : 'Burstable';
+}

@@ -1,0 +1,21 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { FieldError } from '#api/kind.ts';
+
+/** The complaints that validation is made of, in Kubernetes' words. */
+export function required(path: string, detail?: string): FieldError {
+  const message = detail === undefined ? 'Required value' : `Required value: ${detail}`;
+  return { path, message, reason: 'FieldValueRequired' };
+}
+
+export function wrongValue(path: string, value: unknown, why: string): FieldError {
+  return { path, message: `Invalid value: ${JSON.stringify(value) ?? 'null'}: ${why}` };
+}
+
+export function forbiddenField(path: string, why: string): FieldError {
+  return { path, message: `Forbidden: ${why}`, reason: 'FieldValueForbidden' };
+}
+
+/** Of a field that keeps the value it was created with. */
+export function immutableErrors(path: string, value: unknown, previous: unknown): FieldError[] {
+  return isDeepStrictEqual(value, previous) ? [] : [wrongValue(path, value, 'field is immutable')];
+}

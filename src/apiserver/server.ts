@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { ApiServer } from '#apiserver/api-server.ts';
+import { certificateOf, headersOf, readBody } from '#apiserver/node-request.ts';
+import { writeReply } from '#apiserver/node-reply.ts';
+import { errorReply } from '#apiserver/status-reply.ts';
+import type { Authenticator } from '#apiserver/user.ts';
+import type { HttpReply } from '#base/http-message.ts';
+
+/** PEM. `ca` is who signs client certificates. */
+export interface ServerTls {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
+export interface ListenOptions {
+  readonly server: Pick<ApiServer, 'handle'>;
+  readonly tls: ServerTls;
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Dispose to stop: watches end, what is being answered is answered, and after 5 s the rest is cut off. */
+export interface Listener extends AsyncDisposable {
+  readonly port: number;
+  /** Another key pair for connections to come. */
+  renew(tls: ServerTls): void;
+}
+
+const CLOSE_TIMEOUT_MS = 5_000;
+/** A connection with nothing to answer is closed after this long. */
+const IDLE_TIMEOUT_MS = 180_000;
+
+/** Serves an API over TLS, as HTTP/2 or HTTP/1.1. Rejects with the system's error where the address cannot be had. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { tls, host, port, log, clock } = options;
+  const closing = new AbortController();
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createSecureServer({
+    ...tls,
+    allowHTTP1: true,
+    requestCert: true,
+    // Who has no certificate may have a token; who has neither is told so by a Status.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+  });
+  server.on('request', (request, response) => {
+    void answer(request, response, { ...options, closing: closing.signal });
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    closeWhenIdle(session);
+  });
+  // What goes wrong below a request is the client's affair; without a listener it would end the process.
+  server.on('tlsClientError', (error) =>
+    log.info('a TLS handshake failed', { reason: error.message }),
+  );
+  server.on('sessionError', (error) =>
+    log.info('an HTTP/2 session failed', { reason: error.message }),
+  );
+  server.listen(port, host);
+  await once(server, 'listening');
+  return {
+    // A TCP server that listens has an address with a port.
+    port: (server.address() as AddressInfo).port,
+    renew: (renewed) => server.setSecureContext(renewed),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      for (const session of sessions) session.close();
+      await close(server, { sockets, clock });
+    },
+  };
+}
+
+async function close(
+  server: Http2SecureServer,
+  { sockets, clock }: { sockets: ReadonlySet<Socket>; clock: Clock },
+): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  using _limit = clock.after(CLOSE_TIMEOUT_MS, () => {
+    for (const socket of sockets) socket.destroy();
+  });
+  await closed;
+}
+
+/** A quiet watch is not idle: only a session without open streams is closed. */
+function closeWhenIdle(session: ServerHttp2Session): void {
+  let streams = 0;
+  session.on('stream', (stream) => {
+    streams += 1;
+    stream.once('close', () => {
+      streams -= 1;
+    });
+  });
+  session.setTimeout(IDLE_TIMEOUT_MS, () => {
+    if (streams === 0) session.close();
+  });
+}
+
+async function answer(
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  options: ListenOptions & { readonly closing: AbortSignal },
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const headers = headersOf(request);
+  try {
+    const signal = AbortSignal.any([gone.signal, options.closing]);
+    const reply = await replyTo(request, { ...options, headers, signal });
+    await writeReply(response, reply, { request, signal: gone.signal });
+  } catch (error) {
+    if (!gone.signal.aborted)
+      options.log.error('a reply broke off', { target: request.url, error });
+    response.destroy();
+  }
+}
+
+async function replyTo(
+  request: Http2ServerRequest,
+  options: ListenOptions & {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly signal: AbortSignal;
+  },
+): Promise<HttpReply> {
+  const { headers, signal, log, server, authenticator } = options;
+  try {
+    const body = await readBody(request);
+    const { method, url } = request;
+    const asked = { method, target: url, headers, signal, ...(body && { body }) };
+    const user = await authenticator(asked, certificateOf(request));
+    if (!user) throw new ApiError('Unauthorized', 'Unauthorized');
+    return await server.handle({ ...asked, user });
+  } catch (error) {
+    if (error instanceof ApiError) return errorReply(error);
+    log.error('a request failed', { method: request.method, target: request.url, error });
+    return errorReply(
+      new ApiError('InternalError', 'Internal error occurred: the server has logged what happened'),
+    );
+  }
+}
