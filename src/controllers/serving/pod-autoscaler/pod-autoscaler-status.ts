@@ -1,0 +1,66 @@
+import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { conditionOf, type Conditions } from '#api/meta/conditions.ts';
+import type { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
+import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
+
+export interface ObservedScale {
+  /** −1: nothing known. */
+  readonly wanted: number;
+  readonly readyPods: number;
+  readonly serviceName: string;
+}
+
+/** Ready pods from which on the revision counts as up. */
+function readyPodsMin(conditions: Conditions, settings: ScaleSettings): number {
+  const { minScale, initialScale } = settings;
+  return Math.max(minScale, conditions.isTrue('ScaleTargetInitialized') ? 1 : initialScale);
+}
+
+/** The Active and ScaleTargetInitialized conditions (serving specification §3.7). */
+export function markScale(
+  conditions: Conditions,
+  { wanted, readyPods, serviceName }: ObservedScale,
+  settings: ScaleSettings,
+): void {
+  const enough = readyPodsMin(conditions, settings);
+  if (readyPods >= enough && serviceName !== '') conditions.markTrue('ScaleTargetInitialized');
+  const isInactive = conditions.isFalse('Active');
+  if (wanted === 0 || enough === 0) {
+    const isActivating = conditions.get('Active')?.status === 'Unknown';
+    if (isActivating && enough > 0) {
+      conditions.markFalse('Active', 'TimedOut', 'The target could not be activated.');
+    } else markNoTraffic(conditions);
+  } else if (readyPods < enough) {
+    if (wanted > 0 || !isInactive) {
+      const message = 'Requests to the target are being buffered as resources are provisioned.';
+      conditions.markUnknown('Active', 'Queued', message);
+    } else markNoTraffic(conditions);
+  } else if (wanted > 0 || !isInactive) conditions.markTrue('Active');
+}
+
+function markNoTraffic(conditions: Conditions): void {
+  conditions.markFalse('Active', 'NoTraffic', 'The target is not receiving traffic.');
+}
+
+export function markServerlessService(
+  conditions: Conditions,
+  sks: ServerlessService | undefined,
+): void {
+  if (!sks?.status?.privateServiceName) {
+    conditions.markUnknown('SKSReady', 'NotReady', 'No Private Service Name');
+    return;
+  }
+  const ready = conditionOf(sks, 'Ready');
+  if (ready?.status === 'True') conditions.markTrue('SKSReady');
+  else conditions.markUnknown('SKSReady', 'NotReady', ready?.message);
+}
+
+/** How long one of an object's conditions has been as it is; 0 where it has none. */
+export function conditionAgeMs(
+  object: PodAutoscaler | ServerlessService | undefined,
+  type: string,
+  now: Date,
+): number {
+  const since = object && conditionOf(object, type)?.lastTransitionTime;
+  return since === undefined ? 0 : Math.max(0, now.getTime() - Date.parse(since));
+}

@@ -1,0 +1,86 @@
+import type { Clock } from '#base/clock.ts';
+import type { Key, Trigger } from '#reconcile/controller.ts';
+
+/** `repository@sha256:…` for an image by tag; throws an Error that says why it cannot. */
+export type ResolveDigest = (
+  image: string,
+  namespace: string,
+  signal: AbortSignal,
+) => Promise<string>;
+
+export type Resolution =
+  | { readonly state: 'pending' }
+  | { readonly state: 'resolved'; readonly digests: ReadonlyMap<string, string> }
+  | { readonly state: 'failed'; readonly image: string; readonly reason: string };
+
+/** An attempt that takes longer has failed. */
+const ATTEMPT_MS_MAX = 10_000;
+
+/**
+ * Resolves the images of revisions beside the reconciles, so that a registry that hangs holds up nothing but its own
+ * revision. A resolution is handed out once: asked for again after that, it is made anew.
+ */
+export class DigestResolver {
+  readonly #resolve: ResolveDigest;
+  readonly #clock: Clock;
+  readonly #resolutions = new Map<string, Resolution>();
+  readonly #listeners = new Set<(key: Key) => void>();
+
+  constructor(resolve: ResolveDigest, clock: Clock) {
+    this.#resolve = resolve;
+    this.#clock = clock;
+  }
+
+  /** Enqueues a revision when its resolution is there. */
+  readonly trigger: Trigger = (enqueue, signal) => {
+    this.#listeners.add(enqueue);
+    signal.addEventListener('abort', () => this.#listeners.delete(enqueue), { once: true });
+  };
+
+  /** `images` by container name. */
+  take(key: Key, images: ReadonlyMap<string, string>, signal: AbortSignal): Resolution {
+    const id = `${key.namespace}/${key.name}`;
+    const known = this.#resolutions.get(id);
+    if (known?.state === 'pending') return known;
+    if (known) {
+      this.#resolutions.delete(id);
+      return known;
+    }
+    this.#resolutions.set(id, { state: 'pending' });
+    void this.#resolveAll(images, key.namespace, signal).then((resolution) => {
+      // Forgotten meanwhile: nobody waits for it.
+      if (!this.#resolutions.has(id)) return;
+      this.#resolutions.set(id, resolution);
+      for (const enqueue of this.#listeners) enqueue(key);
+    });
+    return { state: 'pending' };
+  }
+
+  forget(key: Key): void {
+    this.#resolutions.delete(`${key.namespace}/${key.name}`);
+  }
+
+  /** All or nothing. */
+  async #resolveAll(
+    images: ReadonlyMap<string, string>,
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<Resolution> {
+    const digests = new Map<string, string>();
+    for (const [container, image] of images) {
+      const deadline = new AbortController();
+      using _timer = this.#clock.after(ATTEMPT_MS_MAX, () =>
+        deadline.abort(new Error(`no answer within ${ATTEMPT_MS_MAX / 1_000} s`)),
+      );
+      try {
+        const attempt = AbortSignal.any([signal, deadline.signal]);
+        digests.set(container, await this.#resolve(image, namespace, attempt));
+      } catch (error) {
+        // Whatever went wrong is the revision's condition, in the resolver's words.
+        const reason = error instanceof Error ? error.message : String(error);
+        return { state: 'failed', image, reason };
+      }
+    }
+    return { state: 'resolved', digests };
+  }
+}

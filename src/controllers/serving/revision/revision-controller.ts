@@ -1,0 +1,208 @@
+import { Deployment } from '#api/apps-v1/deployment.ts';
+import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import type { StatusOf } from '#api/kind.ts';
+import { conditionOf, Conditions } from '#api/meta/conditions.ts';
+import { isOwnedBy } from '#api/meta/object-meta.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
+import { servingKeys } from '#api/serving-v1/serving-keys.ts';
+import type { Client } from '#client/client.ts';
+import {
+  defineController,
+  keyOf,
+  on,
+  type Context,
+  type Controller,
+  type Key,
+  type Outcome,
+} from '#reconcile/controller.ts';
+import { recordEvent } from '#reconcile/record-event.ts';
+import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import {
+  deploymentName,
+  desiredDeployment,
+} from '#controllers/serving/revision/desired-deployment.ts';
+import { desiredPodAutoscaler } from '#controllers/serving/revision/desired-pod-autoscaler.ts';
+import type { DigestResolver } from '#controllers/serving/revision/digest-resolver.ts';
+import {
+  isWithoutAvailablePods,
+  markContainerMissing,
+  markDeploying,
+  markDeployment,
+  markNotOwned,
+  markPodAutoscaler,
+  markResolvingDigests,
+} from '#controllers/serving/revision/revision-status.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
+
+export interface RevisionOptions {
+  readonly config: ServingConfig;
+  readonly digests: DigestResolver;
+}
+
+type Status = StatusOf<Revision>;
+
+/** Revision → digests, then Deployment, then PodAutoscaler (serving specification §3.3). */
+export function revisionController(options: RevisionOptions): Controller<Revision> {
+  return defineController<Revision>({
+    kind: Revision,
+    owns: [Deployment, PodAutoscaler],
+    watches: [on(Pod, revisionOfPod)],
+    triggers: [options.digests.trigger],
+    reconcile: (revision, context) => new Pass(revision, context, options).run(),
+    forget: (key) => options.digests.forget(key),
+  });
+}
+
+function revisionOfPod({ metadata }: Pod): Key[] {
+  const name = metadata.labels?.[servingKeys.revision];
+  return name === undefined ? [] : [{ namespace: metadata.namespace ?? '', name }];
+}
+
+/** One reconcile of one Revision; each step may say that the next must wait. */
+class Pass {
+  readonly #revision: Revision;
+  readonly #context: Context;
+  readonly #options: RevisionOptions;
+  readonly #conditions: Conditions;
+
+  constructor(revision: Revision, context: Context, options: RevisionOptions) {
+    this.#revision = revision;
+    this.#context = context;
+    this.#options = options;
+    this.#conditions = new Conditions({
+      set: Revision.conditions,
+      previous: revision.status?.conditions,
+      now: context.clock.now(),
+    });
+  }
+
+  async run(): Promise<Outcome<Status>> {
+    const digests = this.#digests();
+    if ('againAfterMs' in digests) {
+      return { status: this.#status({}), againAfterMs: digests.againAfterMs };
+    }
+    if ('isPending' in digests) return { status: this.#status({}) };
+    const { containerStatuses, initContainerStatuses } = digests;
+    const resolved = {
+      ...(containerStatuses && { containerStatuses }),
+      ...(initContainerStatuses && { initContainerStatuses }),
+    };
+    const deployment = await this.#deployment(resolved);
+    if (!deployment) return { status: this.#status(resolved) };
+    const autoscaler = await this.#podAutoscaler(deployment);
+    if (!autoscaler) return { status: this.#status(resolved) };
+    const { actualScale, desiredScale } = autoscaler.status ?? {};
+    const status = this.#status({
+      ...resolved,
+      ...(actualScale !== undefined && { actualReplicas: actualScale }),
+      ...(desiredScale !== undefined && desiredScale >= 0 && { desiredReplicas: desiredScale }),
+    });
+    await this.#tellWhenReady();
+    return { status };
+  }
+
+  /** What the status already says, else what the resolver has found out; once and for all of them together. */
+  #digests(): Status | { readonly againAfterMs: number } | { readonly isPending: true } {
+    const { status, spec } = this.#revision;
+    if (status?.containerStatuses) return status;
+    const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+    const images = new Map(containers.map(({ name = '', image = '' }) => [name, image]));
+    const { digests } = this.#options;
+    const resolution = digests.take(keyOf(this.#revision), images, this.#context.signal);
+    if (resolution.state === 'pending') {
+      markResolvingDigests(this.#conditions);
+      return { isPending: true };
+    }
+    if (resolution.state === 'failed') {
+      markContainerMissing(this.#conditions, resolution);
+      return { againAfterMs: this.#digestRetryMs() };
+    }
+    const digestsOf = (of: typeof spec.containers): { name: string; imageDigest: string }[] =>
+      (of ?? []).map(({ name = '' }) => ({
+        name,
+        imageDigest: resolution.digests.get(name) ?? '',
+      }));
+    return {
+      containerStatuses: digestsOf(spec.containers),
+      ...(spec.initContainers && { initContainerStatuses: digestsOf(spec.initContainers) }),
+    };
+  }
+
+  /** As long again as it has failed so far, 1 s to 1000 s: an exponential back-off that survives a restart. */
+  #digestRetryMs(): number {
+    const { lastTransitionTime, status } = conditionOf(this.#revision, 'ContainerHealthy') ?? {};
+    const since = status === 'False' ? Date.parse(lastTransitionTime ?? '') : Number.NaN;
+    const failedForMs = this.#context.clock.now().getTime() - since;
+    return Number.isNaN(failedForMs) ? 1_000 : Math.min(1_000_000, Math.max(1_000, failedForMs));
+  }
+
+  async #deployment(resolved: Status): Promise<Deployment | undefined> {
+    const { client } = this.#context;
+    const { config } = this.#options;
+    const { name, namespace } = placeOf(this.#revision.metadata);
+    const ref = { namespace, name: deploymentName(name) };
+    const existing = await client.get(Deployment, ref);
+    if (existing && !isOwnedBy(existing, this.#revision)) {
+      markNotOwned(this.#conditions, 'Deployment', ref.name);
+      return undefined;
+    }
+    const { initialScale } = parseScaleAnnotations(this.#revision.metadata.annotations);
+    const statuses = [
+      ...(resolved.containerStatuses ?? []),
+      ...(resolved.initContainerStatuses ?? []),
+    ];
+    const desired = desiredDeployment({
+      revision: this.#revision,
+      digests: new Map(
+        statuses.flatMap(({ name: container = '', imageDigest = '' }) =>
+          imageDigest === '' ? [] : [[container, imageDigest]],
+        ),
+      ),
+      progressDeadlineSeconds: config.progressDeadlineSeconds,
+      ...(!existing && { replicas: initialScale ?? config.autoscaler.initialScale }),
+    });
+    const deployment = await client.apply(Deployment, desired);
+    if (!existing) markDeploying(this.#conditions);
+    const pod = isWithoutAvailablePods(deployment) ? await this.#onePod(client) : undefined;
+    markDeployment(this.#conditions, deployment, pod);
+    return deployment;
+  }
+
+  async #onePod(client: Client): Promise<Pod | undefined> {
+    const { uid = '', namespace = '' } = this.#revision.metadata;
+    const labelSelector = `${servingKeys.revisionUid}=${uid}`;
+    const { items } = await client.list(Pod, { namespace, labelSelector });
+    return items.find((pod) => pod.metadata.deletionTimestamp === undefined);
+  }
+
+  async #podAutoscaler(deployment: Deployment): Promise<PodAutoscaler | undefined> {
+    const desired = desiredPodAutoscaler(this.#revision, deployment);
+    const { client } = this.#context;
+    const ensured = await ensureOwned(client, PodAutoscaler, { owner: this.#revision, desired });
+    if (ensured) markPodAutoscaler(this.#conditions, ensured.object);
+    else markNotOwned(this.#conditions, 'PodAutoscaler', desired.metadata.name ?? '');
+    return ensured?.object;
+  }
+
+  #status(found: Status): Status {
+    const { generation } = this.#revision.metadata;
+    return {
+      ...found,
+      ...(generation !== undefined && { observedGeneration: generation }),
+      conditions: this.#conditions.list(),
+    };
+  }
+
+  async #tellWhenReady(): Promise<void> {
+    const wasReady = conditionOf(this.#revision, 'Ready')?.status === 'True';
+    if (wasReady || !this.#conditions.isTrue('Ready')) return;
+    await recordEvent(this.#context, this.#revision, {
+      type: 'Normal',
+      reason: 'RevisionReady',
+      message: 'Revision becomes ready upon all resources being ready',
+      component: 'revision-controller',
+    });
+  }
+}

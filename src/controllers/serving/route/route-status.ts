@@ -1,0 +1,76 @@
+import type { StatusOf } from '#api/kind.ts';
+import { conditionOf, Conditions } from '#api/meta/conditions.ts';
+import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { Route } from '#api/serving-v1/route.ts';
+import type { Assignment } from '#controllers/serving/route/assign-traffic.ts';
+import { urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
+
+export interface ObservedRoute {
+  readonly assignment: Assignment;
+  /** By tag; empty where traffic could not be assigned. */
+  readonly hosts: ReadonlyMap<string, RouteHosts>;
+  readonly ingress?: Ingress | 'not owned';
+  /** A placeholder Service whose name is taken. */
+  readonly takenPlaceholder?: string;
+}
+
+export function routeStatus(
+  route: Route,
+  observed: ObservedRoute,
+  { now, config }: { readonly now: Date; readonly config: ServingConfig },
+): StatusOf<Route> {
+  const { assignment, hosts } = observed;
+  const { generation } = route.metadata;
+  const conditions = new Conditions({
+    set: Route.conditions,
+    previous: route.status?.conditions,
+    now,
+  });
+  markAll(conditions, route, observed);
+  const own = hosts.get('');
+  return {
+    ...route.status,
+    ...(generation !== undefined && { observedGeneration: generation }),
+    ...(own && { url: urlOf(own, config), address: { url: `http://${own.local.at(-1)}` } }),
+    ...('targets' in assignment && {
+      traffic: assignment.targets.map(({ revisionName, percent, isLatest, tag }) => {
+        const tagged = tag === '' ? undefined : hosts.get(tag);
+        return {
+          revisionName,
+          percent,
+          latestRevision: isLatest,
+          ...(tagged && { tag, url: urlOf(tagged, config) }),
+        };
+      }),
+    }),
+    conditions: conditions.list(),
+  };
+}
+
+function markAll(
+  conditions: Conditions,
+  route: Route,
+  { assignment, ingress, takenPlaceholder }: ObservedRoute,
+): void {
+  if ('problem' in assignment) {
+    conditions.mark('AllTrafficAssigned', assignment.problem);
+    return;
+  }
+  conditions.markTrue('AllTrafficAssigned');
+  conditions.markTrue(
+    'CertificateProvisioned',
+    'TLSNotEnabled',
+    'external-domain-tls is not enabled',
+  );
+  const type = 'IngressReady';
+  if (takenPlaceholder !== undefined) {
+    const message = `There is an existing placeholder Service "${takenPlaceholder}" that we do not own.`;
+    conditions.markFalse(type, 'NotOwned', message);
+  } else if (ingress === 'not owned') {
+    const message = `There is an existing Ingress "${route.metadata.name}" that we do not own.`;
+    conditions.markFalse(type, 'NotOwned', message);
+  } else if (ingress?.status?.observedGeneration !== ingress?.metadata.generation) {
+    conditions.markUnknown(type, 'IngressNotConfigured', 'Ingress has not yet been reconciled.');
+  } else conditions.mark(type, ingress && conditionOf(ingress, 'Ready'));
+}

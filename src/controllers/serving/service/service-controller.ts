@@ -1,0 +1,91 @@
+import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
+import { Configuration } from '#api/serving-v1/configuration.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
+import { Route } from '#api/serving-v1/route.ts';
+import { Service } from '#api/serving-v1/service.ts';
+import { servingKeys } from '#api/serving-v1/serving-keys.ts';
+import type { Client } from '#client/client.ts';
+import { isSameContent } from '#client/overlay.ts';
+import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
+import { recordEvent } from '#reconcile/record-event.ts';
+import { ensureOwned, placeOf, type Ensured } from '#controllers/serving/ensure-owned.ts';
+import {
+  desiredConfiguration,
+  desiredRoute,
+} from '#controllers/serving/service/desired-children.ts';
+import { isCurrent, serviceStatus } from '#controllers/serving/service/service-status.ts';
+
+/** Service → Configuration and Route of the same name (serving specification §3.1). */
+export function serviceController(): Controller<Service> {
+  return defineController<Service>({
+    kind: Service,
+    owns: [Configuration, Route],
+    reconcile: reconcileService,
+  });
+}
+
+async function reconcileService(
+  service: Service,
+  context: Context,
+): ReturnType<Controller<Service>['reconcile']> {
+  const { client, clock } = context;
+  const existing = await client.get(Configuration, placeOf(service.metadata));
+  const desired = desiredConfiguration(service, existing);
+  const configuration = await told(
+    await ensureOwned(client, Configuration, { owner: service, desired }),
+    service,
+    context,
+  );
+  const name = service.spec.template?.metadata?.name;
+  const isWaiting = name !== undefined && !isCurrent(configuration);
+  const takenName =
+    configuration !== 'not owned' && !isWaiting && (await isTaken(client, configuration, name))
+      ? name
+      : undefined;
+  // A Route must not point at a name that stands for something else, not even for a moment.
+  if (configuration === 'not owned' || isWaiting || takenName !== undefined) {
+    const observed = { configuration, ...(takenName !== undefined && { takenName }) };
+    return { status: serviceStatus(service, observed, clock.now()) };
+  }
+  const route = await told(
+    await ensureOwned(client, Route, { owner: service, desired: desiredRoute(service) }),
+    service,
+    context,
+  );
+  return { status: serviceStatus(service, { configuration, route }, clock.now()) };
+}
+
+/** The object, or that it is not ours; a new one gets an Event. */
+async function told<T extends KubeObject>(
+  ensured: Ensured<T> | undefined,
+  service: Service,
+  context: Context,
+): Promise<T | 'not owned'> {
+  if (!ensured) return 'not owned';
+  const { object, isNew } = ensured;
+  if (isNew) {
+    await recordEvent(context, service, {
+      type: 'Normal',
+      reason: 'Created',
+      message: `Created ${object.kind} "${object.metadata.name}"`,
+      component: 'service-controller',
+    });
+  }
+  return object;
+}
+
+/** Whether the revision name that the user chose stands for something else already. */
+async function isTaken(
+  client: Client,
+  configuration: Configuration,
+  name: string | undefined,
+): Promise<boolean> {
+  if (name === undefined) return false;
+  const { namespace } = placeOf(configuration.metadata);
+  const revision = await client.get(Revision, { namespace, name });
+  if (!revision) return false;
+  if (!isOwnedBy(revision, configuration)) return true;
+  const generation = revision.metadata.labels?.[servingKeys.configurationGeneration];
+  if (generation === String(configuration.metadata.generation)) return false;
+  return !isSameContent(revision.spec, configuration.spec.template?.spec);
+}

@@ -1,0 +1,37 @@
+import type { Clock } from '#base/clock.ts';
+import type { Autoscaler } from '#autoscaler/autoscaler.ts';
+import type { AnyController } from '#reconcile/controller.ts';
+import { configurationController } from '#controllers/serving/configuration/configuration-controller.ts';
+import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
+import { podAutoscalerController } from '#controllers/serving/pod-autoscaler/pod-autoscaler-controller.ts';
+import {
+  DigestResolver,
+  type ResolveDigest,
+} from '#controllers/serving/revision/digest-resolver.ts';
+import { revisionController } from '#controllers/serving/revision/revision-controller.ts';
+import { routeController } from '#controllers/serving/route/route-controller.ts';
+import { serverlessServiceController } from '#controllers/serving/serverless-service/serverless-service-controller.ts';
+import { serviceController } from '#controllers/serving/service/service-controller.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
+
+export interface ServingOptions {
+  readonly config: ServingConfig;
+  readonly autoscaler: Autoscaler;
+  readonly resolveDigest: ResolveDigest;
+  readonly clock: Clock;
+}
+
+/** All of Knative Serving that reconciles. The Ingress is the gateway's. */
+export function servingControllers(options: ServingOptions): readonly AnyController[] {
+  const { config, autoscaler, resolveDigest, clock } = options;
+  const digests = new DigestResolver(resolveDigest, clock);
+  return [
+    serviceController(),
+    configurationController(),
+    revisionController({ config, digests }),
+    routeController(config),
+    labelerController(),
+    podAutoscalerController({ config, autoscaler }),
+    serverlessServiceController(config),
+  ];
+}
