@@ -3,8 +3,9 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
-import { ApiError, forbidden } from '#api/meta/api-error.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
@@ -33,7 +34,7 @@ import { list } from '#apiserver/verbs/list.ts';
 import { patch } from '#apiserver/verbs/patch.ts';
 import { update } from '#apiserver/verbs/update.ts';
 import { watch } from '#apiserver/verbs/watch.ts';
-import type { Store } from '#store/store.ts';
+import { StoreUnavailable, type Store } from '#store/store.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -98,6 +99,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         return await inFlight.run(request, answer);
       } catch (error) {
         if (error instanceof ApiError) return errorReply(error);
+        if (error instanceof StoreUnavailable) {
+          log.error('the store cannot write', { error });
+          return errorReply(new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }));
+        }
         log.error('a request failed', { method: request.method, target: request.target, error });
         return errorReply(
           new ApiError(
@@ -144,14 +149,7 @@ async function authorize(
   if (!authorizer) return;
   const { allowed, reason } = await authorizer(attributes);
   if (allowed) return;
-  const { resource, path } = attributes;
-  if (!resource)
-    throw new ApiError('Forbidden', `forbidden: ${reason}`, { ...(path && { name: path }) });
-  throw forbidden(
-    { group: resource.group, plural: resource.plural, kind: resource.plural },
-    resource.name ?? '',
-    reason,
-  );
+  throw forbiddenRequest(attributes, reason);
 }
 
 function attributesOf(
@@ -164,7 +162,10 @@ function attributesOf(
   if (!resource && !parsed) return { user, verb: request.method.toLowerCase(), path };
   const { group, version, plural } = resource?.kind ??
     parsed ?? { group: '', version: '', plural: '' };
-  const { subresource, namespace, name = '' } = resource ?? parsed ?? {};
+  const { subresource, namespace: within, name = '' } = resource ?? parsed ?? {};
+  // A Namespace counts as inside itself, so that a role there may let one read it.
+  const isNamespace = group === '' && plural === 'namespaces' && name !== '';
+  const namespace = isNamespace ? name : within;
   const selected = resource && name === '' ? selectedName(resource) : name;
   return {
     user,

@@ -57,7 +57,12 @@ export function servedResources(kinds: readonly Kind[]): readonly ServedResource
       .filter(({ of }) => of.group === kind.group && of.plural === kind.plural)
       .map(({ subresource, verbs, content }) => ({
         ...resourceOf(kind),
-        ...{ subresource, verbs, content, singular: '', shortNames: [], categories: [] },
+        subresource,
+        verbs,
+        content,
+        singular: '',
+        shortNames: [],
+        categories: [],
       })),
   );
   const all = [...kinds.flatMap(resourcesOf), ...withOwnRoutes];
@@ -126,7 +131,13 @@ function resourceOf(kind: Kind): ServedResource {
   // A namespace goes with everything in it: deleting them by the collection is not offered, as in Kubernetes.
   const isNamespace = group === '' && plural === 'namespaces';
   return {
-    ...{ group, version, plural, singular, scope, shortNames, categories },
+    group,
+    version,
+    plural,
+    singular,
+    scope,
+    shortNames,
+    categories,
     verbs: isNamespace ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS,
     content: contentOf(kind),
     isStrategic: kind.schema.$ref !== undefined,
