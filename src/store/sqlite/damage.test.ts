@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
   cpSync,
   mkdtempSync,
   readFileSync,
@@ -60,6 +61,15 @@ test('a lost file is noticed, whichever it is', () => {
     assert.equal(refusalOf(folder)?.type, 'damaged', file);
     assertOpensWithLoss(folder, `without ${file}`);
   }
+});
+
+test('a high-water mark with something behind it is noticed, and gone with the loss', () => {
+  const folder = copyOf('longer-mark');
+  appendFileSync(path.join(folder, 'high-water-mark'), 'x'.repeat(100));
+  const refusal = refusalOf(folder);
+  assert.ok(refusal?.type === 'damaged');
+  assert.deepEqual(refusal.damages, [{ text: 'the high-water mark is altered', keys: [] }]);
+  assertOpensWithLoss(folder, 'longer mark');
 });
 
 test('a refusal names the revisions and the keys that are gone', async () => {

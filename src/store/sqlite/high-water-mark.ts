@@ -4,6 +4,7 @@ import {
   existsSync,
   fdatasyncSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   writeSync,
@@ -36,6 +37,8 @@ export class HighWaterMark implements Disposable {
   static open(file: string, mark: Mark): HighWaterMark {
     const opened = new HighWaterMark(openSync(file, existsSync(file) ? 'r+' : 'w', 0o600));
     opened.write(mark);
+    // What stood there before may have been longer.
+    ftruncateSync(opened.#file, render(mark).length);
     syncFolderOf(file);
     return opened;
   }

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { HighWaterMark, readMark, type Mark } from '#store/sqlite/high-water-mark.ts';
+import { HighWaterMark, readMark, syncFolderOf, type Mark } from '#store/sqlite/high-water-mark.ts';
 import { LogDatabase, SCHEMA_VERSION } from '#store/sqlite/log-database.ts';
 import { logFiles } from '#store/sqlite/log-files.ts';
 import { LogProof } from '#store/sqlite/log-proof.ts';
@@ -47,7 +47,8 @@ export class Log implements Disposable {
 
   /** Throws Refused, without a change to any file, where the log cannot be proven and no loss is accepted. */
   static open(options: LogOptions): Log {
-    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    const made = mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    if (made) syncFolderOf(options.folder);
     try {
       const found = prove(options.folder);
       const opened =

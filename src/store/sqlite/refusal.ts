@@ -79,7 +79,7 @@ export function refusalError(folder: string, refusal: Refusal): Error {
   }
 }
 
-export function damageText({ text, keys }: Damage): string {
+function damageText({ text, keys }: Damage): string {
   if (keys.length === 0) return text;
   const shown = keys.slice(0, TEXT_KEYS_MAX).map((key) => JSON.stringify(key));
   const more = keys.length - shown.length;
