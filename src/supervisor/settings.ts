@@ -18,6 +18,7 @@ export function pathsOf(home: string): {
   readonly run: string;
   readonly logs: string;
   readonly kubeconfig: string;
+  readonly gatewayKubeconfig: string;
   readonly supervisorSocket: string;
   readonly measurementSocket: string;
   readonly processRecord: (name: string) => string;
@@ -29,6 +30,7 @@ export function pathsOf(home: string): {
     run,
     logs,
     kubeconfig: path.join(home, 'kubeconfig'),
+    gatewayKubeconfig: path.join(run, 'gateway.kubeconfig'),
     supervisorSocket: path.join(run, 'supervisor.sock'),
     measurementSocket: path.join(run, 'measurements.sock'),
     processRecord: (name) => path.join(run, `${name}.json`),
@@ -47,4 +49,9 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
   return path.resolve(
     environment['KNODE_HOME'] ?? (state ? path.join(state, 'knode') : '/var/lib/knode'),
   );
+}
+
+/** Where commands build images before they push them: apart from the platform's own store, which has one owner. */
+export function buildFolderOf(home: string): string {
+  return path.join(home, 'build');
 }

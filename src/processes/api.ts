@@ -1,0 +1,164 @@
+import { writeFileAtomic } from '#base/atomic-file.ts';
+import type { Random } from '#base/random.ts';
+import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { Secret } from '#api/core-v1/secret.ts';
+import { ServiceAccount } from '#api/core-v1/service-account.ts';
+import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
+import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
+import { Role } from '#api/rbac-v1/role.ts';
+import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
+import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
+import { authenticator } from '#apiserver/authentication/authenticator.ts';
+import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
+import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
+import {
+  serviceAccountTokens,
+  type UidLookup,
+} from '#apiserver/authentication/service-account-tokens.ts';
+import { tokenKey } from '#apiserver/authentication/token-key.ts';
+import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
+import { accessReviewRoutes } from '#apiserver/authorization/access-reviews.ts';
+import { GATEWAY_USER } from '#apiserver/authorization/bootstrap-roles.ts';
+import { escalationCheck } from '#apiserver/authorization/escalation.ts';
+import { followRbac } from '#apiserver/authorization/follow-rbac.ts';
+import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
+import { RbacObjects, type RbacObject } from '#apiserver/authorization/rbac-objects.ts';
+import { discoveryRoutes } from '#apiserver/discovery/discovery-routes.ts';
+import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
+import { versionRoute } from '#apiserver/discovery/version-route.ts';
+import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
+import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
+import { openPki } from '#apiserver/pki/pki.ts';
+import { serverNames } from '#apiserver/pki/server-names.ts';
+import { listen } from '#apiserver/server.ts';
+import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
+import { platformUser } from '#apiserver/user.ts';
+import type { Client } from '#client/client.ts';
+import { createClient } from '#client/create-client.ts';
+import type { Store } from '#store/store.ts';
+import { pathsOf } from '#supervisor/settings.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { PartContext } from './run-part.ts';
+
+const CLUSTER_DOMAIN = 'cluster.local';
+const kinds = [...coreKinds, ...servingKinds];
+
+export interface ApiOptions extends PartContext {
+  readonly store: Store;
+  readonly random: Random;
+  /** IPv4 range of ClusterIPs, the address in it of the Service `kubernetes`, and this machine's for pods. */
+  readonly serviceRange: string;
+  readonly apiService: string;
+  readonly podFacing: string;
+  /** What is not ready yet, for /readyz. */
+  readonly readiness: () => readonly string[];
+  readonly connections: NonNullable<ApiServerOptions['connections']>;
+  readonly generateName: NonNullable<ApiServerOptions['generateName']>;
+}
+
+export interface Api extends AsyncDisposable {
+  /** In process, as the platform itself. */
+  readonly client: Client;
+  /** Opens the listeners, and writes the kubeconfigs that lead to them. */
+  serve(): Promise<void>;
+}
+
+/** The API server with everything around it: certificates, tokens, roles, discovery, listeners. */
+export async function openApi(options: ApiOptions): Promise<Api> {
+  const { store, settings, clock, random, log, signal } = options;
+  const pki = await openPki({ home: settings.home, clock });
+  const rbac = new RbacObjects();
+  await followRbac(rbac, { store, clock, log, signal, prefixes: rbacPrefixes() });
+  const authorizer = rbacAuthorizer(rbac);
+  const key = tokenKey(await pki.tokenKey());
+  const issuer = `https://kubernetes.default.svc.${CLUSTER_DOMAIN}`;
+  const audiences = [issuer] as const;
+  const uidOf = uidLookup(store);
+  const tokens = serviceAccountTokens({ key, issuer, audiences, uidOf, clock, random });
+  const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
+  const escalation = escalationCheck(rbac, authorizer);
+  const server = createApiServer({
+    ...{ store, kinds, clock, random, log, authorizer },
+    connections: options.connections,
+    generateName: options.generateName,
+    services: { range: options.serviceRange, reserved: [options.apiService] },
+    routes: [
+      ...discoveryRoutes(() => kinds),
+      ...openApiRoutes(() => kinds),
+      ...healthRoutes(options.readiness),
+      versionRoute({ version: packageJson.version, architecture: process.arch }),
+      ...oidcRoutes({ key, issuer, serverUrl }),
+      ...tokenRoutes({ tokens, audiences, uidOf, clock }),
+      ...accessReviewRoutes({ authorizer, objects: rbac }),
+    ],
+    admission: [
+      {
+        handles: (kind) => RBAC_KINDS.some((rbacKind) => rbacKind.kind === kind.kind),
+        async admit(object, { user, previous }) {
+          // handles() let only the four RBAC kinds come here.
+          const write = { user, object: object as RbacObject };
+          await escalation(previous ? { ...write, previous: previous as RbacObject } : write);
+          return undefined;
+        },
+      },
+    ],
+  });
+  const stack = new AsyncDisposableStack();
+  return {
+    client: createClient((request) => server.handle({ ...request, user: platformUser })),
+    async serve() {
+      const addresses = [options.apiService, options.podFacing, ...settings.listen];
+      const names = serverNames({ clusterDomain: CLUSTER_DOMAIN, addresses });
+      const { certificate, key: serverKey } = await pki.server(names);
+      for (const host of ['127.0.0.1', '::1', options.podFacing, ...settings.listen]) {
+        const listener = await listen({
+          server,
+          authenticator: withImpersonation(authenticator(tokens), authorizer),
+          tls: { cert: certificate, key: serverKey, ca: pki.authority },
+          host,
+          port: settings.apiPort,
+          clock,
+          log,
+        });
+        stack.use(listener);
+      }
+      await writeKubeconfigs(options, pki, serverUrl);
+    },
+    [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
+  };
+}
+
+const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
+
+function rbacPrefixes(): Record<RbacObject['kind'], string> {
+  return Object.fromEntries(RBAC_KINDS.map((kind) => [kind.kind, prefixOf(kind, undefined)]));
+}
+
+/** The administrator's, and the gateway's, which may do little. */
+async function writeKubeconfigs(
+  { settings }: ApiOptions,
+  pki: Awaited<ReturnType<typeof openPki>>,
+  server: string,
+): Promise<void> {
+  const { authority } = pki;
+  const paths = pathsOf(settings.home);
+  const admin = await pki.client('admin', {
+    commonName: 'knode-admin',
+    organizations: ['system:masters'],
+  });
+  const gateway = await pki.client('gateway', { commonName: GATEWAY_USER });
+  await writeFileAtomic(paths.kubeconfig, kubeconfigText({ server, authority, client: admin }));
+  await writeFileAtomic(
+    paths.gatewayKubeconfig,
+    kubeconfigText({ server, authority, client: gateway }),
+  );
+}
+
+function uidLookup(store: Store): UidLookup {
+  const bindable = { ServiceAccount, Pod, Secret };
+  return async ({ kind, namespace, name }) => {
+    const entry = await store.get(keyOf(bindable[kind], namespace, name));
+    return entry && objectOf(entry).metadata.uid;
+  };
+}

@@ -1,0 +1,128 @@
+import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { Namespace } from '#api/core-v1/namespace.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { bootstrapRbac } from '#apiserver/authorization/bootstrap-roles.ts';
+import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
+import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
+import { Role } from '#api/rbac-v1/role.ts';
+import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
+import type { Client } from '#client/client.ts';
+
+export const SYSTEM_NAMESPACE = 'knative-serving';
+
+/** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
+export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
+
+export interface ClusterAddresses {
+  /** The one address of this machine that pods reach. */
+  readonly podFacing: string;
+  readonly apiPort: number;
+  /** ClusterIPs of `kubernetes` and `kube-dns`. */
+  readonly apiService: string;
+  readonly dnsService: string;
+}
+
+/** Makes what every cluster has before anybody asks: namespaces, roles, and the Services of the platform itself. */
+export async function ensureClusterObjects(
+  client: Client,
+  addresses: ClusterAddresses,
+): Promise<void> {
+  for (const name of NAMESPACES) {
+    await client.apply(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  }
+  for (const object of bootstrapRbac()) {
+    const kind = RBAC_KINDS.find((candidate) => candidate.kind === object.kind);
+    // Each object is of the kind it says; the union cannot carry that through.
+    if (kind) await client.apply(kind as typeof ClusterRole, object as ClusterRole);
+  }
+  for (const { service, endpoints } of platformServices(addresses)) {
+    await client.apply(Service, service);
+    await client.apply(EndpointSlice, endpoints);
+  }
+}
+
+const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', SYSTEM_NAMESPACE];
+const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
+
+interface PlatformService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterIP?: string;
+  readonly type?: 'LoadBalancer';
+  readonly ports: readonly {
+    readonly name: string;
+    readonly protocol: 'TCP' | 'UDP';
+    readonly port: number;
+    readonly targetPort: number;
+  }[];
+}
+
+function platformServices(addresses: ClusterAddresses): {
+  readonly service: Service;
+  readonly endpoints: EndpointSlice;
+}[] {
+  const { podFacing, apiPort, apiService, dnsService } = addresses;
+  const http = (targetPort: number): PlatformService['ports'] => [
+    { name: 'http', protocol: 'TCP', port: 80, targetPort },
+  ];
+  const services: PlatformService[] = [
+    {
+      namespace: 'default',
+      name: 'kubernetes',
+      clusterIP: apiService,
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: apiPort }],
+    },
+    {
+      namespace: 'kube-system',
+      name: 'kube-dns',
+      clusterIP: dnsService,
+      ports: [
+        { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
+        { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
+      ],
+    },
+    {
+      namespace: SYSTEM_NAMESPACE,
+      name: 'gateway',
+      type: 'LoadBalancer',
+      ports: http(GATEWAY_PORTS.internal),
+    },
+    { namespace: SYSTEM_NAMESPACE, name: 'gateway-internal', ports: http(GATEWAY_PORTS.internal) },
+  ];
+  return services.map((service) => ({
+    service: desiredService(service),
+    endpoints: desiredEndpoints(service, podFacing),
+  }));
+}
+
+function desiredService({ namespace, name, clusterIP, type, ports }: PlatformService): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace, name },
+    spec: {
+      type: type ?? 'ClusterIP',
+      ...(clusterIP !== undefined && { clusterIP }),
+      ports: ports.map((port) => ({ ...port })),
+    },
+  };
+}
+
+/** Without a selector nobody else writes the endpoints of these Services. */
+function desiredEndpoints(
+  { namespace, name, ports }: PlatformService,
+  address: string,
+): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace, name, labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: ports.map((port) => ({
+      name: port.name,
+      protocol: port.protocol,
+      port: port.targetPort,
+    })),
+  };
+}

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end and returns all it said; a program that does not end is killed. */
+export async function run(
+  command: readonly [string, ...string[]],
+  options: RunOptions = {},
+): Promise<Outcome> {
+  const [program, ...args] = command;
+  const child = spawn(program, args, {
+    cwd: ROOT,
+    env: options.env ?? process.env,
+    timeout: options.timeoutMs ?? 120_000,
+    killSignal: 'SIGKILL',
+  });
+  child.stdin.on('error', () => undefined); // It may end without reading.
+  child.stdin.end(options.input);
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr };
+}
+
+/** A fresh home with its own ports, as a person has one; nothing is started. */
+export interface Platform extends AsyncDisposable {
+  readonly home: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly ports: readonly string[];
+  /** `./knode ARGS` with this home. */
+  knode(...args: string[]): Promise<Outcome>;
+  /** A current kubectl with this home's kubeconfig. */
+  kubectl(args: readonly string[], options?: { readonly input?: string }): Promise<Outcome>;
+  /** The same, left running; the caller ends it. */
+  kubectlInBackground(args: readonly string[]): ChildProcess & { readonly lines: () => string[] };
+  /** The text of a ready `kubectl` call that must succeed. */
+  ok(args: readonly string[], input?: string): Promise<string>;
+}
+
+export function platform(): Platform {
+  const home = mkdtempSync(path.join(process.env['KNODE_TEST_WORK'] ?? tmpdir(), 'home-'));
+  const env = { ...process.env, KNODE_HOME: home };
+  const kubectlEnv = { ...env, KUBECONFIG: path.join(home, 'kubeconfig') };
+  const kubectl: Platform['kubectl'] = async (args, options = {}) =>
+    await run([kubectlProgram(), ...args], { ...options, env: kubectlEnv });
+  return {
+    home,
+    env,
+    ports: ['--http-port', '0', '--api-port', '0', '--registry-port', '0'],
+    knode: async (...args) => await run(['./knode', ...args], { env }),
+    kubectl,
+    kubectlInBackground(args) {
+      const child = spawn(kubectlProgram(), args, { env: kubectlEnv });
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      return Object.assign(child, { lines: () => output.split('\n') });
+    },
+    async ok(args, input) {
+      const outcome = await kubectl(args, input === undefined ? {} : { input });
+      assert.equal(outcome.code, 0, `kubectl ${args.join(' ')}: ${outcome.stderr}`);
+      return outcome.stdout;
+    },
+    async [Symbol.asyncDispose]() {
+      await run(['./knode', 'down', '--wipe'], { env });
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A platform that is up. */
+export async function startPlatform(): Promise<Platform> {
+  const it = platform();
+  const outcome = await it.knode('up', '-d', ...it.ports);
+  assert.equal(outcome.code, 0, outcome.stderr);
+  return it;
+}
+
+function kubectlProgram(): string {
+  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+  const home = process.env['KUBE_HOME'] ?? path.join(cache, 'real-kubernetes');
+  return process.env['KUBECTL'] ?? path.join(home, 'bin', 'kubectl');
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly tookMs: number;
+}
+
+/** GETs a Service's URL over a fresh connection to the gateway on loopback. */
+export async function call(url: string, target = '/'): Promise<Answer> {
+  const { host, port } = new URL(url);
+  const startMs = performance.now();
+  const request = http.get({
+    host: '127.0.0.1',
+    port: port === '' ? 80 : Number(port),
+    path: target,
+    headers: { host },
+    agent: false,
+    timeout: 30_000,
+  });
+  request.once('timeout', () => request.destroy(new Error('no answer within 30 s')));
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  const body = await text(response);
+  return { status: response.statusCode ?? 0, body, tookMs: performance.now() - startMs };
+}
+
+/** The process id of a part, as its record says. */
+export function pidOf(home: string, part: string): number {
+  const record = JSON.parse(readFileSync(path.join(home, 'run', `${part}.json`), 'utf8')) as {
+    pid: number;
+  };
+  return record.pid;
+}
