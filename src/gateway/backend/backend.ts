@@ -1,0 +1,34 @@
+import type { Deadlines } from '../deadlines.ts';
+import type { Pod } from './pod.ts';
+
+/** A request that wants a pod. */
+export interface Visitor {
+  /** Where it is; only for the backend. */
+  pod: Pod | undefined;
+  /** May be called from within `enter`. */
+  onPod(pod: Pod): void;
+  onRefused(status: number, text: string): void;
+  onTimeout(): void;
+}
+
+/** How long a request may take; absent: for ever. Each ends with `onTimeout`. */
+export interface RequestDeadlines {
+  /** From when it has a pod, or from its arrival where it gets none. */
+  readonly total?: Deadlines<Visitor>;
+  /** From when it has a pod to the response's head. */
+  readonly start?: Deadlines<Visitor>;
+  /** From when it has a pod, and then from each byte of the response, to the next. */
+  readonly idle?: Deadlines<Visitor>;
+}
+
+/** Something that requests can be sent to: pods behind a Service. */
+export interface Backend extends Disposable {
+  readonly kind: 'revision' | 'plain';
+  readonly deadlines: RequestDeadlines;
+  /** Calls `onPod` when a pod has room, or `onRefused`; then `leave` must be called, exactly once. */
+  enter(visitor: Visitor): void;
+  /** Its pod could not be connected to, and nothing was sent: as `enter` again. */
+  enterAgain(visitor: Visitor): void;
+  /** The request has ended, wherever it was. */
+  leave(visitor: Visitor): void;
+}

@@ -1,0 +1,152 @@
+import type { Clock } from '#base/clock.ts';
+import type { Random } from '#base/random.ts';
+import type { Revision } from '#api/serving-v1/revision.ts';
+import { Deadlines } from '../deadlines.ts';
+import type { Backend, RequestDeadlines, Visitor } from './backend.ts';
+import { LoadMeter } from './load-meter.ts';
+import { type PickState, pickPod } from './pick-pod.ts';
+import type { Pod } from './pod.ts';
+import { readinessProbeOf } from './readiness-probe.ts';
+import { RevisionPods } from './revision-pods.ts';
+
+export interface RevisionBackendOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Requests wait and no pod can take them; said when the first one begins to wait. */
+  readonly onDemand: (waiting: number) => void;
+}
+
+/** Upstream's depth of the queue before a revision. */
+const WAITING_MAX = 10_000;
+/** Full pods make requests wait and go on all the time; that often is soon enough for the autoscaler to hear of it. */
+const DEMAND_EVERY_MS = 100;
+
+/**
+ * The pods of one revision, and the requests that wait for one in the order they came. At zero all of them wait. No pod
+ * ever has more than containerConcurrency requests (0: no limit).
+ */
+export class RevisionBackend implements Backend {
+  readonly kind = 'revision';
+  readonly deadlines: RequestDeadlines;
+  readonly meter: LoadMeter;
+  readonly pods: RevisionPods;
+  readonly #options: RevisionBackendOptions;
+  readonly #concurrency: number;
+  readonly #waiting = new Set<Visitor>();
+  readonly #pickState: PickState = { next: 0 };
+  #demandedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(revision: Revision, options: RevisionBackendOptions) {
+    const { clock } = options;
+    this.#options = options;
+    this.#concurrency = revision.spec.containerConcurrency ?? 0;
+    this.deadlines = deadlinesOf(revision, clock);
+    this.meter = new LoadMeter(clock);
+    const probe = readinessProbeOf(revision);
+    this.pods = new RevisionPods({ probe, clock, onChange: () => this.#admit() });
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  enter(visitor: Visitor): void {
+    this.meter.begin();
+    this.#place(visitor);
+  }
+
+  enterAgain(visitor: Visitor): void {
+    const { pod } = visitor;
+    this.#free(visitor);
+    if (pod) this.pods.suspect(pod);
+    this.#place(visitor);
+  }
+
+  leave(visitor: Visitor): void {
+    this.meter.end();
+    this.deadlines.total?.clear(visitor);
+    this.deadlines.start?.clear(visitor);
+    this.deadlines.idle?.clear(visitor);
+    this.#waiting.delete(visitor);
+    this.#free(visitor);
+    this.#admit();
+  }
+
+  /** Says the demand again, where there is one: whoever heard it may be gone. */
+  repeatDemand(): void {
+    if (this.#waiting.size > 0) this.#options.onDemand(this.#waiting.size);
+  }
+
+  /** Refuses who waits; those with a pod go on to their end. */
+  [Symbol.dispose](): void {
+    for (const visitor of this.#waiting) visitor.onRefused(503, 'the revision was deleted');
+    this.#waiting.clear();
+    this.pods[Symbol.dispose]();
+    const { total, start, idle } = this.deadlines;
+    for (const deadlines of [total, start, idle]) deadlines?.[Symbol.dispose]();
+  }
+
+  #place(visitor: Visitor): void {
+    const pod = this.#waiting.size === 0 ? this.#pick() : undefined;
+    if (pod) this.#give(visitor, pod);
+    else if (this.#waiting.size >= WAITING_MAX) {
+      visitor.onRefused(503, 'pending request queue full');
+    } else this.#wait(visitor);
+  }
+
+  #wait(visitor: Visitor): void {
+    this.#waiting.add(visitor);
+    this.deadlines.total?.set(visitor);
+    if (this.#waiting.size > 1) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.pods.usable.length > 0 && nowMs - this.#demandedMs < DEMAND_EVERY_MS) return;
+    this.#demandedMs = nowMs;
+    this.#options.onDemand(1);
+  }
+
+  /** Lets in who waits for as long as there is room. */
+  #admit(): void {
+    for (const visitor of this.#waiting) {
+      const pod = this.#pick();
+      if (!pod) return;
+      this.#waiting.delete(visitor);
+      this.#give(visitor, pod);
+    }
+  }
+
+  #pick(): Pod | undefined {
+    return pickPod(this.pods.usable, {
+      concurrency: this.#concurrency,
+      state: this.#pickState,
+      random: this.#options.random,
+    });
+  }
+
+  #give(visitor: Visitor, pod: Pod): void {
+    pod.inFlight += 1;
+    visitor.pod = pod;
+    this.deadlines.total?.set(visitor);
+    this.deadlines.start?.set(visitor);
+    this.deadlines.idle?.set(visitor);
+    visitor.onPod(pod);
+  }
+
+  #free(visitor: Visitor): void {
+    const { pod } = visitor;
+    if (!pod) return;
+    visitor.pod = undefined;
+    pod.inFlight -= 1;
+    this.pods.released(pod);
+  }
+}
+
+function deadlinesOf(revision: Revision, clock: Clock): RequestDeadlines {
+  const { timeoutSeconds, responseStartTimeoutSeconds, idleTimeoutSeconds } = revision.spec;
+  const of = (seconds: number): Deadlines<Visitor> =>
+    new Deadlines(clock, seconds * 1_000, (visitor) => visitor.onTimeout());
+  return {
+    ...(timeoutSeconds && { total: of(timeoutSeconds) }),
+    ...(responseStartTimeoutSeconds && { start: of(responseStartTimeoutSeconds) }),
+    ...(idleTimeoutSeconds && { idle: of(idleTimeoutSeconds) }),
+  };
+}

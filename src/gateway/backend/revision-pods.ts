@@ -1,0 +1,194 @@
+import type { Clock } from '#base/clock.ts';
+import { Pod, type PodEndpoint } from './pod.ts';
+import { probeUntilReady } from './probe-until-ready.ts';
+import type { ReadinessProbe } from './readiness-probe.ts';
+
+export interface RevisionPodsOptions {
+  readonly probe: ReadinessProbe;
+  readonly clock: Clock;
+  /** `usable` has changed. */
+  readonly onChange: () => void;
+}
+
+/** What is known of one pod. */
+interface Known {
+  readonly pod: Pod;
+  /** Announced, and not listed by any EndpointSlice yet. */
+  isHint: boolean;
+  isListedReady: boolean;
+  isTerminating: boolean;
+  isUsable: boolean;
+  probing: Disposable | undefined;
+  /** Called when the pod, chosen no more, has no request of ours left. */
+  onDrained: (() => void) | undefined;
+}
+
+const EMPTY: readonly Pod[] = [];
+
+/**
+ * The pods of one revision and which of them take requests. A pod is ready when the API says so or when we asked it
+ * ourselves, whichever is first; one that cannot be connected to is not ready until it can be again.
+ */
+export class RevisionPods implements Disposable {
+  readonly #options: RevisionPodsOptions;
+  readonly #known = new Map<string, Known>();
+  /** Gone for the API, with requests of ours still in them. */
+  readonly #leaving = new Map<string, Known>();
+  #usable: readonly Pod[] = EMPTY;
+
+  constructor(options: RevisionPodsOptions) {
+    this.#options = options;
+  }
+
+  /** In the order of their names. */
+  get usable(): readonly Pod[] {
+    return this.#usable;
+  }
+
+  /** Also where it is gone but for requests of ours. */
+  has(name: string): boolean {
+    return this.#known.has(name) || this.#leaving.has(name);
+  }
+
+  /** What the EndpointSlices list now: the truth, for every pod that they have ever listed. */
+  setEndpoints(endpoints: readonly PodEndpoint[]): void {
+    const listed = new Set(endpoints.map((endpoint) => endpoint.name));
+    for (const [name, known] of this.#known) {
+      if (!listed.has(name) && !known.isHint) this.#remove(known);
+    }
+    for (const endpoint of endpoints) this.#list(endpoint);
+    this.#update();
+  }
+
+  /** A pod is coming. Does nothing where it is known. */
+  hint(endpoint: Pick<PodEndpoint, 'name' | 'address' | 'port'>): void {
+    if (this.#known.has(endpoint.name)) return;
+    const known = this.#add({ ...endpoint, isReady: false, isTerminating: false });
+    known.isHint = true;
+    this.#probe(known);
+  }
+
+  /** The announced pod does not come. Does nothing where an EndpointSlice lists it. */
+  unhint(name: string): void {
+    const known = this.#known.get(name);
+    if (!known?.isHint) return;
+    this.#remove(known);
+    this.#update();
+  }
+
+  /** Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown. */
+  drain(name: string, onDrained: () => void): void {
+    const known = this.#known.get(name) ?? this.#leaving.get(name);
+    if (!known) {
+      onDrained();
+      return;
+    }
+    known.isTerminating = true;
+    known.onDrained = onDrained;
+    this.#update();
+    this.released(known.pod);
+  }
+
+  /** A request has left the pod. */
+  released(pod: Pod): void {
+    if (pod.inFlight > 0) return;
+    const known = this.#known.get(pod.name) ?? this.#leaving.get(pod.name);
+    if (!known?.isTerminating || known.pod !== pod) return;
+    this.#leaving.delete(pod.name);
+    const { onDrained } = known;
+    known.onDrained = undefined;
+    onDrained?.();
+  }
+
+  /** The pod could not be connected to. */
+  suspect(pod: Pod): void {
+    const known = this.#known.get(pod.name);
+    if (known?.pod !== pod || known.probing) return;
+    known.isUsable = false;
+    this.#ask(known, { type: 'tcp', port: undefined });
+    this.#update();
+  }
+
+  [Symbol.dispose](): void {
+    for (const known of this.#known.values()) this.#remove(known);
+    this.#usable = EMPTY;
+  }
+
+  #list(endpoint: PodEndpoint): void {
+    let known = this.#known.get(endpoint.name);
+    if (known && (known.pod.address !== endpoint.address || known.pod.port !== endpoint.port)) {
+      this.#remove(known);
+      known = undefined;
+    }
+    const isNew = known === undefined;
+    known ??= this.#add(endpoint);
+    const wasListedReady = known.isListedReady;
+    known.isHint = false;
+    known.isListedReady = endpoint.isReady;
+    known.isTerminating ||= endpoint.isTerminating;
+    if (endpoint.isReady && !wasListedReady) this.#setUsable(known);
+    else if (!endpoint.isReady && (isNew || wasListedReady) && !endpoint.isTerminating) {
+      known.isUsable = false;
+      this.#probe(known);
+    }
+  }
+
+  #add(endpoint: PodEndpoint): Known {
+    const known: Known = {
+      pod: new Pod(endpoint, this.#options.clock),
+      isHint: false,
+      isListedReady: false,
+      isTerminating: false,
+      isUsable: false,
+      probing: undefined,
+      onDrained: undefined,
+    };
+    this.#known.set(endpoint.name, known);
+    return known;
+  }
+
+  #remove(known: Known): void {
+    this.#known.delete(known.pod.name);
+    known.probing?.[Symbol.dispose]();
+    known.probing = undefined;
+    known.pod[Symbol.dispose]();
+    known.isTerminating = true;
+    if (known.pod.inFlight > 0) this.#leaving.set(known.pod.name, known);
+    else this.released(known.pod);
+  }
+
+  #probe(known: Known): void {
+    const { probe } = this.#options;
+    if (probe.type !== 'agent') this.#ask(known, probe);
+  }
+
+  #ask(known: Known, probe: Exclude<ReadinessProbe, { type: 'agent' }>): void {
+    const { address, port, pool } = known.pod;
+    known.probing?.[Symbol.dispose]();
+    known.probing = probeUntilReady({
+      address,
+      port,
+      probe,
+      clock: this.#options.clock,
+      onReady: (socket) => {
+        if (socket) pool.adopt(socket);
+        this.#setUsable(known);
+        this.#update();
+      },
+    });
+  }
+
+  #setUsable(known: Known): void {
+    known.probing?.[Symbol.dispose]();
+    known.probing = undefined;
+    known.isUsable = true;
+  }
+
+  #update(): void {
+    const usable = [...this.#known.values()].filter(
+      (known) => known.isUsable && !known.isTerminating,
+    );
+    this.#usable = usable.map((known) => known.pod).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    this.#options.onChange();
+  }
+}

@@ -1,0 +1,159 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import { Deadlines } from '../deadlines.ts';
+import { defaultLimits } from '../http1/limits.ts';
+import { ClientConnection, type ClientConnectionOptions } from './client-connection.ts';
+import type { Door, Exchange } from './exchange.ts';
+import type { ReadAhead } from './read-ahead.ts';
+
+export interface ListenerOptions {
+  readonly door: Door;
+  /** All of them on the same port. One that this machine does not have (::1 without IPv6) is left out. */
+  readonly addresses: readonly string[];
+  /** 0: any free one. */
+  readonly port: number;
+  /** What a person changes where the port is taken: `--http-port`. */
+  readonly flag: string;
+  readonly readAhead: ReadAhead;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onRequest: (exchange: Exchange) => void;
+}
+
+/** Envoy's advice for an edge: beyond it, new connections are closed at once. */
+const CONNECTIONS_MAX = 10_000;
+const HEAD_TIMEOUT_MS = 60_000;
+const STALL_TIMEOUT_MS = 300_000;
+const LINGER_MS = 2_000;
+
+/** One of the gateway's doors. */
+export class Listener implements AsyncDisposable {
+  readonly #servers: Server[] = [];
+  readonly #connections = new Set<ClientConnection>();
+  readonly #options: ListenerOptions;
+  readonly #forConnections: ClientConnectionOptions;
+  readonly #closed = new Set<() => void>();
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    const { clock, door, readAhead, onRequest } = options;
+    const destroy = (connection: ClientConnection): void => connection.destroy();
+    this.#forConnections = {
+      door,
+      limits: defaultLimits,
+      readAhead,
+      headDeadlines: new Deadlines(clock, HEAD_TIMEOUT_MS, destroy),
+      stallDeadlines: new Deadlines(clock, STALL_TIMEOUT_MS, destroy),
+      lingerDeadlines: new Deadlines(clock, LINGER_MS, destroy),
+      onRequest,
+      onClosed: (connection) => {
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) for (const tell of this.#closed) tell();
+      },
+    };
+  }
+
+  /** Throws where the port is taken, or where none of the addresses can be had. */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    let { port } = options;
+    try {
+      for (const address of options.addresses) {
+        port = (await listener.#listen(address, port)) ?? port;
+      }
+    } catch (error) {
+      await listener[Symbol.asyncDispose]();
+      throw error;
+    }
+    if (listener.#servers.length > 0) return listener;
+    throw new Error(`gateway: cannot listen on ${options.addresses.join(', ')}: no such address`);
+  }
+
+  get port(): number {
+    return addressOf(this.#servers[0]).port;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Accepts no more, lets what is on its way end, and cuts off what is left when `signal` is aborted. */
+  async close(signal: AbortSignal): Promise<void> {
+    for (const server of this.#servers) server.close();
+    for (const connection of this.#connections) connection.closeWhenIdle();
+    if (this.#connections.size > 0 && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#closed.add(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      await promise;
+    }
+    await this[Symbol.asyncDispose]();
+  }
+
+  /** Cuts everything off. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const open = this.#servers.splice(0).filter((server) => server.listening);
+    const closing = open.map((server) => {
+      server.close();
+      return once(server, 'close');
+    });
+    for (const connection of this.#connections) connection.destroy();
+    await Promise.all(closing);
+    const { headDeadlines, stallDeadlines, lingerDeadlines } = this.#forConnections;
+    for (const deadlines of [headDeadlines, stallDeadlines, lingerDeadlines]) {
+      deadlines[Symbol.dispose]();
+    }
+  }
+
+  /** Returns the port; undefined where the machine has no such address. */
+  async #listen(address: string, port: number): Promise<number | undefined> {
+    // Half-open: an answer may still be due when a client has said all it will say.
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+    server.maxConnections = CONNECTIONS_MAX;
+    server.listen({ host: address, port });
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (hasCode(error, 'EADDRNOTAVAIL') || hasCode(error, 'EAFNOSUPPORT')) return undefined;
+      throw listenError(error, { address, port, flag: this.#options.flag });
+    }
+    server.on('error', (error) => this.#options.log.error('gateway: listener failed', { error }));
+    this.#servers.push(server);
+    return addressOf(server).port;
+  }
+
+  #accept(socket: Socket): void {
+    this.#connections.add(new ClientConnection(socket, this.#forConnections));
+  }
+}
+
+function listenError(
+  error: unknown,
+  { address, port, flag }: { address: string; port: number; flag: string },
+): Error {
+  const at = `gateway: cannot listen on ${address} port ${port}`;
+  if (hasCode(error, 'EADDRINUSE')) {
+    return new Error(`${at}: another program does; stop it, or choose another port with ${flag}`, {
+      cause: error,
+    });
+  }
+  if (hasCode(error, 'EACCES')) {
+    const text = `${at}: not allowed; run as root, or choose a port above 1023 with ${flag}`;
+    return new Error(text, { cause: error });
+  }
+  return new Error(at, { cause: error });
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+function addressOf(server: Server | undefined): AddressInfo {
+  const address = server?.address();
+  if (!address || typeof address === 'string') throw new Error('gateway: not listening on TCP');
+  return address;
+}

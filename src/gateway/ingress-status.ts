@@ -1,0 +1,126 @@
+import { isDeepStrictEqual } from 'node:util';
+import { backoffMs } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import { hasReason } from '#api/meta/api-error.ts';
+import { Conditions } from '#api/meta/conditions.ts';
+import type { StatusOf } from '#api/kind.ts';
+import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import type { Client } from '#client/client.ts';
+import { keyOf, type Rejection } from './route/route-table.ts';
+
+/** What the gateway knows of one Ingress. */
+export interface IngressFacts {
+  /** Names of the gateway's Services, by which pods reach it. */
+  readonly publicHost: string;
+  readonly privateHost: string;
+  readonly rejection: Rejection | undefined;
+  /** A Service that a split names and that is not there: `namespace/name`. */
+  readonly missingService: string | undefined;
+  readonly now: Date;
+}
+
+/** The status of an Ingress whose generation the live table holds, or refused to hold. */
+export function ingressStatus(ingress: Ingress, facts: IngressFacts): StatusOf<Ingress> {
+  const { rejection, missingService, now } = facts;
+  const previous = ingress.status?.conditions;
+  const conditions = new Conditions({ set: Ingress.conditions, previous, now });
+  if (rejection) conditions.markFalse('LoadBalancerReady', rejection.reason, rejection.message);
+  else if (missingService !== undefined) {
+    const text = `Service ${missingService} does not exist`;
+    conditions.markUnknown('NetworkConfigured', 'ServiceMissing', text);
+    const waiting = 'Waiting for load balancer to be ready';
+    conditions.markUnknown('LoadBalancerReady', 'Uninitialized', waiting);
+  } else {
+    conditions.markTrue('NetworkConfigured');
+    conditions.markTrue('LoadBalancerReady');
+  }
+  const isServed = !rejection && missingService === undefined;
+  return {
+    ...ingress.status,
+    ...(ingress.metadata.generation !== undefined && {
+      observedGeneration: ingress.metadata.generation,
+    }),
+    conditions: conditions.list(),
+    ...(isServed && {
+      publicLoadBalancer: { ingress: [{ domainInternal: facts.publicHost }] },
+      privateLoadBalancer: { ingress: [{ domainInternal: facts.privateHost }] },
+    }),
+  };
+}
+
+const RETRY = { firstMs: 50, maxMs: 5_000 };
+
+export interface IngressStatusWriterOptions {
+  readonly client: Pick<Client, 'updateStatus'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Publishes the statuses, one write at a time, and again with back-off what could not be written. */
+export class IngressStatusWriter implements Disposable {
+  readonly #client: Pick<Client, 'updateStatus'>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** What is to be written, by object; the newest only. */
+  readonly #wanted = new Map<string, Ingress>();
+  #isWriting = false;
+  #failures = 0;
+  #retry: Disposable | undefined;
+  #isDisposed = false;
+
+  constructor({ client, clock, log }: IngressStatusWriterOptions) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** `ingress` should have this status. */
+  want(ingress: Ingress, status: StatusOf<Ingress>): void {
+    const key = keyOf(ingress);
+    if (isDeepStrictEqual(ingress.status, status)) {
+      this.#wanted.delete(key);
+      return;
+    }
+    this.#wanted.set(key, { ...ingress, status });
+    void this.#write();
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.#wanted.clear();
+    this.#retry?.[Symbol.dispose]();
+  }
+
+  async #write(): Promise<void> {
+    if (this.#isWriting || this.#retry) return;
+    this.#isWriting = true;
+    for (const [key, ingress] of this.#wanted) {
+      try {
+        await this.#client.updateStatus(Ingress, ingress);
+        this.#failures = 0;
+      } catch (error) {
+        // A newer version exists, or none: the watch brings it, and with it the next status.
+        const isOutdated = hasReason(error, 'Conflict') || hasReason(error, 'NotFound');
+        if (!isOutdated) {
+          this.#retryLater(error, key);
+          break;
+        }
+      }
+      if (this.#wanted.get(key) === ingress) this.#wanted.delete(key);
+    }
+    this.#isWriting = false;
+  }
+
+  #retryLater(error: unknown, ingress: string): void {
+    if (this.#isDisposed) return;
+    this.#failures += 1;
+    if (this.#failures === 1) {
+      this.#log.warn('gateway: cannot write the status of an Ingress', { ingress, error });
+    }
+    this.#retry = this.#clock.after(backoffMs(RETRY, this.#failures), () => {
+      this.#retry = undefined;
+      void this.#write();
+    });
+  }
+}

@@ -1,0 +1,140 @@
+import type { Random } from '#base/random.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { Exchange } from '../connection/exchange.ts';
+import { fieldsForRevision } from '../forward/forwarded-fields.ts';
+import { Relay } from '../forward/relay.ts';
+import { type AppendedFields, appendedFields, mergedFields, noFields } from './appended-fields.ts';
+import { answerProbe, isProbe } from './network-probe.ts';
+import { buildRouteTable, hashOf, pickSplit, type RoutePath } from './route-table.ts';
+import { parseServiceHost, type ServiceDirectory } from './service-directory.ts';
+
+export interface RequestRouterOptions {
+  readonly directory: ServiceDirectory;
+  readonly random: Random;
+  readonly clusterDomain: string;
+  /** Whether all routes have been read; before that, not knowing a host means nothing. */
+  readonly isSynced: () => boolean;
+}
+
+/** Routes that lead to this gateway itself are followed that often: a host that is rewritten to itself must end. */
+const HOPS_MAX = 3;
+
+/** Where a request stands that is routed. */
+interface Routing {
+  readonly host: string;
+  readonly isInternal: boolean;
+  /** What the routes so far set on it. */
+  readonly append: AppendedFields;
+  readonly hops: number;
+}
+
+/** From a request to whom it is for. */
+export class RequestRouter {
+  /** Replaced as a whole; requests on their way keep what they were given. */
+  table = buildRouteTable([]);
+  readonly #options: RequestRouterOptions;
+
+  constructor(options: RequestRouterOptions) {
+    this.#options = options;
+  }
+
+  route(exchange: Exchange): void {
+    const { door } = exchange.connection;
+    const host = hostOf(exchange.head.authority);
+    if (door === 'backend') this.#toRevision(exchange, host);
+    else {
+      const isInternal = door === 'internal';
+      this.#byHost(exchange, { host, isInternal, append: noFields, hops: 0 });
+    }
+  }
+
+  #byHost(exchange: Exchange, { host, isInternal, append, hops }: Routing): void {
+    const { target, fields } = exchange.head;
+    const query = target.indexOf('?');
+    const path = query === -1 ? target : target.slice(0, query);
+    const found = this.table.match({ host, path, fields, isInternal });
+    if (!found) {
+      this.#refuseUnknown(exchange, host);
+      return;
+    }
+    const split = pickSplit(found, this.#options.random.fraction());
+    const destination = split && this.#options.directory.find(split);
+    if (!split || !destination) {
+      exchange.respond(503, `no service for ${host} is known yet`);
+      return;
+    }
+    const all = mergedFields(append, split.append);
+    if (destination !== 'self') {
+      this.#send(exchange, { backend: destination, path: found, append: all });
+    } else if (hops < HOPS_MAX) {
+      const next = found.rewriteHost ?? host;
+      this.#byHost(exchange, { host: next, isInternal: true, append: all, hops: hops + 1 });
+    } else exchange.respond(508, `the routes of ${host} lead in a circle`);
+  }
+
+  #send(
+    exchange: Exchange,
+    { backend, path, append }: { backend: Backend; path: RoutePath; append: AppendedFields },
+  ): void {
+    const { authority } = exchange.head;
+    if (backend.kind === 'revision') {
+      if (isProbe(exchange)) answerProbe(exchange, path.ingress);
+      else {
+        // Whatever hosts the routes went through, the program sees the one that its caller wrote.
+        const host = append.values.get('k-original-host') ?? authority;
+        relay(exchange, backend, { host, append: fieldsForRevision(append) });
+      }
+      return;
+    }
+    const isOverridden = exchange.head.fields.get('k-network-hash') === 'override';
+    const hash = isOverridden ? { 'K-Network-Hash': hashOf(path.ingress) } : {};
+    const probe = isProbe(exchange) ? { 'K-Network-Probe': 'probe' } : {};
+    relay(exchange, backend, {
+      host: path.rewriteHost ?? authority,
+      append: mergedFields(append, appendedFields(probe, hash)),
+    });
+  }
+
+  /** The trusted door: the revision is named by fields, or by the host of its Service. */
+  #toRevision(exchange: Exchange, host: string): void {
+    const { fields, authority } = exchange.head;
+    const { directory, clusterDomain } = this.#options;
+    const name = fields.get('knative-serving-revision');
+    const namespace = fields.get('knative-serving-namespace');
+    let backend: ReturnType<ServiceDirectory['find']>;
+    if (name && namespace) backend = directory.revision(namespace, name);
+    else {
+      const service = parseServiceHost(host, clusterDomain);
+      backend = service && directory.find({ ...service, port: 80 });
+    }
+    if (!backend || backend === 'self' || backend.kind !== 'revision') {
+      this.#refuseUnknown(exchange, name ?? host);
+    } else if (isProbe(exchange)) answerProbe(exchange, undefined);
+    else {
+      relay(exchange, backend, {
+        host: fields.get('k-original-host') ?? authority,
+        append: noFields,
+      });
+    }
+  }
+
+  #refuseUnknown(exchange: Exchange, name: string): void {
+    if (this.#options.isSynced()) exchange.respond(404, `nothing is served as ${name}`);
+    else exchange.respond(503, 'the routes are not known yet', { 'retry-after': '1' });
+  }
+}
+
+function relay(
+  exchange: Exchange,
+  backend: Backend,
+  onward: { host: string; append: AppendedFields },
+): void {
+  new Relay(exchange, { backend, onward }).start();
+}
+
+/** Lower case and without the port, which no rule looks at (serving specification §5.4). */
+function hostOf(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  const hasPort = colon !== -1 && !authority.endsWith(']');
+  return (hasPort ? authority.slice(0, colon) : authority).toLowerCase();
+}

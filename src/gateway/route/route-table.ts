@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
+import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
+import type { FieldSection } from '../http1/field-section.ts';
+import { type AppendedFields, appendedFields } from './appended-fields.ts';
+
+/** One destination of a path with its share of the requests. */
+export interface RouteSplit {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number | string;
+  /** Below this of 100 drawn it is this one's turn, if it was none's before. */
+  readonly below: number;
+  readonly append: AppendedFields;
+}
+
+export interface RoutePath {
+  readonly ingress: Ingress;
+  readonly prefix: string;
+  readonly headers: readonly (readonly [name: string, exact: string])[];
+  readonly rewriteHost: string | undefined;
+  readonly splits: readonly RouteSplit[];
+}
+
+export interface RouteRequest {
+  /** Lower case, without port. */
+  readonly host: string;
+  /** Without query. */
+  readonly path: string;
+  readonly fields: Pick<FieldSection, 'get'>;
+  /** From inside the cluster, where hosts of both visibilities are served. */
+  readonly isInternal: boolean;
+}
+
+/** Why an Ingress is not served. */
+export interface Rejection {
+  readonly reason: string;
+  readonly message: string;
+}
+
+type Hosts = ReadonlyMap<string, readonly RoutePath[]>;
+
+/** Which host and path go where, as the Ingress objects say (serving specification §5.4); never changed, only replaced. */
+export class RouteTable {
+  readonly #external: Hosts;
+  readonly #internal: Hosts;
+  /** By `namespace/name`. */
+  readonly served: ReadonlyMap<string, Ingress>;
+  readonly rejected: ReadonlyMap<string, Rejection>;
+
+  constructor(table: {
+    external: Hosts;
+    internal: Hosts;
+    served: ReadonlyMap<string, Ingress>;
+    rejected: ReadonlyMap<string, Rejection>;
+  }) {
+    this.#external = table.external;
+    this.#internal = table.internal;
+    this.served = table.served;
+    this.rejected = table.rejected;
+  }
+
+  hasHost(host: string, isInternal: boolean): boolean {
+    return (isInternal ? this.#internal : this.#external).has(host);
+  }
+
+  match(request: RouteRequest): RoutePath | undefined {
+    const paths = (request.isInternal ? this.#internal : this.#external).get(request.host);
+    return paths?.find((path) => isMatch(path, request));
+  }
+}
+
+/** Where two Ingresses name one host, the older has it: nobody loses a host to one who comes later. */
+export function buildRouteTable(ingresses: readonly Ingress[]): RouteTable {
+  const external = new Map<string, RoutePath[]>();
+  const internal = new Map<string, RoutePath[]>();
+  const owners = new Map<string, string>();
+  const served = new Map<string, Ingress>();
+  const rejected = new Map<string, Rejection>();
+  for (const ingress of ingresses.filter(isOurs).toSorted(byAge)) {
+    const key = keyOf(ingress);
+    const taken = hostsOf(ingress).find((host) => owners.has(host));
+    if (taken !== undefined) {
+      const message = `host ${taken} is served for Ingress ${owners.get(taken)}, which is older`;
+      rejected.set(key, { reason: 'DomainConflict', message });
+      continue;
+    }
+    try {
+      addIngress(ingress, { external, internal });
+    } catch (error) {
+      rejected.set(key, { reason: 'IngressRejected', message: String(error) });
+      continue;
+    }
+    served.set(key, ingress);
+    for (const host of hostsOf(ingress)) owners.set(host, key);
+  }
+  for (const hosts of [external, internal]) {
+    // A stable sort: of equally long prefixes the first listed is tried first.
+    for (const paths of hosts.values()) paths.sort((a, b) => b.prefix.length - a.prefix.length);
+  }
+  return new RouteTable({ external, internal, served, rejected });
+}
+
+/** The split that a number from [0, 1) falls to. One with 0 percent is never chosen. */
+export function pickSplit(path: RoutePath, fraction: number): RouteSplit | undefined {
+  const drawn = fraction * 100;
+  return path.splits.find((split) => drawn < split.below);
+}
+
+/** What a prober sees when it asks whether this very version is served. */
+export function hashOf(ingress: Ingress): string {
+  const { namespace = '', name = '' } = ingress.metadata;
+  return createHash('sha256')
+    .update(JSON.stringify(ingress.spec) + namespace + name)
+    .digest('hex');
+}
+
+export function keyOf({ metadata }: Pick<Ingress, 'metadata'>): string {
+  return `${metadata.namespace ?? ''}/${metadata.name ?? ''}`;
+}
+
+/** Everybody else's is never touched, and neither is one that names nobody. */
+export function isOurs({ metadata }: Pick<Ingress, 'metadata'>): boolean {
+  const isGoing = metadata.deletionTimestamp !== undefined;
+  return metadata.annotations?.[networkingKeys.ingressClass] === INGRESS_CLASS && !isGoing;
+}
+
+function isMatch(path: RoutePath, request: RouteRequest): boolean {
+  if (!request.path.startsWith(path.prefix) && !(request.path === '*' && path.prefix === '/')) {
+    return false;
+  }
+  return path.headers.every(([name, exact]) => request.fields.get(name) === exact);
+}
+
+function addIngress(
+  ingress: Ingress,
+  into: { external: Map<string, RoutePath[]>; internal: Map<string, RoutePath[]> },
+): void {
+  // Made whole before any of it is put in: an Ingress is served as a whole or not at all.
+  const rules = (ingress.spec.rules ?? []).map((rule) => ({
+    hosts: (rule.hosts ?? []).map((host) => host.toLowerCase()),
+    isExternal: rule.visibility !== 'ClusterLocal',
+    paths: (rule.http?.paths ?? []).map((path) => routePath(ingress, path)),
+  }));
+  for (const { hosts, isExternal, paths } of rules) {
+    for (const host of hosts) {
+      append(into.internal, host, paths);
+      if (isExternal) append(into.external, host, paths);
+    }
+  }
+}
+
+function append(hosts: Map<string, RoutePath[]>, host: string, paths: readonly RoutePath[]): void {
+  hosts.set(host, [...(hosts.get(host) ?? []), ...paths]);
+}
+
+function routePath(ingress: Ingress, path: IngressPath): RoutePath {
+  let below = 0;
+  return {
+    ingress,
+    prefix: path.path || '/',
+    headers: Object.entries(path.headers ?? {}).map(
+      ([name, { exact }]) => [name.toLowerCase(), exact] as const,
+    ),
+    rewriteHost: path.rewriteHost || undefined,
+    splits: path.splits.map((split) => {
+      below += split.percent ?? 100;
+      return {
+        namespace: split.serviceNamespace,
+        service: split.serviceName,
+        port: split.servicePort,
+        below,
+        append: appendedFields(path.appendHeaders, split.appendHeaders),
+      };
+    }),
+  };
+}
+
+function hostsOf(ingress: Ingress): string[] {
+  return (ingress.spec.rules ?? []).flatMap((rule) =>
+    (rule.hosts ?? []).map((host) => host.toLowerCase()),
+  );
+}
+
+function byAge(a: Ingress, b: Ingress): number {
+  const [aTime, bTime] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
+  if (aTime !== bTime) return aTime < bTime ? -1 : 1;
+  return keyOf(a) < keyOf(b) ? -1 : 1;
+}

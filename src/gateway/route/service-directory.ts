@@ -1,0 +1,222 @@
+import type { Clock } from '#base/clock.ts';
+import type { Random } from '#base/random.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
+import type { Informers } from '#client/informers.ts';
+import type { ObjectChange } from '#client/object-cache.ts';
+import type { Backend } from '../backend/backend.ts';
+import { PlainBackend } from '../backend/plain-backend.ts';
+import { RevisionBackend } from '../backend/revision-backend.ts';
+import { podEndpoints } from './pod-endpoints.ts';
+
+export interface ServiceDirectoryOptions {
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly clusterDomain: string;
+  /** Names under which this gateway itself is a Service: requests that lead there are routed once more, not sent. */
+  readonly ownHosts: readonly string[];
+  readonly onDemand: (revision: { namespace: string; name: string }, waiting: number) => void;
+  /** What `find` answers may have changed. */
+  readonly onChange: () => void;
+}
+
+export interface ServicePort {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number | string;
+}
+
+/** Behind a Service: a backend, or this gateway. */
+export type Found = Backend | 'self';
+
+const SERVICE_NAME = 'kubernetes.io/service-name';
+/** An ExternalName may name a Service that is one itself; chains longer than this are a mistake. */
+const EXTERNAL_NAMES_MAX = 4;
+
+/** What is behind each Service, kept current by watches; asked for every request, so answers are remembered. */
+export class ServiceDirectory implements Disposable {
+  readonly #options: ServiceDirectoryOptions;
+  readonly #revisions = new Map<string, RevisionBackend>();
+  readonly #plain = new Map<string, PlainBackend>();
+  readonly #found = new Map<string, Found | undefined>();
+  /** The slices of each Service, by name. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  readonly #subscriptions: readonly Disposable[];
+
+  constructor(options: ServiceDirectoryOptions) {
+    this.#options = options;
+    const { informers } = options;
+    this.#subscriptions = [
+      informers.of(Revision).onChange((change) => this.#takeRevision(change)),
+      informers.of(EndpointSlice).onChange((change) => this.#takeSlice(change)),
+      informers.of(Service).onChange((change) => this.#takeService(change)),
+    ];
+  }
+
+  /** Undefined where there is no such Service, or it is a revision's that does not exist. */
+  find(port: ServicePort): Found | undefined {
+    const key = `${port.namespace}/${port.service}:${port.port}`;
+    if (this.#found.has(key)) return this.#found.get(key);
+    const found = this.#look(port, 0);
+    this.#found.set(key, found);
+    return found;
+  }
+
+  revision(namespace: string, name: string): RevisionBackend | undefined {
+    return this.#revisions.get(`${namespace}/${name}`);
+  }
+
+  revisionOfPod(namespace: string, pod: string): RevisionBackend | undefined {
+    for (const [key, backend] of this.#revisions) {
+      if (key.startsWith(`${namespace}/`) && backend.pods.has(pod)) return backend;
+    }
+    return undefined;
+  }
+
+  /** By `namespace/name`. */
+  revisions(): ReadonlyMap<string, RevisionBackend> {
+    return this.#revisions;
+  }
+
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+    for (const backend of this.#revisions.values()) backend[Symbol.dispose]();
+    for (const backend of this.#plain.values()) backend[Symbol.dispose]();
+  }
+
+  #look(port: ServicePort, depth: number): Found | undefined {
+    const { namespace, service: name } = port;
+    const service = this.#options.informers.of(Service).get({ namespace, name });
+    if (!service) return undefined;
+    const labels = service.metadata.labels ?? {};
+    const revision = labels[networkingKeys.serverlessService];
+    if (revision && labels[networkingKeys.serviceType] === 'Public') {
+      return this.#revisions.get(`${namespace}/${revision}`);
+    }
+    const { externalName } = service.spec ?? {};
+    if (service.spec?.type !== 'ExternalName' || !externalName) return this.#plainOf(port, service);
+    return this.#lookOutside(externalName, port, depth);
+  }
+
+  #lookOutside(externalName: string, port: ServicePort, depth: number): Found | undefined {
+    const { ownHosts, clusterDomain } = this.#options;
+    if (ownHosts.includes(externalName)) return 'self';
+    const inside = parseServiceHost(externalName, clusterDomain);
+    if (inside) {
+      if (depth >= EXTERNAL_NAMES_MAX) return undefined;
+      return this.#look({ ...inside, port: port.port }, depth + 1);
+    }
+    const backend = this.#plainBackend(`${port.namespace}/${port.service}:${port.port}`);
+    const number = Number(port.port) || 80;
+    const endpoint = { name: externalName, address: externalName, port: number };
+    backend.setEndpoints([{ ...endpoint, isReady: true, isTerminating: false }]);
+    return backend;
+  }
+
+  #plainOf(port: ServicePort, service: Service): PlainBackend {
+    const serviceKey = `${port.namespace}/${port.service}`;
+    const backend = this.#plainBackend(`${serviceKey}:${port.port}`);
+    const ports = service.spec?.ports ?? [];
+    const asked = ports.find((one) => one.name === port.port || one.port === Number(port.port));
+    backend.setEndpoints(podEndpoints(this.#slicesOf(serviceKey), asked?.name));
+    return backend;
+  }
+
+  #plainBackend(key: string): PlainBackend {
+    const { clock, random } = this.#options;
+    const backend = this.#plain.get(key) ?? new PlainBackend({ clock, random });
+    this.#plain.set(key, backend);
+    return backend;
+  }
+
+  #takeRevision({ previous, current }: ObjectChange<Revision>): void {
+    const key = keyOf((current ?? previous)?.metadata);
+    if (!current) {
+      this.#revisions.get(key)?.[Symbol.dispose]();
+      this.#revisions.delete(key);
+      this.#changed();
+    } else if (!this.#revisions.has(key)) {
+      // Its spec never changes, so neither does its backend.
+      const { clock, random, onDemand } = this.#options;
+      const { namespace = '', name = '' } = current.metadata;
+      const demand = (waiting: number): void => onDemand({ namespace, name }, waiting);
+      this.#revisions.set(key, new RevisionBackend(current, { clock, random, onDemand: demand }));
+      for (const service of this.#options.informers.of(Service).list(namespace)) {
+        if (service.metadata.labels?.[networkingKeys.serverlessService] === name) {
+          this.#updateEndpoints(keyOf(service.metadata));
+        }
+      }
+      this.#changed();
+    }
+  }
+
+  #takeSlice({ previous, current }: ObjectChange<EndpointSlice>): void {
+    const metadata = (current ?? previous)?.metadata;
+    const service = metadata?.labels?.[SERVICE_NAME];
+    if (!metadata || service === undefined) return;
+    const key = `${metadata.namespace ?? ''}/${service}`;
+    const slices = this.#slices.get(key) ?? new Map<string, EndpointSlice>();
+    if (current) slices.set(metadata.name ?? '', current);
+    else slices.delete(metadata.name ?? '');
+    if (slices.size > 0) this.#slices.set(key, slices);
+    else this.#slices.delete(key);
+    this.#updateEndpoints(key);
+  }
+
+  #takeService({ previous, current }: ObjectChange<Service>): void {
+    const key = keyOf((current ?? previous)?.metadata);
+    if (!current) {
+      for (const [plainKey, backend] of this.#plain) {
+        if (!plainKey.startsWith(`${key}:`)) continue;
+        backend[Symbol.dispose]();
+        this.#plain.delete(plainKey);
+      }
+    }
+    this.#updateEndpoints(key);
+    this.#changed();
+  }
+
+  #updateEndpoints(serviceKey: string): void {
+    const [namespace = '', name = ''] = serviceKey.split('/');
+    const service = this.#options.informers.of(Service).get({ namespace, name });
+    const labels = service?.metadata.labels ?? {};
+    if (labels[networkingKeys.serviceType] === 'Private') {
+      const revision = labels[networkingKeys.serverlessService] ?? '';
+      const endpoints = podEndpoints(this.#slicesOf(serviceKey), service?.spec?.ports?.[0]?.name);
+      this.#revisions.get(`${namespace}/${revision}`)?.pods.setEndpoints(endpoints);
+    }
+    if (service?.spec?.type === 'ExternalName') return;
+    for (const key of this.#plain.keys()) {
+      if (!service || !key.startsWith(`${serviceKey}:`)) continue;
+      this.#plainOf({ namespace, service: name, port: key.slice(serviceKey.length + 1) }, service);
+    }
+  }
+
+  #slicesOf(serviceKey: string): EndpointSlice[] {
+    return [...(this.#slices.get(serviceKey)?.values() ?? [])];
+  }
+
+  #changed(): void {
+    this.#found.clear();
+    this.#options.onChange();
+  }
+}
+
+/** `name.namespace.svc`, with the cluster's domain or without. */
+export function parseServiceHost(
+  host: string,
+  clusterDomain: string,
+): { namespace: string; service: string } | undefined {
+  const suffix = `.${clusterDomain}`;
+  const short = host.endsWith(suffix) ? host.slice(0, -suffix.length) : host;
+  const [service, namespace, svc, ...more] = short.split('.');
+  if (!service || !namespace || svc !== 'svc' || more.length > 0) return undefined;
+  return { namespace, service };
+}
+
+function keyOf(metadata: { namespace?: string; name?: string } | undefined): string {
+  return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+}
