@@ -8,6 +8,8 @@ import type { Client, Ref } from '#client/client.ts';
 export interface Context {
   /** Reads kinds that any controller of this process watches from memory, and sees this process's own writes. */
   readonly client: Client;
+  /** Reads the server, never memory: for the few decisions that an old read would make wrong for good. */
+  readonly live: Client;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -1,5 +1,4 @@
 import type { Kind } from '#api/kind.ts';
-import type { Client } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Context } from '#reconcile/controller.ts';
 import type { WorkQueue } from '#reconcile/work-queue.ts';
@@ -7,8 +6,6 @@ import type { WorkQueue } from '#reconcile/work-queue.ts';
 /** What a loop works with, besides what a reconcile gets. */
 export interface LoopContext extends Context {
   readonly informers: Informers;
-  /** Reads the server, never memory. */
-  readonly live: Client;
 }
 
 /** Something that keeps working off a queue: one per controller, and those that look at many kinds at once. */
