@@ -11,7 +11,7 @@ import type { User } from '#apiserver/user.ts';
 const TOKEN_CHARACTERS_MAX = 16 * 1024;
 
 /** An object a token's life is tied to: the token dies with it. */
-export interface BoundObject {
+interface BoundObject {
   readonly kind: 'ServiceAccount' | 'Pod' | 'Secret';
   readonly namespace: string;
   readonly name: string;
@@ -38,7 +38,7 @@ export interface TokenWish {
   readonly boundTo?: BoundObject & { readonly uid: string };
 }
 
-export interface Authenticated {
+interface Authenticated {
   readonly user: User;
   /** Those of the token that were asked for. */
   readonly audiences: readonly string[];

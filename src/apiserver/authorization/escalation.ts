@@ -11,7 +11,7 @@ import { grantsOf, isMaster, rulesOf } from '#apiserver/authorization/rbac.ts';
 import type { Authorizer, User } from '#apiserver/user.ts';
 
 /** An RBAC object about to be created or replaced, as it will be stored. */
-export interface RbacWrite {
+interface RbacWrite {
   readonly user: User;
   readonly object: RbacObject;
   /** What it replaces. */

@@ -75,7 +75,7 @@ export function rulesOf(
  * The rules of a ClusterRole and, where it aggregates, of every role its selectors choose, through roles that aggregate
  * in turn (`admin` chooses `edit`, which chooses `view`).
  */
-export function clusterRoleRules(objects: RbacObjects, role: ClusterRole): readonly PolicyRule[] {
+function clusterRoleRules(objects: RbacObjects, role: ClusterRole): readonly PolicyRule[] {
   if (!role.aggregationRule) return role.rules ?? [];
   const seen = new Set([role]);
   // A set grows while it is iterated, so what is added is visited too.

@@ -8,7 +8,7 @@ type KindNames = NonNullable<PublishedSchema['x-kubernetes-group-version-kind']>
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
 /** A schema that is published says more than the port does: which kinds it is of. */
-export interface PublishedSchema extends Schema {
+interface PublishedSchema extends Schema {
   readonly 'x-kubernetes-group-version-kind'?: readonly {
     readonly group: string;
     readonly version: string;

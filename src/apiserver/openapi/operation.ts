@@ -2,7 +2,7 @@ import type { ServedResource } from '#apiserver/discovery/served-resource.ts';
 
 type Method = 'get' | 'put' | 'post' | 'delete' | 'patch';
 
-export interface QueryParameter {
+interface QueryParameter {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'boolean';
 }

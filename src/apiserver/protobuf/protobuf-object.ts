@@ -4,7 +4,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 
 /** A field's name in JSON and what it holds: text, a whole number, or the message of that name; `[]`: any number of them. */
-export type Field = readonly [name: string, holds: string];
+type Field = readonly [name: string, holds: string];
 /** By the message's name, then by the field's number. Fields that are not in it are passed over. */
 export type Messages = Readonly<Record<string, Readonly<Record<number, Field>>>>;
 
