@@ -101,7 +101,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (error instanceof ApiError) return errorReply(error);
         if (error instanceof StoreUnavailable) {
           log.error('the store cannot write', { error });
-          return errorReply(new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }));
+          return errorReply(
+            new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }),
+          );
         }
         log.error('a request failed', { method: request.method, target: request.target, error });
         return errorReply(

@@ -1,14 +1,14 @@
 import { isIPv4 } from 'node:net';
 import type { Random } from '#base/random.ts';
 import { hasNodePorts, isHeadless, type Service } from '#api/core-v1/service.ts';
-import { invalid } from '#api/meta/api-error.ts';
+import { ApiError, invalid } from '#api/meta/api-error.ts';
 import { immutableErrors, wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { addressAt, parseRange, type AddressRange } from '#apiserver/admission/address-range.ts';
 import type { KindTable } from '#apiserver/kind-table.ts';
 import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
-import type { Store } from '#store/store.ts';
+import type { Entry, Store } from '#store/store.ts';
 
 /*
  * Which addresses and ports are taken is read from the Services themselves: there is no second record that a crash could
@@ -40,28 +40,18 @@ export function serviceAddresses(
   const pending: Taken = { addresses: new Set(options.reserved), nodePorts: new Set() };
   const reserved = new Set(options.reserved);
   const services = kinds.byPlural('', 'v1', 'services');
-
-  const readTaken = async (uid: string | undefined): Promise<Taken> => {
-    const taken: Taken = {
-      addresses: new Set(pending.addresses),
-      nodePorts: new Set(pending.nodePorts),
-    };
-    if (!services) return taken;
-    const { entries } = await store.list(prefixOf(services, undefined));
-    for (const { metadata, spec } of entries.map((entry) => objectOf<Service>(entry))) {
-      if (metadata.uid === uid) continue;
-      if (spec?.clusterIP) taken.addresses.add(spec.clusterIP);
-      for (const { nodePort } of spec?.ports ?? []) if (nodePort) taken.nodePorts.add(nodePort);
-    }
-    return taken;
-  };
+  const prefix = services ? prefixOf(services, undefined) : '';
 
   return {
     handles: (kind) => kind === services,
     async admit(object, { previous, kind }) {
       // `handles` lets only Services through, whose fields the schema has checked.
       const service = object as Service;
-      const taken = await readTaken(service.metadata.uid);
+      // Until it is what the store holds now: meanwhile a reservation may have become a Service.
+      let listing = await store.list(prefix);
+      while (listing.at !== store.revision) listing = await store.list(prefix);
+      // From here to the reservation nothing waits, so no other write can come between.
+      const taken = takenBy(listing.entries, pending, service.metadata.uid);
       const address = assignAddress(service, {
         previous,
         kind,
@@ -80,6 +70,20 @@ export function serviceAddresses(
       };
     },
   };
+}
+
+function takenBy(entries: readonly Entry[], pending: Taken, uid: string | undefined): Taken {
+  const taken: Taken = {
+    addresses: new Set(pending.addresses),
+    nodePorts: new Set(pending.nodePorts),
+  };
+  for (const entry of entries) {
+    const { metadata, spec } = objectOf<Service>(entry);
+    if (metadata.uid === uid) continue;
+    if (spec?.clusterIP) taken.addresses.add(spec.clusterIP);
+    for (const { nodePort } of spec?.ports ?? []) if (nodePort) taken.nodePorts.add(nodePort);
+  }
+  return taken;
 }
 
 type Named = Parameters<typeof invalid>[0];
@@ -139,8 +143,9 @@ function freeAddress({
     const address = addressAt(range, (start + tried) % range.size);
     if (!taken.addresses.has(address)) return address;
   }
-  throw new RangeError(
-    `Cannot give the Service an address: all ${range.size} of ${range.text} are taken`,
+  throw new ApiError(
+    'InternalError',
+    `Internal error occurred: failed to allocate a serviceIP: range is full: all ${range.size} addresses of ${range.text} are taken`,
   );
 }
 
@@ -191,5 +196,8 @@ function freePort(
     const port = first + ((start + tried) % size);
     if (!taken.has(port)) return port;
   }
-  throw new RangeError(`Cannot give the Service a node port: ${first} to ${last} are all taken`);
+  throw new ApiError(
+    'InternalError',
+    `Internal error occurred: failed to allocate a nodePort: range is full: ${first} to ${last} are all taken`,
+  );
 }

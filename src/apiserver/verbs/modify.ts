@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '#api/kind.ts';
 import { ApiError, conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
+import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
 import { isFinished } from '#apiserver/deletion.ts';
@@ -68,13 +69,14 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
   const { object: candidate, errors } = await modification.change(current);
   refuseStale(request, current, candidate);
   const object = merged(current, candidate, modification.part);
+  const complaints = [...errors, ...lateFinalizerErrors(current, object)];
   await using _reservations = await admitObject(object, {
     kind,
     operation: 'UPDATE',
     user,
     subresource,
     previous: current,
-    errors,
+    errors: complaints,
     steps: deps.admission,
   });
   if (hasGeneration(kind)) object.metadata.generation = nextGeneration(current, object);
@@ -106,6 +108,16 @@ function refuseStale(request: ResourceRequest, current: KubeObject, candidate: K
   if (resourceVersion && resourceVersion !== current.metadata.resourceVersion) {
     throw conflict(kind, name, STALE_OBJECT);
   }
+}
+
+/** Whoever finalizes must have said so before the deletion: a later one would keep the object for ever. */
+function lateFinalizerErrors(current: KubeObject, object: KubeObject): FieldError[] {
+  if (current.metadata.deletionTimestamp === undefined) return [];
+  const before = current.metadata.finalizers ?? [];
+  const late = (object.metadata.finalizers ?? []).filter((name) => !before.includes(name));
+  if (late.length === 0) return [];
+  const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(late)}`;
+  return [forbiddenField('metadata.finalizers', why)];
 }
 
 type WithStatus = KubeObject & { status?: unknown };
