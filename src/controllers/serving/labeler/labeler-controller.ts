@@ -24,15 +24,16 @@ export function labelerController(): Controller<Route> {
     async reconcile(route, context) {
       const all = await readAll(route, context);
       const wanted = routedNames(route, all);
-      await label(route, context, wanted);
+      await label(route, context, { all, wanted });
       // A Route that is on its way may still send traffic to where it led before.
-      if (isReady(route) || isFailed(route)) await clear(route, context, wanted);
+      if (isReady(route) || isFailed(route)) await clear(route, context, { all, wanted });
       return {};
     },
     finalizer: {
       name: 'routes.serving.knative.dev',
       async finalize(route, context) {
-        await clear(route, context, { configurations: new Set(), revisions: new Set() });
+        const all = await readAll(route, context);
+        await clear(route, context, { all, wanted: NOTHING });
         return true;
       },
     },
@@ -44,6 +45,13 @@ interface All {
   readonly revisions: readonly Revision[];
 }
 
+interface Work {
+  readonly all: All;
+  readonly wanted: RoutedNames;
+}
+
+const NOTHING: RoutedNames = { configurations: new Set(), revisions: new Set() };
+
 async function readAll({ metadata }: Route, { client }: Context): Promise<All> {
   const { namespace } = placeOf(metadata);
   const { items: configurations } = await client.list(Configuration, { namespace });
@@ -51,8 +59,7 @@ async function readAll({ metadata }: Route, { client }: Context): Promise<All> {
   return { configurations, revisions };
 }
 
-async function label(route: Route, context: Context, wanted: RoutedNames): Promise<void> {
-  const all = await readAll(route, context);
+async function label(route: Route, context: Context, { all, wanted }: Work): Promise<void> {
   const name = route.metadata.name ?? '';
   const patch = async <T extends KubeObject>(kind: Kind<T>, object: T): Promise<void> => {
     const routes = [...new Set([...routesOn(object.metadata), name])];
@@ -68,8 +75,7 @@ async function label(route: Route, context: Context, wanted: RoutedNames): Promi
   }
 }
 
-async function clear(route: Route, context: Context, wanted: RoutedNames): Promise<void> {
-  const all = await readAll(route, context);
+async function clear(route: Route, context: Context, { all, wanted }: Work): Promise<void> {
   const name = route.metadata.name ?? '';
   const patch = async <T extends KubeObject>(kind: Kind<T>, object: T): Promise<void> => {
     const routes = routesOn(object.metadata);

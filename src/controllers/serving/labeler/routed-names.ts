@@ -1,5 +1,5 @@
-import { Configuration } from '#api/serving-v1/configuration.ts';
-import { Revision } from '#api/serving-v1/revision.ts';
+import type { Configuration } from '#api/serving-v1/configuration.ts';
+import type { Revision } from '#api/serving-v1/revision.ts';
 import type { Route } from '#api/serving-v1/route.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Revision } from '#api/serving-v1/revision.ts';
+import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
+import { desiredDeployment } from '#controllers/serving/revision/desired-deployment.ts';
+import { fixture } from '#test/support/fixture.ts';
+
+function deploymentOf(
+  yaml: string,
+  digests = new Map<string, string>(),
+): ReturnType<typeof desiredDeployment> {
+  const revision = fixture<Revision>(
+    `{ apiVersion: serving.knative.dev/v1, kind: Revision, ${yaml} }`,
+  );
+  defaultRevisionSpec(revision.spec);
+  return desiredDeployment({ revision, digests, progressDeadlineSeconds: 600 });
+}
+
+const metadata = `metadata:
+    {
+      name: hello-00001,
+      namespace: default,
+      uid: u1,
+      labels: {
+        serving.knative.dev/configuration: hello,
+        serving.knative.dev/service: hello,
+        serving.knative.dev/routingState: reserve,
+        serving.knative.dev/route: hello,
+        team: a,
+      },
+      annotations: {
+        serving.knative.dev/routes: hello,
+        serving.knative.dev/progress-deadline: 30s,
+        autoscaling.knative.dev/window: 6s,
+        serving.knative.dev/creator: ann,
+      },
+    }`;
+
+test('deployment: labels and annotations say what runs, not where requests come from', () => {
+  const deployment = deploymentOf(`${metadata}, spec: { containers: [{ image: i }] }`);
+  const labels = {
+    app: 'hello-00001',
+    'serving.knative.dev/configuration': 'hello',
+    'serving.knative.dev/service': 'hello',
+    'serving.knative.dev/revision': 'hello-00001',
+    'serving.knative.dev/revisionUID': 'u1',
+    team: 'a',
+  };
+  assert.deepEqual(deployment.metadata.labels, labels);
+  assert.deepEqual(deployment.spec?.template.metadata?.labels, labels);
+  assert.deepEqual(deployment.metadata.annotations, {
+    'serving.knative.dev/progress-deadline': '30s',
+    'serving.knative.dev/creator': 'ann',
+    'knode.dev/prepared-sandboxes': '0',
+  });
+  assert.equal(
+    deployment.spec?.template.metadata?.annotations?.['kubectl.kubernetes.io/default-container'],
+    'user-container',
+  );
+  assert.equal(deployment.spec?.progressDeadlineSeconds, 30);
+  assert.equal(deployment.spec?.replicas, undefined);
+});
+
+test('deployment: the serving container alone has the port, and probes without a port ask it', () => {
+  const deployment = deploymentOf(
+    `${metadata}, spec: {
+      containers: [
+        { name: web, image: "web:1", ports: [{ containerPort: 3000, name: h2c }], readinessProbe: { httpGet: { path: /ok } }, livenessProbe: { tcpSocket: {}, periodSeconds: 7 } },
+        { name: side, image: "side:1", env: [{ name: PORT, value: "1" }] },
+      ],
+      timeoutSeconds: 20,
+      containerConcurrency: 5,
+    }`,
+    new Map([['web', 'web@sha256:1']]),
+  );
+  const pod = deployment.spec?.template.spec;
+  assert.equal(pod?.terminationGracePeriodSeconds, 20);
+  assert.ok(!Object.hasOwn(pod ?? {}, 'containerConcurrency'));
+  const [web, side] = pod?.containers ?? [];
+  assert.deepEqual([web?.image, side?.image], ['web@sha256:1', 'side:1']);
+  assert.deepEqual(web?.ports, [{ name: 'user-port', containerPort: 3000, protocol: 'TCP' }]);
+  assert.equal(side?.ports, undefined);
+  assert.deepEqual(web?.readinessProbe, {
+    httpGet: { path: '/ok', port: 3000 },
+    successThreshold: 1,
+  });
+  assert.deepEqual(web?.livenessProbe, { tcpSocket: { port: 3000 }, periodSeconds: 7 });
+  assert.deepEqual(
+    side?.env?.map(({ name }) => name),
+    ['PORT', 'K_REVISION', 'K_CONFIGURATION', 'K_SERVICE'],
+  );
+});
