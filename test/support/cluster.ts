@@ -18,7 +18,7 @@ import type { LoopStarter } from '#reconcile/loop.ts';
 import { runControllers, type RunningControllers } from '#reconcile/run-controllers.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Store } from '#store/store.ts';
-import { coreKinds } from '#test/support/core-kinds.ts';
+import { coreKinds } from '#api/kinds.ts';
 
 export interface ClusterOptions {
   readonly controllers?: readonly AnyController[];

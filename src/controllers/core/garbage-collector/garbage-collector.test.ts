@@ -14,7 +14,7 @@ import { deploymentController } from '#controllers/core/deployment/deployment-co
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
-import { coreKinds } from '#test/support/core-kinds.ts';
+import { coreKinds } from '#api/kinds.ts';
 import { fixture } from '#test/support/fixture.ts';
 import { podNames } from '#test/support/pods.ts';
 

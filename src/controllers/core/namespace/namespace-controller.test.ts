@@ -7,7 +7,7 @@ import { namespaceController } from '#controllers/core/namespace/namespace-contr
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
 import { startCluster } from '#test/support/cluster.ts';
-import { coreKinds } from '#test/support/core-kinds.ts';
+import { coreKinds } from '#api/kinds.ts';
 import { fixture } from '#test/support/fixture.ts';
 
 const controllers = [
