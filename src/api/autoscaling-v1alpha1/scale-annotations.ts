@@ -22,7 +22,7 @@ export interface ScaleAnnotations {
 
 const PREFIX = 'autoscaling.knative.dev/';
 export const KPA_CLASS = 'kpa.autoscaling.knative.dev';
-export const HPA_CLASS = 'hpa.autoscaling.knative.dev';
+const HPA_CLASS = 'hpa.autoscaling.knative.dev';
 
 /** The spellings of each annotation; the first one present counts. */
 const spellings = {

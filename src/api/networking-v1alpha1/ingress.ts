@@ -39,8 +39,7 @@ export const IngressRule = object({
   http: optional(object({ paths: array(IngressPath) })),
 });
 
-export type LoadBalancerStatus = Of<typeof LoadBalancerStatus>;
-export const LoadBalancerStatus = object({
+const LoadBalancerStatus = object({
   ingress: optional(
     array(
       object({

@@ -1,5 +1,5 @@
-import type { AutoscalerConfig } from '#autoscaler/scale-settings.ts';
-import { autoscalerDefaults } from '#autoscaler/scale-settings.ts';
+import { INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
+import { autoscalerDefaults, type AutoscalerConfig } from '#autoscaler/scale-settings.ts';
 
 /**
  * What decides how Serving behaves on this cluster. The one place where a controller gets configuration from: main.ts
@@ -24,7 +24,7 @@ export const servingDefaults = {
   domain: 'localhost',
   clusterDomain: 'cluster.local',
   privateGateway: 'gateway-internal.knative-serving.svc.cluster.local',
-  ingressClass: 'knode.ingress.networking.knative.dev',
+  ingressClass: INGRESS_CLASS,
   progressDeadlineSeconds: 600,
   autoscaler: autoscalerDefaults,
 } as const;

@@ -70,7 +70,7 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
   };
 }
 
-export function progressDeadlineSeconds({ metadata }: Revision, otherwise: number): number {
+function progressDeadlineSeconds({ metadata }: Revision, otherwise: number): number {
   const text = metadata.annotations?.[servingKeys.progressDeadline] ?? '';
   const durationMs = parseGoDuration(text);
   return durationMs === undefined ? otherwise : durationMs / 1_000;

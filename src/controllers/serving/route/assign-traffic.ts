@@ -23,7 +23,7 @@ export interface AssignedTarget {
 }
 
 /** Why traffic cannot be assigned; `Unknown` may heal by itself. */
-export interface UnassignedTraffic {
+interface UnassignedTraffic {
   readonly status: 'False' | 'Unknown';
   readonly reason: string;
   readonly message: string;
