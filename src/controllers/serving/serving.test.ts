@@ -7,7 +7,7 @@ import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { systemClock } from '#base/clock.ts';
 import { seededRandom } from '#base/random.ts';
-import { servingKinds } from '#api/kinds.ts';
+import { coreKinds, servingKinds } from '#api/kinds.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
@@ -24,6 +24,7 @@ import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
+import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -63,6 +64,7 @@ async function stage(
   const cluster = await startCluster({
     clock,
     kinds: servingKinds,
+    loops: [garbageCollector([...coreKinds, ...servingKinds])],
     controllers: [
       deploymentController,
       replicaSetController,
@@ -569,5 +571,20 @@ test('serving: as many pods as min-scale says, and then Ready', async () => {
   assert.equal((await conditionsOf(on.cluster, Service, 'hello'))['Ready'], 'True');
   const status = (await client.get(Revision, { namespace, name: 'hello-00001' }))?.status;
   assert.deepEqual([status?.actualReplicas, status?.desiredReplicas], [2, 2]);
+  await on.cluster.steady();
+});
+
+test('serving: with a Service goes all that was made for it', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  await client.delete(Service, { namespace, name: 'hello' });
+  await on.play();
+  for (const kind of [Configuration, Route, Revision, PodAutoscaler, Ingress, Deployment, Pod]) {
+    const { items } = await client.list(kind as typeof Configuration);
+    assert.deepEqual(items, [], kind.kind);
+  }
+  assert.deepEqual((await client.list(CoreService)).items, []);
   await on.cluster.steady();
 });
