@@ -1,6 +1,6 @@
 /**
  * A process that writes to a store until it is killed, for crash.test.ts: `crash-writer.ts FOLDER NAME`. Says `key revision`
- * on stdout for each write that was acknowledged; `-` stands for a key that it deleted.
+ * on file descriptor 3 for each write that was acknowledged; `-` stands for a key that it deleted.
  */
 import { writeSync } from 'node:fs';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
@@ -24,7 +24,10 @@ async function write(to: Store, prefix: string): Promise<never> {
   }
 }
 
-/** At once: what sits in a buffer when the process is killed was never said. */
+/**
+ * At once: what sits in a buffer when the process is killed was never said. Not on stdout, which Node makes non-blocking
+ * as soon as there is a Worker, so that a slow reader would end this process with EAGAIN.
+ */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  writeSync(3, `${line}\n`);
 }

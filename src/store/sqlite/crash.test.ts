@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '#base/random.ts';
@@ -43,15 +45,19 @@ test(`no acknowledged write is lost to ${CRASHES} kill -9 of the writing process
 async function writeUntilKilled(name: string, lines: number): Promise<[string, number][]> {
   const program = fileURLToPath(new URL('./crash-writer.ts', import.meta.url));
   const child = spawn(process.execPath, [program, folder, name], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit');
+  const [, , stderr, acknowledgements] = child.stdio;
+  assert.ok(stderr instanceof Readable && acknowledgements instanceof Readable);
+  const complaint = text(stderr);
   const said: [string, number][] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of createInterface({ input: acknowledgements })) {
     const [key = '', revision] = line.split(' ');
     said.push([key, Number(revision)]);
     if (said.length === lines) child.kill('SIGKILL');
   }
-  assert.deepEqual(await exited, [null, 'SIGKILL'], 'the process ended by itself');
+  const [, signal] = await exited;
+  assert.equal(signal, 'SIGKILL', `the process ended by itself: ${await complaint}`);
   return said;
 }

@@ -58,6 +58,8 @@ export class HighWaterMark implements Disposable {
 export function readMark(file: string): Mark | 'absent' | 'altered' {
   if (!existsSync(file)) return 'absent';
   const text = readFileSync(file, 'latin1');
+  // As a process leaves it that died between making the file and its first mark: nothing was acknowledged yet.
+  if (text === '') return 'absent';
   const [revision, checksum] = text.split(' ');
   const mark = { revision: Number(revision) as Revision, checksum: checksum ?? '' };
   return Number.isSafeInteger(mark.revision) && render(mark) === text ? mark : 'altered';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -25,6 +25,20 @@ test('a watch from before a restart resumes after it, with the values that chang
   }
   await using store = await openSqliteStore({ folder });
   assert.deepEqual(await take(store, { from: 1, count: 3 }), before);
+});
+
+test('a first start that died before it wrote its first mark is no damage', async () => {
+  const folder = path.join(home, 'first-start');
+  {
+    await using _store = await openSqliteStore({ folder });
+  }
+  truncateSync(path.join(folder, 'high-water-mark'), 0);
+  {
+    await using store = await openSqliteStore({ folder });
+    assert.equal((await store.create('/a', '')).modified, 1);
+  }
+  truncateSync(path.join(folder, 'high-water-mark'), 0);
+  await assert.rejects(openSqliteStore({ folder }), /the high-water mark is missing/);
 });
 
 test('what was compacted stays compacted after a restart', async () => {
