@@ -67,7 +67,10 @@ export function admitFields(
   };
 }
 
-/** Defaults, the cluster's steps, validation. Changes `object`; throws Invalid with every complaint. */
+/**
+ * Defaults, the cluster's steps, validation. Changes `object`; throws Invalid with every complaint. What only says where
+ * an object stands is not refused for what its author wished, which an older server may have let pass.
+ */
 export async function admitObject(
   object: KubeObject,
   request: AdmissionRequest & {
@@ -76,16 +79,18 @@ export async function admitObject(
   },
 ): Promise<AsyncDisposable> {
   const { kind, operation, user, previous } = request;
+  const isStatus = request.subresource === 'status';
   // Kind's hooks take values of their own type; those with errors of type are not shown to them.
   if (request.errors.length > 0) throw invalid(kind, object.metadata.name ?? '', request.errors);
   const context = { operation, username: user.name, ...(previous && { previous }) };
   await using reservations = new AsyncDisposableStack();
-  kind.default?.(object, context);
+  if (!isStatus) kind.default?.(object, context);
   for (const step of request.steps) {
     if (!step.handles(kind)) continue;
     const reservation = await step.admit(object, request);
     if (reservation) reservations.use(reservation);
   }
+  if (isStatus) return reservations.move();
   const errors = [...metadataErrors(kind, object), ...(kind.validate?.(object, context) ?? [])];
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors);
   return reservations.move();

@@ -19,16 +19,15 @@ export async function decodeBody(
   body: Uint8Array | string | undefined,
   contentType: string | undefined,
 ): Promise<Decoded> {
-  const text = textOf(body);
   const type = (contentType ?? 'application/json').split(';')[0]?.trim().toLowerCase();
-  if (type === 'application/yaml' || type === 'application/x-yaml') return decodeYaml(text);
-  if (type !== 'application/json' && type !== '' && !type?.endsWith('+json')) {
-    throw new ApiError(
-      'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`,
-    );
+  if (type === 'application/yaml' || type === 'application/x-yaml') return decodeYaml(textOf(body));
+  if (type === 'application/json' || type === '' || type?.endsWith('+json')) {
+    return decodeJson(textOf(body));
   }
-  return decodeJson(text);
+  throw new ApiError(
+    'UnsupportedMediaType',
+    'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
+  );
 }
 
 function textOf(body: Uint8Array | string | undefined): string {

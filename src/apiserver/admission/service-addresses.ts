@@ -44,7 +44,8 @@ export function serviceAddresses(
 
   return {
     handles: (kind) => kind === services,
-    async admit(object, { previous, kind }) {
+    async admit(object, { previous, kind, subresource }) {
+      if (subresource !== undefined) return undefined;
       // `handles` lets only Services through, whose fields the schema has checked.
       const service = object as Service;
       // Until it is what the store holds now: meanwhile a reservation may have become a Service.
