@@ -22,7 +22,7 @@ export function parentOf(entry: string): string {
   return entry.slice(0, Math.max(0, entry.lastIndexOf('/')));
 }
 
-export function nameOf(entry: string): string {
+function nameOf(entry: string): string {
   return entry.slice(entry.lastIndexOf('/') + 1);
 }
 

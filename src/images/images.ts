@@ -3,6 +3,7 @@ import { type Digest, digestOf } from './digest.ts';
 import type { DistributionClient } from './distribution-client.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { type Image, ImageError, type Images } from './image.ts';
+import { readImageArchive } from './image-archive.ts';
 import { LayerStore } from './layer-store.ts';
 import type { Owners } from './layer-tree.ts';
 import {
@@ -104,6 +105,30 @@ export class LocalImages implements Images {
           if (!tagged.has(digest)) listed.push({ reference: `${prefix}${name}@${digest}`, digest });
       }
     return listed;
+  }
+
+  /**
+   * Takes in an archive as `docker save` or an OCI layout writes it. `reference` names what the archive does not.
+   * Throws ImageError `Invalid`.
+   */
+  async importArchive(
+    archive: AsyncIterable<Uint8Array>,
+    { reference }: { readonly reference?: string } = {},
+  ): Promise<readonly ListedImage[]> {
+    const imported: ListedImage[] = [];
+    for (const { manifest, names } of await readImageArchive(this.#options.store, archive)) {
+      const given = names.length > 0 ? names : reference ? [reference] : [];
+      if (given.length === 0)
+        throw new ImageError('Invalid', 'archive: it does not name its image; give a reference');
+      for (const name of given) {
+        const parsed = parseReference(name);
+        const { refs, repository } = this.#refsOf(parsed);
+        const { digest, mediaType } = manifest;
+        await refs.put(repository, { digest, mediaType, ...(parsed.tag && { tag: parsed.tag }) });
+        imported.push({ reference: formatReference(parsed), digest });
+      }
+    }
+    return imported;
   }
 
   /** Forgets a reference; its content goes with the next collection. Throws ImageError `NotFound`. */

@@ -30,7 +30,7 @@ export async function serveBlob(
   }
 }
 
-export function unknownBlob(digest: string): RegistryError {
+function unknownBlob(digest: string): RegistryError {
   return new RegistryError('BLOB_UNKNOWN', `blob ${digest}: the registry does not have it`);
 }
 

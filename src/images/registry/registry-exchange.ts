@@ -16,7 +16,7 @@ export interface RegistryReply {
 }
 
 /** Part of an open file; who sends it closes it. */
-export interface FileSlice {
+interface FileSlice {
   readonly handle: FileHandle;
   readonly start: number;
   /** The last byte, inclusive. */

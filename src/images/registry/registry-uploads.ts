@@ -155,7 +155,7 @@ async function append(request: RegistryRequest, session: Session): Promise<void>
 }
 
 function progress(session: Session, status: number): RegistryReply {
-  return { status, headers: progressHeaders(session) };
+  return { status, headers: { ...progressHeaders(session), 'content-length': '0' } };
 }
 
 function progressHeaders({ id, repository, upload }: Session): Record<string, string> {
@@ -163,7 +163,6 @@ function progressHeaders({ id, repository, upload }: Session): Record<string, st
     location: `/v2/${repository}/blobs/uploads/${id}`,
     'docker-upload-uuid': id,
     range: `0-${Math.max(0, upload.size - 1)}`,
-    'content-length': '0',
   };
 }
 

@@ -57,7 +57,7 @@ export async function startRegistry(
 }
 
 /** The OCI distribution API over the content store, for any HTTP server of Node's. */
-export class Registry implements AsyncDisposable {
+class Registry implements AsyncDisposable {
   readonly #options: RegistryOptions;
   readonly #uploads: UploadSessions;
 
