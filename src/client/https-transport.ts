@@ -1,5 +1,6 @@
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { systemClock } from '#base/clock.ts';
 import type { HttpReply, HttpRequest } from '#base/http-message.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { Transport } from '#client/transport.ts';
@@ -89,17 +90,16 @@ function replyOf(
     headers: { host: base.host, ...headers, ...authorization, ...length },
     signal,
   };
+  const sent = httpsRequest(wire);
   const timeoutMs = options.replyTimeoutMs ?? REPLY_TIMEOUT_MS;
-  const sent = httpsRequest(wire, (message) => {
-    sent.setTimeout(0);
-    resolve(message);
-  });
-  sent.setTimeout(timeoutMs, () =>
+  // The request's own timeout begins only once a connection is there.
+  const timer = systemClock.after(timeoutMs, () =>
     sent.destroy(new ApiError('Timeout', `${base.origin}: no answer within ${timeoutMs} ms`)),
   );
+  sent.on('response', resolve);
   sent.on('error', (error) => reject(signal.aborted ? signal.reason : failureOf(error, base)));
   sent.end(body);
-  return promise;
+  return promise.finally(() => timer[Symbol.dispose]());
 }
 
 async function* chunksOf(

@@ -1,0 +1,61 @@
+import { systemClock } from '#base/clock.ts';
+import { silentLog } from '#base/log.ts';
+import { seededRandom } from '#base/random.ts';
+import { coreKinds } from '#api/kinds.ts';
+import { createApiServer } from '#apiserver/api-server.ts';
+import { makeCertificate } from '#apiserver/pki/certificate.ts';
+import { listen } from '#apiserver/server.ts';
+import { platformUser } from '#apiserver/user.ts';
+import { openMemoryStore } from '#store/memory/memory-store.ts';
+
+/** An API server on a socket, and all that is needed to call it. */
+export interface Served extends AsyncDisposable {
+  /** `https://127.0.0.1:<port>` */
+  readonly url: string;
+  /** PEM. */
+  readonly ca: string;
+  /** Of somebody in `system:masters`. */
+  readonly certificate: { readonly cert: string; readonly key: string };
+  /** The bearer token it takes besides. */
+  readonly token: string;
+}
+
+const TOKEN = 'the-token';
+const LIFETIME_MS = 3_600_000;
+
+/** Serves the core kinds from memory, over TLS on a free port of this machine. */
+export async function serveCluster(): Promise<Served> {
+  const now = systemClock.now();
+  const times = { now, lifetimeMs: LIFETIME_MS };
+  const authority = makeCertificate({ subject: { commonName: 'ca' }, use: 'authority', ...times });
+  const issued = { issuer: authority, ...times };
+  const own = { subject: { commonName: 'server' }, names: ['127.0.0.1'] };
+  const server = makeCertificate({ ...own, use: 'server', ...issued });
+  const admin = { commonName: 'admin', organizations: ['system:masters'] };
+  const client = makeCertificate({ subject: admin, use: 'client', ...issued });
+  const store = await openMemoryStore();
+  const random = seededRandom(1);
+  const parts = { store, kinds: coreKinds, clock: systemClock, random, log: silentLog };
+  const listener = await listen({
+    server: createApiServer(parts),
+    authenticator: async ({ headers }, certificate) => {
+      const isKnown = certificate !== undefined || headers['authorization'] === `Bearer ${TOKEN}`;
+      return isKnown ? platformUser : undefined;
+    },
+    tls: { key: server.key, cert: server.certificate, ca: authority.certificate },
+    host: '127.0.0.1',
+    port: 0,
+    clock: systemClock,
+    log: silentLog,
+  });
+  return {
+    url: `https://127.0.0.1:${listener.port}`,
+    ca: authority.certificate,
+    certificate: { cert: client.certificate, key: client.key },
+    token: TOKEN,
+    async [Symbol.asyncDispose]() {
+      await listener[Symbol.asyncDispose]();
+      await store[Symbol.asyncDispose]();
+    },
+  };
+}
