@@ -17,7 +17,7 @@ export function isFinished(object: KubeObject): boolean {
 }
 
 /** A namespace lists in its spec who still has to empty it. */
-export function isNamespaceInUse(object: WithNamespaceFinalizers): boolean {
+function isNamespaceInUse(object: WithNamespaceFinalizers): boolean {
   if (object.apiVersion !== 'v1' || object.kind !== 'Namespace') return false;
   const { finalizers } = object.spec ?? {};
   return Array.isArray(finalizers) && finalizers.length > 0;

@@ -18,7 +18,7 @@ import type { Authenticator } from '#apiserver/user.ts';
 import type { HttpReply } from '#base/http-message.ts';
 
 /** PEM. `ca` is who signs client certificates. */
-export interface ServerTls {
+interface ServerTls {
   readonly key: string;
   readonly cert: string;
   readonly ca: string;

@@ -9,7 +9,7 @@ import { platformUser, type User } from '#apiserver/user.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Store } from '#store/store.ts';
 
-export interface WireOptions {
+interface WireOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly user?: User;
 }
@@ -30,7 +30,7 @@ export interface Wire extends AsyncDisposable {
   watch(target: string, options?: WireOptions): AsyncGenerator<WatchEvent, void, undefined>;
 }
 
-export interface WatchEvent {
+interface WatchEvent {
   readonly type: string;
   readonly object: unknown;
 }

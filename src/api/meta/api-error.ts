@@ -33,7 +33,7 @@ export interface StatusDetails {
 }
 
 /** One of several reasons; beside complaints about fields, Kubernetes has causes of its own, `NamespaceTerminating`. */
-export type StatusCause = Omit<FieldError, 'path' | 'reason'> & {
+type StatusCause = Omit<FieldError, 'path' | 'reason'> & {
   readonly path?: string;
   readonly reason?: string;
 };

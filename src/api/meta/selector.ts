@@ -10,7 +10,7 @@ export interface LabelSelector {
   }[];
 }
 
-export type Labels = Readonly<Record<string, string>> | undefined;
+type Labels = Readonly<Record<string, string>> | undefined;
 export type LabelMatch = (labels: Labels) => boolean;
 
 const REQUIREMENT =

@@ -51,8 +51,8 @@ test('services: a fixed address is honoured, once, inside the range', async () =
   assert.match(String(at(again.body, 'message')), /provided IP is already allocated/);
   const outside = await wire.send('POST', SERVICES, service('b', { clusterIP: '192.168.0.1' }));
   assert.equal(outside.status, 422);
-  const reserved = await wire.send('POST', SERVICES, service('b', { clusterIP: '10.96.0.1' }));
-  assert.equal(reserved.status, 422);
+  const reserved = await wire.send('POST', SERVICES, service('r', { clusterIP: '10.96.0.1' }));
+  assert.equal(reserved.status, 201, 'a reserved address is for whoever names it');
   await wire.send('DELETE', `${SERVICES}/a`);
   assert.equal((await wire.send('POST', SERVICES, service('b', at7))).status, 201);
 });
@@ -94,6 +94,16 @@ test('services: node ports for those reachable from outside', async () => {
   assert.equal(at(body, 'spec.externalTrafficPolicy'), 'Cluster');
   const taken = service('b', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] });
   assert.equal((await wire.send('POST', SERVICES, taken)).status, 422);
+  const writes = ['x', 'y', 'z'].map((app) =>
+    wire.send(
+      'PATCH',
+      `${SERVICES}/a`,
+      { spec: { selector: { app } } },
+      { headers: { 'content-type': 'application/merge-patch+json' } },
+    ),
+  );
+  const statuses = (await Promise.all(writes)).map(({ status }) => status);
+  assert.deepEqual(statuses, [200, 200, 200], 'what it has is its own');
   const inside = await wire.send('PUT', `${SERVICES}/a`, service('a', { type: 'ClusterIP' }));
   assert.equal(at(inside.body, 'spec.ports.0.nodePort'), undefined);
 });

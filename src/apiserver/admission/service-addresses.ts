@@ -19,7 +19,7 @@ import type { Entry, Store } from '#store/store.ts';
 export interface ServiceAddressOptions {
   /** IPv4, as `10.96.0.0/16`; its first and last address are not handed out. */
   readonly range: string;
-  /** Addresses in the range that something else has, as the DNS server's. */
+  /** Addresses in the range that only a Service which names them gets: that of the API server, of DNS. */
   readonly reserved?: readonly string[];
   /** Both ends count; Kubernetes' 30000 to 32767 unless told. */
   readonly nodePorts?: { readonly first: number; readonly last: number };
@@ -37,8 +37,8 @@ export function serviceAddresses(
   options: ServiceAddressOptions & { readonly random: Random },
 ): AdmissionStep {
   const range = parseRange(options.range);
-  const pending: Taken = { addresses: new Set(options.reserved), nodePorts: new Set() };
-  const reserved = new Set(options.reserved);
+  const pending: Taken = { addresses: new Set(), nodePorts: new Set() };
+  const reserved: ReadonlySet<string> = new Set(options.reserved);
   const services = kinds.byPlural('', 'v1', 'services');
   const prefix = services ? prefixOf(services, undefined) : '';
 
@@ -57,15 +57,22 @@ export function serviceAddresses(
         previous,
         kind,
         range,
+        reserved,
         taken,
         random: options.random,
       });
-      const nodePorts = assignNodePorts(service, { kind, taken, random: options.random, options });
+      const nodePorts = assignNodePorts(service, {
+        previous,
+        kind,
+        taken,
+        random: options.random,
+        options,
+      });
       if (address !== undefined) pending.addresses.add(address);
       for (const port of nodePorts) pending.nodePorts.add(port);
       return {
         [Symbol.dispose]() {
-          if (address !== undefined && !reserved.has(address)) pending.addresses.delete(address);
+          if (address !== undefined) pending.addresses.delete(address);
           for (const port of nodePorts) pending.nodePorts.delete(port);
         },
       };
@@ -79,10 +86,10 @@ function takenBy(entries: readonly Entry[], pending: Taken, uid: string | undefi
     nodePorts: new Set(pending.nodePorts),
   };
   for (const entry of entries) {
-    const { metadata, spec } = objectOf<Service>(entry);
-    if (metadata.uid === uid) continue;
-    if (spec?.clusterIP) taken.addresses.add(spec.clusterIP);
-    for (const { nodePort } of spec?.ports ?? []) if (nodePort) taken.nodePorts.add(nodePort);
+    const object = objectOf<Service>(entry);
+    if (object.metadata.uid === uid) continue;
+    if (object.spec?.clusterIP) taken.addresses.add(object.spec.clusterIP);
+    for (const port of portsOf(object)) taken.nodePorts.add(port);
   }
   return taken;
 }
@@ -95,6 +102,7 @@ function assignAddress(
     readonly previous: KubeObject | undefined;
     readonly kind: Named;
     readonly range: AddressRange;
+    readonly reserved: ReadonlySet<string>;
     readonly taken: Taken;
     readonly random: Random;
   },
@@ -118,7 +126,8 @@ function assignAddress(
   spec.clusterIPs = [spec.clusterIP];
   spec.ipFamilies ??= ['IPv4'];
   spec.ipFamilyPolicy ??= 'SingleStack';
-  if (isHeadless(service)) return undefined;
+  // What it has already is its own, also while another write of the same Service is under way.
+  if (isHeadless(service) || spec.clusterIP === before?.clusterIP) return undefined;
   const problem =
     !isIPv4(spec.clusterIP) || !range.contains(spec.clusterIP)
       ? `failed to allocate IP ${spec.clusterIP}: the provided IP (${spec.clusterIP}) is not in the valid range. The range of valid IPs is ${range.text}`
@@ -132,17 +141,19 @@ function assignAddress(
 /** From a place that chance chooses, so that an address just given back is seldom the next one handed out. */
 function freeAddress({
   range,
+  reserved,
   taken,
   random,
 }: {
   readonly range: AddressRange;
+  readonly reserved: ReadonlySet<string>;
   readonly taken: Taken;
   readonly random: Random;
 }): string {
   const start = Math.floor(random.fraction() * range.size);
   for (let tried = 0; tried < range.size; tried += 1) {
     const address = addressAt(range, (start + tried) % range.size);
-    if (!taken.addresses.has(address)) return address;
+    if (!taken.addresses.has(address) && !reserved.has(address)) return address;
   }
   throw new ApiError(
     'InternalError',
@@ -153,6 +164,7 @@ function freeAddress({
 function assignNodePorts(
   service: Service,
   choice: {
+    readonly previous: KubeObject | undefined;
     readonly kind: Named;
     readonly taken: Taken;
     readonly random: Random;
@@ -166,12 +178,13 @@ function assignNodePorts(
     return [];
   }
   if (service.spec?.allocateLoadBalancerNodePorts === false) {
-    return ports.flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
+    return portsOf(service);
   }
   const { first, last } = options.nodePorts ?? { first: 30_000, last: 32_767 };
+  const held = new Set(portsOf(choice.previous as Service | undefined));
   const chosen = new Set<number>();
   for (const [index, port] of ports.entries()) {
-    if (port.nodePort && taken.nodePorts.has(port.nodePort)) {
+    if (port.nodePort && taken.nodePorts.has(port.nodePort) && !held.has(port.nodePort)) {
       const path = `spec.ports[${index}].nodePort`;
       const error = wrongValue(path, port.nodePort, 'provided port is already allocated');
       throw invalid(kind, service.metadata.name ?? '', [error]);
@@ -183,7 +196,11 @@ function assignNodePorts(
     );
     chosen.add(port.nodePort);
   }
-  return [...chosen];
+  return [...chosen].filter((port) => !held.has(port));
+}
+
+function portsOf(service: Service | undefined): number[] {
+  return (service?.spec?.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
 }
 
 function freePort(

@@ -14,7 +14,7 @@ import { StaleRevision, type Entry } from '#store/store.ts';
 const TRIES = 5;
 
 /** The object as it is to be, and what its fields are complained of. */
-export interface Candidate {
+interface Candidate {
   readonly object: KubeObject;
   readonly errors: readonly FieldError[];
 }
