@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import type { Random } from '#base/random.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
@@ -38,10 +39,9 @@ import type { Client } from '#client/client.ts';
 import { createClient } from '#client/create-client.ts';
 import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
-import packageJson from '../../package.json' with { type: 'json' };
+import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import type { PartContext } from './run-part.ts';
 
-const CLUSTER_DOMAIN = 'cluster.local';
 const kinds = [...coreKinds, ...servingKinds];
 
 export interface ApiOptions extends PartContext {
@@ -50,6 +50,8 @@ export interface ApiOptions extends PartContext {
   /** IPv4 range of ClusterIPs, the address in it of the Service `kubernetes`, and this machine's for pods. */
   readonly serviceRange: string;
   readonly apiService: string;
+  /** Addresses of the range that only the platform's own Services may have. */
+  readonly reserved: readonly string[];
   readonly podFacing: string;
   /** What is not ready yet, for /readyz. */
   readonly readiness: () => readonly string[];
@@ -60,6 +62,8 @@ export interface ApiOptions extends PartContext {
 export interface Api extends AsyncDisposable {
   /** In process, as the platform itself. */
   readonly client: Client;
+  /** PEM: by which everybody knows this API. */
+  readonly authority: string;
   /** Opens the listeners, and writes the kubeconfigs that lead to them. */
   serve(): Promise<void>;
 }
@@ -82,12 +86,12 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     ...{ store, kinds, clock, random, log, authorizer },
     connections: options.connections,
     generateName: options.generateName,
-    services: { range: options.serviceRange, reserved: [options.apiService] },
+    services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
       ...discoveryRoutes(() => kinds),
       ...openApiRoutes(() => kinds),
       ...healthRoutes(options.readiness),
-      versionRoute({ version: packageJson.version, architecture: process.arch }),
+      versionRoute({ version: packageVersion(), architecture: process.arch }),
       ...oidcRoutes({ key, issuer, serverUrl }),
       ...tokenRoutes({ tokens, audiences, uidOf, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
@@ -106,6 +110,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   });
   const stack = new AsyncDisposableStack();
   return {
+    authority: pki.authority,
     client: createClient((request) => server.handle({ ...request, user: platformUser })),
     async serve() {
       const addresses = [options.apiService, options.podFacing, ...settings.listen];
@@ -153,6 +158,11 @@ async function writeKubeconfigs(
     paths.gatewayKubeconfig,
     kubeconfigText({ server, authority, client: gateway }),
   );
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 function uidLookup(store: Store): UidLookup {

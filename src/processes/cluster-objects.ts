@@ -8,6 +8,7 @@ import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import type { Client } from '#client/client.ts';
 
+export const CLUSTER_DOMAIN = 'cluster.local';
 export const SYSTEM_NAMESPACE = 'knative-serving';
 
 /** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */

@@ -51,6 +51,11 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
   );
 }
 
+/** Which address ranges pods and Services of this home have; chosen once. */
+export function networkFileOf(home: string): string {
+  return path.join(home, 'network.json');
+}
+
 /** Where commands build images before they push them: apart from the platform's own store, which has one owner. */
 export function buildFolderOf(home: string): string {
   return path.join(home, 'build');

@@ -21,7 +21,7 @@ export function alreadyRunning(home: string, pid: number): CannotStart {
 
 export interface SupervisorOptions {
   readonly settings: Settings;
-  /** In the order they are started; stopped in the reverse order. */
+  /** Each is started when the one before it is ready; stopped in the reverse order. */
   readonly parts: readonly {
     readonly name: string;
     readonly command: readonly [string, ...string[]];
@@ -42,6 +42,7 @@ export class Supervisor {
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
+  #started = 0;
 
   private constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -76,7 +77,7 @@ export class Supervisor {
     }
     const supervisor = new Supervisor(options);
     await supervisor.#listen(paths.supervisorSocket);
-    for (const part of supervisor.#parts) await part.start();
+    await supervisor.#startNext();
     return supervisor;
   }
 
@@ -151,5 +152,15 @@ export class Supervisor {
     const { status } = this;
     this.#options.onChange?.(status);
     if (status.every((part) => part.state === 'ready')) this.#ready.resolve();
+    else this.#startNext().catch((error: unknown) => this.#ready.reject(error));
+  }
+
+  /** Starts the first part that was never started, once all before it are ready. */
+  async #startNext(): Promise<void> {
+    const next = this.#parts[this.#started];
+    const isTime = this.status.slice(0, this.#started).every((part) => part.state === 'ready');
+    if (!next || !isTime || this.#stopping) return;
+    this.#started += 1;
+    await next.start();
   }
 }

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { systemRandom } from '#base/random.ts';
+import { ensureRanges } from '#agent/network/ranges.ts';
+import { createClient } from '#client/create-client.ts';
+import { httpsTransport } from '#client/https-transport.ts';
+import { Informers } from '#client/informers.ts';
+import { parseKubeconfig } from '#client/kubeconfig.ts';
+import { startDns } from '#dns/dns-server.ts';
+import { startGateway } from '#gateway/gateway.ts';
+import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
+import { CLUSTER_DOMAIN, GATEWAY_PORTS, SYSTEM_NAMESPACE } from './cluster-objects.ts';
+import { parsePartFlags } from './part-flags.ts';
+import { runPart, type PartContext } from './run-part.ts';
+
+/** Requests that are on their way when the gateway is told to stop have this long to end. */
+const DRAIN_MS = 30_000;
+
+/** `knode run gateway`: carries requests and answers names. It outlives control, and serves what it last knew. */
+export async function runGateway(home: string, args: readonly string[]): Promise<void> {
+  await runPart('gateway', parsePartFlags(home, args), startGatewayPart);
+}
+
+async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> {
+  const { settings, clock, log, signal } = context;
+  const paths = pathsOf(settings.home);
+  const { podFacing } = await ensureRanges(networkFileOf(settings.home), instanceOf(settings.home));
+  const random = systemRandom;
+  await using resources = new AsyncDisposableStack();
+  const transport = resources.use(
+    httpsTransport(parseKubeconfig(readFileSync(paths.gatewayKubeconfig, 'utf8'))),
+  );
+  const client = createClient(transport.send);
+  const informers = resources.use(new Informers({ client, clock, random, log, signal }));
+  resources.use(
+    await startDns({
+      ...{ informers, clock, random, log },
+      address: podFacing,
+      port: 53,
+      clusterDomain: CLUSTER_DOMAIN,
+      upstreams: hostResolvers(),
+    }),
+  );
+  const gateway = await startGateway({
+    ...{ client, clock, random, log },
+    measurementSocketPath: paths.measurementSocket,
+    doors: {
+      public: {
+        addresses: ['127.0.0.1', '::1', ...settings.listen],
+        port: settings.httpPort,
+        flag: '--http-port',
+      },
+      internal: { addresses: [podFacing], port: GATEWAY_PORTS.internal, flag: '' },
+      backend: { addresses: [podFacing], port: GATEWAY_PORTS.backend, flag: '' },
+    },
+    publicHost: `gateway.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
+    privateHost: `gateway-internal.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
+    clusterDomain: CLUSTER_DOMAIN,
+  });
+  resources.defer(async () => await gateway.close(AbortSignal.timeout(DRAIN_MS)));
+  return resources.move();
+}
+
+/** Of this machine, for names outside the cluster (resolv.conf(5)). */
+function hostResolvers(): string[] {
+  let text: string;
+  try {
+    text = readFileSync('/etc/resolv.conf', 'utf8');
+  } catch {
+    return []; // Without one, only the cluster's own names are answered.
+  }
+  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? '');
+}
