@@ -3,7 +3,7 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Client } from '#client/client.ts';
-import { Informers } from '#client/informers.ts';
+import type { Informers } from '#client/informers.ts';
 import type { Door } from './connection/exchange.ts';
 import { Listener } from './connection/listener.ts';
 import { ReadAhead } from './connection/read-ahead.ts';
@@ -23,7 +23,10 @@ export interface DoorOptions {
 }
 
 export interface GatewayOptions {
-  readonly client: Client;
+  /** Writes the statuses of Ingresses. */
+  readonly client: Pick<Client, 'updateStatus'>;
+  /** Of Ingresses, Services, EndpointSlices and Revisions; whoever hands them in disposes of them, later than the gateway. */
+  readonly informers: Informers;
   /** Where the autoscaler listens; it may come later, and go. */
   readonly measurementSocketPath: string;
   /** public: for the world; internal: for pods, cluster-local hosts too; backend: believes who asks. */
@@ -52,13 +55,8 @@ const READ_AHEAD = { bytesMaxEach: 64 * 1024, bytesMax: 128 * 1024 * 1024 };
  * when the API is away. Throws where a port is taken; disposing cuts off what is on its way.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { client, clock, random, log, clusterDomain, publicHost, privateHost } = options;
-  const stop = new AbortController();
+  const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost } = options;
   await using resources = new AsyncDisposableStack();
-  resources.defer(() => stop.abort());
-  const informers = resources.use(
-    new Informers({ client, clock, random, log, signal: stop.signal }),
-  );
   const link = resources.use(
     new MeasurementLink({
       socketPath: options.measurementSocketPath,
@@ -86,7 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const writer = resources.use(new IngressStatusWriter({ client, clock, log }));
   const live = {
     refresh(): void {
-      if (stop.signal.aborted || !isSynced()) return;
+      if (!isSynced()) return;
       const all = ingresses.list();
       router.table = buildRouteTable(all);
       publish(all, { router, directory, writer, publicHost, privateHost, now: clock.now() });

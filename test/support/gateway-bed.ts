@@ -14,6 +14,7 @@ import { isReady } from '#api/meta/conditions.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
+import { Informers } from '#client/informers.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
 import type { FromGateway } from '#autoscaler/measurements.ts';
 import { startGateway, type Gateway } from '#gateway/gateway.ts';
@@ -72,17 +73,20 @@ export async function startGatewayBed(): Promise<GatewayBed> {
     }),
   );
   const door = { addresses: ['127.0.0.1'], port: 0, flag: '--port' };
+  const stop = new AbortController();
+  resources.defer(() => stop.abort());
+  const { client } = cluster;
+  const base = { client, clock: systemClock, random: seededRandom(1), log: silentLog };
+  const informers = resources.use(new Informers({ ...base, signal: stop.signal }));
   const gateway = resources.use(
     await startGateway({
-      client: cluster.client,
+      ...base,
+      informers,
       measurementSocketPath: socketPath,
       doors: { public: door, internal: door, backend: door },
       publicHost: 'gateway.knative-serving.svc.cluster.local',
       privateHost: 'gateway-internal.knative-serving.svc.cluster.local',
       clusterDomain: 'cluster.local',
-      clock: systemClock,
-      random: seededRandom(1),
-      log: silentLog,
     }),
   );
   const owned = resources.move();
