@@ -41,7 +41,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     }),
   );
   const gateway = await startGateway({
-    ...{ client, clock, random, log },
+    ...{ client, informers, clock, random, log },
     measurementSocketPath: paths.measurementSocket,
     doors: {
       public: {
