@@ -58,9 +58,10 @@ export function createCachedClient(client: Client, informers: Informers): Client
         { kind, desired, read: get },
       ),
     async delete(kind, ref, options) {
-      const known = informers.running(kind)?.get(ref);
-      await client.delete(kind, ref, options);
       const informer = informers.running(kind);
+      // Which object it is must be known, so that its successor of the same name is not waited for.
+      const known = informer && (await get(kind, ref));
+      await client.delete(kind, ref, options);
       if (informer && known) writes.deleted(informer, known);
     },
   };

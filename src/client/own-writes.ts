@@ -8,8 +8,14 @@ const WAIT_MS = 5_000;
 interface Pending {
   /** Of the latest write. */
   resourceVersion: string;
-  /** Deleted, and not yet seen to be. */
-  readonly deleted: Map<string, KubeObject>;
+  /** By uid, objects that are going, whose end no version tells. */
+  readonly going: Map<string, Going>;
+}
+
+interface Going {
+  readonly object: KubeObject;
+  /** Whether this state of the object, which is still there, shows what was written. */
+  isShownBy(now: KubeObject): boolean;
 }
 
 /** What one process wrote and its informers have yet to show. */
@@ -17,54 +23,52 @@ export class OwnWrites {
   readonly #pending = new WeakMap<object, Pending>();
 
   wrote<T extends KubeObject>(informer: Informer<T>, object: T): void {
-    const { deletionTimestamp, finalizers, resourceVersion = '' } = object.metadata;
-    // The write that takes the last finalizer off deletes; no event with this object's version need come.
+    const { deletionTimestamp, finalizers, resourceVersion = '', uid = '' } = object.metadata;
+    const pending = this.#of(informer);
     if (deletionTimestamp !== undefined && !finalizers?.length) {
-      this.deleted(informer, object);
+      // Taking off the last finalizer may have deleted it; then no event need come that has this version.
+      const isShownBy = ({ metadata }: KubeObject): boolean =>
+        !metadata.finalizers?.length && !isLater(resourceVersion, metadata.resourceVersion ?? '');
+      pending.going.set(uid, { object, isShownBy });
       return;
     }
-    const pending = this.#of(informer);
     if (isLater(resourceVersion, pending.resourceVersion))
       pending.resourceVersion = resourceVersion;
   }
 
-  /** A delete of `object`, as it was known before, has been accepted. */
+  /** A delete of `object`, as it was known before, has been accepted; finalizers and a grace may keep it for a while. */
   deleted<T extends KubeObject>(informer: Informer<T>, object: T): void {
-    this.#of(informer).deleted.set(object.metadata.uid ?? '', object);
+    const isShownBy = ({ metadata }: KubeObject): boolean =>
+      metadata.deletionTimestamp !== undefined;
+    this.#of(informer).going.set(object.metadata.uid ?? '', { object, isShownBy });
   }
 
   /** Resolves with true once `informer` shows every write before this call; with false where it does not in time. */
   async areSeenBy<T extends KubeObject>(informer: Informer<T>): Promise<boolean> {
-    const { resourceVersion, deleted } = this.#of(informer);
-    const uids = [...deleted.keys()];
-    return await informer.until(
-      () =>
-        informer.isSynced &&
-        !isLater(resourceVersion, informer.resourceVersion ?? '') &&
-        uids.every((uid) => isSeenDeleted(informer, { uid, deleted })),
-      WAIT_MS,
-    );
+    const { resourceVersion, going } = this.#of(informer);
+    const awaited = [...going];
+    return await informer.until(() => {
+      if (!informer.isSynced || isLater(resourceVersion, informer.resourceVersion ?? ''))
+        return false;
+      return awaited.every(([uid, one]) => {
+        const isShown = isShownIn(informer, one);
+        if (isShown && going.get(uid) === one) going.delete(uid);
+        return isShown;
+      });
+    }, WAIT_MS);
   }
 
   #of(informer: object): Pending {
     const known = this.#pending.get(informer);
     if (known) return known;
-    const pending: Pending = { resourceVersion: '', deleted: new Map() };
+    const pending: Pending = { resourceVersion: '', going: new Map() };
     this.#pending.set(informer, pending);
     return pending;
   }
 }
 
-/** Forgets the delete once it shows: the object is gone, replaced, or waiting for its finalizers or its grace to end. */
-function isSeenDeleted<T extends KubeObject>(
-  informer: Informer<T>,
-  { uid, deleted }: { uid: string; deleted: Map<string, KubeObject> },
-): boolean {
-  const object = deleted.get(uid);
-  if (!object) return true;
-  const { name = '', namespace } = object.metadata;
+function isShownIn<T extends KubeObject>(informer: Informer<T>, going: Going): boolean {
+  const { name = '', namespace, uid } = going.object.metadata;
   const now = informer.get(namespace === undefined ? { name } : { namespace, name });
-  const isGone = now?.metadata.uid !== uid || now.metadata.deletionTimestamp !== undefined;
-  if (isGone) deleted.delete(uid);
-  return isGone;
+  return now === undefined || now.metadata.uid !== uid || going.isShownBy(now);
 }

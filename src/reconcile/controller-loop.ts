@@ -25,7 +25,7 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
     clock: context.clock,
     signal: context.signal,
     concurrency: controller.concurrency ?? CONCURRENCY,
-    idOf: ({ namespace, name }) => `${namespace}/${name}`,
+    idOf,
     work: (key, attempt) => {
       const bound: Context = { ...context, log: log.with({ ...key }) };
       return attempted(() => reconcileKey(controller, { key, context: bound }), {
@@ -62,41 +62,44 @@ function enqueueOnChanges(
     list: (of, namespace) => informers.running(of)?.list(namespace) ?? [],
   };
   informers.of(kind).onChange((change) => {
-    for (const object of bothOf(change).slice(-1)) add(keyOf(object));
+    const object = change.current ?? change.previous;
+    if (object) add(keyOf(object));
   });
   for (const owned of owns) {
     informers.of(owned).onChange((change) => {
-      for (const object of bothOf(change)) {
-        const key = ownerKey(object, kind);
-        if (key) add(key);
-      }
+      for (const key of concernedBy(change, (object) => ownerKeys(object, kind))) add(key);
     });
   }
-  for (const watch of watches) {
-    informers.of(watch.kind).onChange((change) => {
-      for (const object of bothOf(change)) {
-        try {
-          // A watch's kind and its function were put together by on(), which the type forgets.
-          for (const key of watch.keysOf(object as never, known)) add(key);
-        } catch (error) {
-          const about = { watched: resourceOf(watch.kind), ...keyOf(object) };
-          log.error('reconcile: a bug in a watch', { ...about, error });
-        }
+  for (const { kind: watched, keysOf } of watches) {
+    informers.of(watched).onChange((change) => {
+      try {
+        // A watch's kind and its function were put together by on(), which the type forgets.
+        for (const key of concernedBy(change, (object) => keysOf(object as never, known))) add(key);
+      } catch (error) {
+        log.error('reconcile: a bug in a watch', { watched: resourceOf(watched), error });
       }
     });
   }
 }
 
-/** What the object was and what it is: a change concerns those whom either names. */
-function bothOf<T>({ previous, current }: ObjectChange<T>): readonly T[] {
-  return [...(previous ? [previous] : []), ...(current ? [current] : [])];
+/** The keys, each once, that an object names as it was and as it is: a change concerns both. */
+function concernedBy<T>(
+  { previous, current }: ObjectChange<T>,
+  keysOf: (object: T) => readonly Key[],
+): Iterable<Key> {
+  const keys = [...(previous ? keysOf(previous) : []), ...(current ? keysOf(current) : [])];
+  return new Map(keys.map((key) => [idOf(key), key])).values();
 }
 
-function ownerKey(object: KubeObject, kind: Kind): Key | undefined {
+function idOf({ namespace, name }: Key): string {
+  return `${namespace}/${name}`;
+}
+
+function ownerKeys(object: KubeObject, kind: Kind): readonly Key[] {
   const owner = controllerOf(object);
-  if (owner?.kind !== kind.kind || groupOf(owner.apiVersion) !== kind.group) return undefined;
+  if (owner?.kind !== kind.kind || groupOf(owner.apiVersion) !== kind.group) return [];
   const namespace = kind.scope === 'Namespaced' ? (object.metadata.namespace ?? '') : '';
-  return { namespace, name: owner.name };
+  return [{ namespace, name: owner.name }];
 }
 
 function groupOf(apiVersion: string): string {

@@ -41,6 +41,7 @@ export interface Cluster extends AsyncDisposable {
   readonly client: Client;
   readonly store: Store;
   readonly clock: Clock;
+  readonly log: Log;
   readonly running: RunningControllers;
   /** A client that acts as somebody else. */
   clientOf(user: User): Client;
@@ -91,6 +92,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     client,
     store,
     clock,
+    log,
     running,
     clientOf,
     settled,
