@@ -1,0 +1,160 @@
+import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Clock } from '#base/clock.ts';
+import type { HttpReply } from '#base/http-message.ts';
+import type { Log } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { Kind } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import type { Client } from '#client/client.ts';
+import { Informer } from '#client/informer.ts';
+import type { Images } from '#images/image.ts';
+import { adoptSandboxes } from '#agent/adopt.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { Gate } from '#agent/gate.ts';
+import { AddressPool } from '#agent/network/address-pool.ts';
+import { prepareHost } from '#agent/network/host-network.ts';
+import { PodNetwork } from '#agent/network/pod-network.ts';
+import type { NetworkRanges } from '#agent/network/ranges.ts';
+import type { OpenPorts } from '#agent/network/service-rules.ts';
+import { ServiceSync } from '#agent/network/service-sync.ts';
+import { registerNode } from '#agent/node-object.ts';
+import { readSeccompProfile } from '#agent/oci/seccomp.ts';
+import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
+import { PodSet } from '#agent/pods/pod-set.ts';
+import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
+import { chooseRootfsMethod } from '#agent/rootfs.ts';
+import { instanceCgroup, openRunc } from '#agent/runtime/runc/runc-runtime.ts';
+
+export interface AgentOptions {
+  readonly client: Client;
+  readonly images: Images;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The state folder; the agent's own is `agent` in it. */
+  readonly home: string;
+  /** A short name for the home, unique on the machine: 1 to 8 lower-case letters and digits. */
+  readonly instance: string;
+  readonly nodeName: string;
+  /** From `ensureRanges`, which main.ts asks first, because the API server needs them too. */
+  readonly ranges: NetworkRanges;
+  /** Ports of the pod-facing address that pods may reach; `open` changes them. */
+  readonly openPorts: OpenPorts;
+  /** `cluster.local` unless told. */
+  readonly clusterDomain?: string;
+  /** Asks whoever sends requests to let go of a pod that is about to be stopped; at once where absent. */
+  readonly drain?: AgentParts['drain'];
+}
+
+/** Makes the pods of one node real on this machine. */
+export interface Agent extends AsyncDisposable {
+  /** A HeadStart: starts prepared sandboxes of a Deployment, before any object says so. */
+  start(target: StartTarget, onStopped: (pod: string) => void): readonly StartingPod[];
+  /** For the API server's name generator. */
+  reservedName(
+    kind: Kind,
+    object: KubeObject,
+  ): { readonly name: string; readonly uid: string } | undefined;
+  /** Serves GET …/pods/{name}/log. Throws ApiError. */
+  podLog(request: PodLogRequest): HttpReply;
+  /** Changes which ports of the pod-facing address pods may reach. */
+  open(ports: OpenPorts): Promise<void>;
+  /**
+   * Ends every pod within `graceMs` and removes it from the machine; the objects stay, and the next start makes the pods
+   * anew. Disposing without this leaves pods running, for the next process to take over.
+   */
+  stopAllPods(graceMs: number): Promise<void>;
+}
+
+/** At most this many containers are made at once for each core: more only take each other's time. */
+const CREATES_PER_CORE = 2;
+
+/**
+ * Takes over what an earlier process left, then follows the API. Throws a sentence that says what to install where runc,
+ * conmon, nft, ip or the seccomp profile is missing. Needs root.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { client, clock, random, log, ranges, instance, nodeName, openPorts } = options;
+  const stop = new AbortController();
+  const informing = { client, clock, random, log, signal: stop.signal };
+  const selection = { fieldSelector: `spec.nodeName=${nodeName}` };
+  const pods = new Informer(Pod, { ...informing, selection });
+  const services = new Informer(Service, informing);
+  const slices = new Informer(EndpointSlice, informing);
+  const replicaSets = new Informer(ReplicaSet, informing);
+  const informers = [pods, services, slices, replicaSets];
+  try {
+    const apiAddress = (): string | undefined =>
+      services.get({ namespace: 'default', name: 'kubernetes' })?.spec?.clusterIP;
+    const parts = await openParts(options, apiAddress);
+    await prepareHost(ranges);
+    await Promise.all(informers.map((informer) => informer.synced()));
+    const network = { instance, ranges, openPorts, services, slices };
+    const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
+    await rules.load();
+    const uids = new Set(pods.list().map(({ metadata }) => metadata.uid));
+    const adopted = await adoptSandboxes(parts, {
+      isWanted: ({ uid }) => uids.has(uid),
+      cgroup: instanceCgroup(instance),
+    });
+    const pool = new PreparedPool(parts, replicaSets, stop.signal);
+    const podSet = new PodSet({ parts, pods, pool, adopted });
+    const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
+    await registerNode(client, facts);
+    return {
+      start: (target, onStopped) => pool.start(target, onStopped),
+      reservedName: (kind, object) => pool.reservedName(kind, object),
+      podLog(request) {
+        const pod = pods.get(request);
+        return podLogReply(request, { pod, sandbox: podSet.sandboxOf(pod?.metadata.uid), clock });
+      },
+      open: (ports) => rules.open(ports),
+      async stopAllPods(graceMs) {
+        await Promise.all([podSet.endAll(graceMs), pool[Symbol.asyncDispose]()]);
+      },
+      async [Symbol.asyncDispose]() {
+        await podSet[Symbol.asyncDispose]();
+        await pool[Symbol.asyncDispose]();
+        await rules[Symbol.asyncDispose]();
+        stop.abort();
+        await Promise.all(informers.map((informer) => informer[Symbol.asyncDispose]()));
+        await parts.runtime[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    stop.abort();
+    throw error;
+  }
+}
+
+async function openParts(
+  options: AgentOptions,
+  apiAddress: () => string | undefined,
+): Promise<AgentParts> {
+  const { client, images, clock, random, log, ranges, instance, nodeName } = options;
+  const folder = path.join(options.home, 'agent');
+  const podsFolder = path.join(folder, 'pods');
+  await mkdir(podsFolder, { recursive: true, mode: 0o700 });
+  const [runtime, seccomp, rootfsMethod] = await Promise.all([
+    openRunc({ instance, clock }),
+    readSeccompProfile(),
+    chooseRootfsMethod(path.join(folder, 'overlay-trial')),
+  ]);
+  if (rootfsMethod === 'copy')
+    log.warn('agent: overlayfs is refused here, so images are copied for every container');
+  return {
+    ...{ client, images, clock, random, log, runtime, seccomp, rootfsMethod, ranges },
+    ...{ podsFolder, nodeName, apiAddress, arch: process.arch },
+    network: new PodNetwork(instance, ranges),
+    addresses: new AddressPool(ranges.pods),
+    creates: new Gate(os.availableParallelism() * CREATES_PER_CORE),
+    clusterDomain: options.clusterDomain ?? 'cluster.local',
+    drain: options.drain ?? (() => Promise.resolve()),
+  };
+}

@@ -1,0 +1,80 @@
+import os from 'node:os';
+import type { Clock } from '#base/clock.ts';
+import { Node } from '#api/core-v1/node.ts';
+import type { Client } from '#client/client.ts';
+import { timestamp } from '#agent/pods/pod-status.ts';
+
+export interface NodeFacts {
+  readonly name: string;
+  /** Where the machine is reached from pods. */
+  readonly address: string;
+  readonly podRange: string;
+  readonly clock: Clock;
+}
+
+/** A /16 has room for more; this bounds what one machine tries. */
+const PODS_MAX = 1000;
+
+/** Makes the Node object, or brings it up to date. Pods are bound to it once it is Ready. */
+export async function registerNode(client: Client, facts: NodeFacts): Promise<void> {
+  const desired = desiredNode(facts);
+  const { spec: _spec, status, ...identity } = desired;
+  const node = await client.apply(Node, { ...identity, spec: { podCIDR: facts.podRange } });
+  const before = node.status?.conditions?.find(({ type }) => type === 'Ready');
+  const conditions = status.conditions.map((condition) =>
+    before?.status === condition.status && before.lastTransitionTime
+      ? { ...condition, lastTransitionTime: before.lastTransitionTime }
+      : condition,
+  );
+  await client.updateStatus(Node, { ...node, status: { ...node.status, ...status, conditions } });
+}
+
+function desiredNode({ name, address, podRange, clock }: NodeFacts) {
+  const now = timestamp(clock.now());
+  const architecture = os.arch() === 'x64' ? 'amd64' : os.arch();
+  const resources = {
+    cpu: String(os.availableParallelism()),
+    memory: `${Math.floor(os.totalmem() / 1024)}Ki`,
+    pods: String(PODS_MAX),
+  };
+  const labels = {
+    'kubernetes.io/hostname': name,
+    'kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': architecture,
+    'node-role.kubernetes.io/control-plane': '',
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels },
+    spec: { podCIDR: podRange },
+    status: {
+      capacity: resources,
+      allocatable: resources,
+      addresses: [
+        { type: 'InternalIP', address },
+        { type: 'Hostname', address: name },
+      ],
+      conditions: [
+        {
+          type: 'Ready',
+          status: 'True',
+          reason: 'AgentReady',
+          message: 'the agent runs pods',
+          lastHeartbeatTime: now,
+          lastTransitionTime: now,
+        },
+      ],
+      nodeInfo: {
+        architecture,
+        operatingSystem: 'linux',
+        kernelVersion: os.release(),
+        osImage: os.version(),
+        containerRuntimeVersion: 'runc',
+        kubeletVersion: 'v1.34.4-knode',
+        kubeProxyVersion: '',
+        ...{ bootID: '', machineID: '', systemUUID: '' },
+      },
+    },
+  };
+}

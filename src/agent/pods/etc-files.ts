@@ -1,0 +1,54 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Pod } from '#api/core-v1/pod.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { hostnameOf } from '#agent/pods/environment.ts';
+
+interface EtcSources extends Pick<AgentParts, 'ranges' | 'clusterDomain'> {
+  readonly address: string;
+}
+
+/** Writes the files that every container of the pod sees in /etc: hosts, hostname, resolv.conf. */
+export async function writeEtc(pod: Pod, podFolder: string, sources: EtcSources): Promise<void> {
+  const folder = path.join(podFolder, 'etc');
+  await mkdir(folder, { recursive: true });
+  const write = (name: string, text: string): Promise<void> =>
+    writeFile(path.join(folder, name), text, { mode: 0o644 });
+  await write('hostname', `${hostnameOf(pod)}\n`);
+  await write('hosts', hostsFile(pod, sources.address));
+  await write('resolv.conf', await resolverFile(pod, sources));
+}
+
+function hostsFile(pod: Pod, address: string): string {
+  const aliases = (pod.spec?.hostAliases ?? []).map(
+    ({ ip, hostnames = [] }) => `${ip}\t${hostnames.join('\t')}`,
+  );
+  return [
+    '127.0.0.1\tlocalhost',
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    `${address}\t${hostnameOf(pod)}`,
+    ...aliases,
+    '',
+  ].join('\n');
+}
+
+async function resolverFile(pod: Pod, { ranges, clusterDomain }: EtcSources): Promise<string> {
+  const { dnsPolicy = 'ClusterFirst', dnsConfig = {} } = pod.spec ?? {};
+  if (dnsPolicy === 'Default') return readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const isOwn = dnsPolicy === 'None';
+  const within = `svc.${clusterDomain}`;
+  const searches = [
+    ...(isOwn ? [] : [`${pod.metadata.namespace}.${within}`, within, clusterDomain]),
+    ...(dnsConfig.searches ?? []),
+  ];
+  const servers = [...(isOwn ? [] : [ranges.podFacing]), ...(dnsConfig.nameservers ?? [])];
+  const options = (dnsConfig.options ?? []).map(({ name, value }) =>
+    value === undefined ? name : `${name}:${value}`,
+  );
+  return [
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
+    `options ${[...(isOwn ? [] : ['ndots:5']), ...options].join(' ')}`,
+    '',
+  ].join('\n');
+}

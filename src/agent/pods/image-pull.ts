@@ -1,0 +1,68 @@
+import { backoffMs } from '#base/backoff.ts';
+import { sleep } from '#base/clock.ts';
+import type { Container } from '#api/generated/core-v1.ts';
+import { ImageError, type Image } from '#images/image.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+
+/** Kubernetes' figures: 10 s, doubled to 5 minutes. */
+const PULL_RETRY = { firstMs: 10_000, maxMs: 300_000, jitter: 0.1 };
+/** How long the error itself is shown before the state says that we wait. */
+const SHOWN_MS = 1_000;
+
+/**
+ * The container's image by its pull policy, however often that has to be tried. `waiting` is told why it takes longer, in
+ * Kubernetes' reasons.
+ */
+export async function pullImage(
+  container: Container,
+  {
+    parts: { images, clock, random },
+    waiting,
+    signal,
+  }: {
+    readonly parts: Pick<AgentParts, 'images' | 'clock' | 'random'>;
+    readonly waiting: (reason: string, message: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<Image> {
+  const reference = container.image ?? '';
+  for (let attempt = 1; ; attempt += 1) {
+    const problem = await attemptPull(container, images, signal);
+    if (!(problem instanceof ImagePullProblem)) return problem;
+    waiting(problem.reason, problem.message);
+    const delayMs = backoffMs(PULL_RETRY, attempt, random);
+    await sleep(clock, SHOWN_MS, signal);
+    if (problem.reason === 'ErrImagePull') {
+      waiting('ImagePullBackOff', `Back-off pulling image "${reference}": ${problem.message}`);
+    }
+    await sleep(clock, delayMs - SHOWN_MS, signal);
+  }
+}
+
+class ImagePullProblem {
+  readonly reason: string;
+  readonly message: string;
+  constructor(reason: string, message: string) {
+    this.reason = reason;
+    this.message = message;
+  }
+}
+
+async function attemptPull(
+  { image: reference = '', imagePullPolicy = 'IfNotPresent' }: Container,
+  images: AgentParts['images'],
+  signal: AbortSignal,
+): Promise<Image | ImagePullProblem> {
+  try {
+    const present = imagePullPolicy === 'Always' ? undefined : await images.find(reference);
+    if (present) return present;
+    if (imagePullPolicy === 'Never') {
+      const message = `Container image "${reference}" is not present with pull policy of Never`;
+      return new ImagePullProblem('ErrImageNeverPull', message);
+    }
+    return await images.pull(reference, signal);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    return new ImagePullProblem('ErrImagePull', error.message);
+  }
+}

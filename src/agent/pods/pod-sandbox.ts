@@ -1,0 +1,243 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Container } from '#api/generated/core-v1.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
+import type { Image } from '#images/image.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { ociSpec } from '#agent/oci/oci-spec.ts';
+import { ConfigReader } from '#agent/pods/config-reader.ts';
+import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
+import { writeEtc } from '#agent/pods/etc-files.ts';
+import { writePodRecord, type ContainerRecord, type PodRecord } from '#agent/pods/pod-record.ts';
+import { timestamp } from '#agent/pods/pod-status.ts';
+import { writeVolumes } from '#agent/pods/volumes.ts';
+import { createRootfs, removeMounted } from '#agent/rootfs.ts';
+import type { KnownContainer } from '#agent/runtime/runtime.ts';
+
+/** Attempts whose log is kept: the newest and the one before it (`logs --previous`). */
+const ATTEMPTS_KEPT = 2;
+
+/**
+ * What a pod has on this machine: an address with its network namespace, a folder with its record, and its containers.
+ * The record is always written before what it names is made.
+ */
+export class PodSandbox {
+  readonly folder: string;
+  readonly #parts: AgentParts;
+  #record: PodRecord;
+  /** What the runtime said of the containers of an adopted pod; of ours, we know. */
+  readonly #states = new Map<string, KnownContainer['state']>();
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #ends = new Map<string, AbortController>();
+  #hasNetwork = false;
+
+  constructor(parts: AgentParts, record: PodRecord, known: readonly KnownContainer[] = []) {
+    this.#parts = parts;
+    this.#record = record;
+    this.folder = sandboxFolder(parts, record.uid);
+    for (const { id, state } of known) this.#states.set(id, state);
+  }
+
+  /** Makes folder, record, network and volumes. Call `remove` also where this throws. */
+  static async create(parts: AgentParts, pod: Pod, preparedFor?: string): Promise<PodSandbox> {
+    const address = parts.addresses.take();
+    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    const startTime = timestamp(parts.clock.now());
+    const sandbox = new PodSandbox(parts, {
+      version: 1,
+      ...{ namespace, name, uid, address, startTime, containers: {} },
+      ...(preparedFor !== undefined && { preparedFor }),
+    });
+    try {
+      await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
+      await writePodRecord(sandbox.folder, sandbox.#record);
+      await sandbox.#createNetwork();
+      await writeEtc(pod, sandbox.folder, { address, ...parts });
+    } catch (error) {
+      await sandbox.remove();
+      throw error;
+    }
+    return sandbox;
+  }
+
+  get record(): PodRecord {
+    return this.#record;
+  }
+
+  get address(): string {
+    return this.#record.address;
+  }
+
+  get hasContainers(): boolean {
+    return Object.keys(this.#record.containers).length > 0;
+  }
+
+  container(name: string): ContainerRecord | undefined {
+    return this.#record.containers[name];
+  }
+
+  stateOf(id: string): KnownContainer['state'] | undefined {
+    return this.#states.get(id);
+  }
+
+  /** After a reboot the record is there and the network is not. */
+  async ensureNetwork(): Promise<void> {
+    const existing = await this.#parts.network.list();
+    this.#hasNetwork = existing.has(this.address);
+    if (!this.#hasNetwork) await this.#createNetwork();
+  }
+
+  /** Writes the pod's volumes, or writes them anew. Throws ContainerProblem. */
+  async writeVolumes(pod: Pod, reader: ConfigReader): Promise<void> {
+    const folder = path.join(this.folder, 'volumes');
+    await mkdir(folder, { recursive: true });
+    await writeVolumes({ ...this.#facts(pod), client: this.#parts.client, reader, folder });
+  }
+
+  /** Makes the next attempt at a container, ready to start. Throws ContainerProblem and RuntimeError. */
+  async createContainer(
+    pod: Pod,
+    container: Container,
+    { image, reader }: { readonly image: Image; readonly reader: ConfigReader },
+  ): Promise<void> {
+    const before = this.container(container.name);
+    const attempt = before ? before.attempt + 1 : 0;
+    const id = this.#parts.random.uuid().replaceAll('-', '');
+    const bundle = this.bundleOf(container.name, attempt);
+    await this.note(container.name, {
+      ...{ id, attempt, image: container.image ?? '', imageID: image.digest },
+      ...(before?.terminated && { last: before.terminated }),
+    });
+    const { runtime, rootfsMethod, creates } = this.#parts;
+    await creates.run(async () => {
+      await mkdir(bundle, { recursive: true });
+      await createRootfs({ layers: image.layers, bundle, method: rootfsMethod });
+      await writeTerminationLog(bundle);
+      const sources = { ...this.#facts(pod), container, image, reader, bundle, id };
+      const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
+      const spec = ociSpec(plan);
+      await runtime.create({ id, bundle, spec, logFile: path.join(bundle, 'log') });
+    }, new AbortController().signal);
+    this.#states.set(id, 'created');
+    await rm(this.bundleOf(container.name, attempt - ATTEMPTS_KEPT), {
+      recursive: true,
+      force: true,
+    });
+  }
+
+  /** Lets a created container run; whoever asks again meanwhile waits for the same start. Nothing is written for it. */
+  startContainer(name: string): Promise<void> {
+    const { id } = this.#required(name);
+    const starting = this.#starting.get(id) ?? this.#start(id);
+    this.#starting.set(id, starting);
+    return starting;
+  }
+
+  /** Aborted when the attempt has ended and its log is whole. */
+  endOf(id: string): AbortSignal {
+    const end = this.#ends.get(id) ?? new AbortController();
+    this.#ends.set(id, end);
+    return end.signal;
+  }
+
+  async note(name: string, record: ContainerRecord): Promise<void> {
+    await this.#write({
+      ...this.#record,
+      containers: { ...this.#record.containers, [name]: record },
+    });
+  }
+
+  /** Its Pod object exists: from now on it is a pod like any other. */
+  async bind(): Promise<void> {
+    const { preparedFor: _, ...record } = this.#record;
+    await this.#write(record);
+  }
+
+  /** Forgets an attempt that was never made, so that the next one takes its number. */
+  async forget(name: string): Promise<void> {
+    const { [name]: record, ...containers } = this.#record.containers;
+    if (!record) return;
+    await this.release(name);
+    if (record.attempt === 0) {
+      await this.#write({ ...this.#record, containers });
+      return;
+    }
+    const { terminated: _, last, ...rest } = record;
+    await this.note(name, {
+      ...rest,
+      attempt: record.attempt - 1,
+      ...(last && { terminated: last }),
+    });
+  }
+
+  /** Removes all of the container but its log and its record. */
+  async release(name: string): Promise<void> {
+    const record = this.#required(name);
+    await this.#parts.runtime.delete(record.id);
+    this.#isGone(record.id);
+    const bundle = this.bundleOf(name, record.attempt);
+    for (const folder of ['rootfs', 'upper', 'work'])
+      await removeMounted(path.join(bundle, folder));
+  }
+
+  /** Gives address and namespace back; the folder with its logs stays. */
+  async releaseNetwork(): Promise<void> {
+    if (!this.#hasNetwork) return;
+    this.#hasNetwork = false;
+    await this.#parts.network.remove(this.address);
+    this.#parts.addresses.release(this.address);
+  }
+
+  /** Ends what runs and removes every trace; also of a sandbox that is half made. */
+  async remove(): Promise<void> {
+    for (const { id } of Object.values(this.#record.containers)) {
+      await this.#parts.runtime.delete(id);
+      this.#isGone(id);
+    }
+    // Whatever there is of it: this also undoes what was half made.
+    this.#hasNetwork = true;
+    await this.releaseNetwork();
+    await removeMounted(this.folder);
+  }
+
+  bundleOf(name: string, attempt: number): string {
+    return path.join(this.folder, 'containers', name, String(attempt));
+  }
+
+  async #start(id: string): Promise<void> {
+    await this.#parts.runtime.start(id);
+    this.#states.set(id, 'running');
+  }
+
+  #isGone(id: string): void {
+    this.#states.delete(id);
+    this.#starting.delete(id);
+    this.#ends.get(id)?.abort();
+    this.#ends.delete(id);
+  }
+
+  async #createNetwork(): Promise<void> {
+    await this.#parts.network.create(this.address);
+    this.#hasNetwork = true;
+  }
+
+  async #write(record: PodRecord): Promise<void> {
+    this.#record = record;
+    await writePodRecord(this.folder, record);
+  }
+
+  #required(name: string): ContainerRecord {
+    const record = this.container(name);
+    if (!record)
+      throw new Error(`Cannot use container "${name}": the sandbox has none of that name`);
+    return record;
+  }
+
+  #facts(pod: Pod): { pod: Pod; address: string; hostAddress: string } {
+    return { pod, address: this.address, hostAddress: this.#parts.ranges.podFacing };
+  }
+}
+
+export function sandboxFolder(parts: Pick<AgentParts, 'podsFolder'>, uid: string): string {
+  return path.join(parts.podsFolder, uid);
+}

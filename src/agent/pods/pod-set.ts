@@ -1,0 +1,110 @@
+import type { Pod } from '#api/core-v1/pod.ts';
+import type { Informer } from '#client/informer.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
+
+export interface PodSetOptions {
+  readonly parts: AgentParts;
+  readonly pods: Informer<Pod>;
+  /** Where a new pod's sandbox may be waiting already. */
+  readonly pool: { take(pod: Pod): Promise<PodSandbox | undefined> };
+  /** Taken over from an earlier process. */
+  readonly adopted: readonly PodSandbox[];
+}
+
+/** A worker for each pod of this node, from the first sight of its object until nothing of it is left. */
+export class PodSet implements AsyncDisposable {
+  readonly #options: PodSetOptions;
+  readonly #subscription: Disposable;
+  readonly #workers = new Map<string, Promise<PodWorker>>();
+  readonly #running = new Map<string, PodWorker>();
+  readonly #tasks = new Set<Promise<void>>();
+  #isEnding = false;
+
+  constructor(options: PodSetOptions) {
+    this.#options = options;
+    const adopted = new Map(options.adopted.map((sandbox) => [sandbox.record.uid, sandbox]));
+    this.#subscription = options.pods.onChange(({ previous, current }) => {
+      if (previous && previous.metadata.uid !== current?.metadata.uid) this.#removed(previous);
+      if (!current) return;
+      const uid = current.metadata.uid ?? '';
+      this.#seen(current, adopted.get(uid));
+      adopted.delete(uid);
+    });
+  }
+
+  sandboxOf(uid: string | undefined): PodSandbox | undefined {
+    return this.#running.get(uid ?? '')?.sandbox;
+  }
+
+  async endAll(graceMs: number): Promise<void> {
+    this.#isEnding = true;
+    const workers = await Promise.all(this.#workers.values());
+    await Promise.all(workers.map((worker) => worker.end(graceMs)));
+  }
+
+  /** Leaves the pods running. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    this.#subscription[Symbol.dispose]();
+    const workers = await Promise.all(this.#workers.values());
+    await Promise.all(workers.map((worker) => worker.leave()));
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  #seen(pod: Pod, adopted: PodSandbox | undefined): void {
+    const uid = pod.metadata.uid ?? '';
+    const known = this.#workers.get(uid);
+    if (known) this.#do(pod, async () => (await known).update(pod));
+    else if (!adopted && pod.metadata.deletionTimestamp)
+      this.#do(pod, () => removePodObject(this.#options.parts.client, pod));
+    else if (!this.#isEnding && (adopted || !hasEnded(pod))) this.#begin(pod, adopted);
+  }
+
+  #begin(pod: Pod, adopted: PodSandbox | undefined): void {
+    const { parts, pool } = this.#options;
+    const uid = pod.metadata.uid ?? '';
+    const begin = async (): Promise<PodWorker> => {
+      const sandbox = adopted ?? (await pool.take(pod));
+      const worker = new PodWorker({
+        ...{ parts, pod },
+        ...(sandbox && { sandbox }),
+        onEnded: () => {
+          this.#workers.delete(uid);
+          this.#running.delete(uid);
+        },
+      });
+      this.#running.set(uid, worker);
+      // Also where it is being deleted already.
+      worker.update(pod);
+      return worker;
+    };
+    const beginning = begin();
+    this.#workers.set(uid, beginning);
+    this.#do(pod, async () => void (await beginning));
+  }
+
+  #removed(pod: Pod): void {
+    const worker = this.#workers.get(pod.metadata.uid ?? '');
+    if (worker) this.#do(pod, async () => (await worker).removed());
+  }
+
+  #do(pod: Pod, task: () => Promise<void>): void {
+    const { namespace, name } = pod.metadata;
+    const running = task()
+      .catch((error: unknown) => {
+        this.#options.parts.log.error('agent: a pod could not be handled', {
+          namespace,
+          pod: name,
+          error,
+        });
+      })
+      .finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}

@@ -1,0 +1,242 @@
+import { backoffMs } from '#base/backoff.ts';
+import { sleep } from '#base/clock.ts';
+import type { ContainerStatus } from '#api/generated/core-v1.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { hasReason } from '#api/meta/api-error.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { ConfigReader } from '#agent/pods/config-reader.ts';
+import { ContainerProblem } from '#agent/pods/container-problem.ts';
+import { ContainerRunner } from '#agent/pods/container-runner.ts';
+import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import { podStatus, timestamp, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
+import { StatusWriter } from '#agent/pods/status-writer.ts';
+import { tokenRenewalSeconds } from '#agent/pods/volumes.ts';
+
+export interface PodWorkerOptions {
+  readonly parts: AgentParts;
+  readonly pod: Pod;
+  /** Taken over from an earlier process or from the prepared ones; its containers are not made again. */
+  readonly sandbox?: PodSandbox;
+  /** Called once nothing of the pod is left on the machine. */
+  readonly onEnded: () => void;
+}
+
+const SANDBOX_RETRY = { firstMs: 500, maxMs: 30_000 };
+/** A pod whose object was removed by force has no more time than this. */
+const FORCED_GRACE_MS = 2_000;
+
+/** One pod from its object to its processes and back: everything that happens to it on this machine happens here. */
+export class PodWorker {
+  readonly #parts: AgentParts;
+  readonly #status: StatusWriter;
+  readonly #stop = new AbortController();
+  readonly #startTime: string;
+  readonly #running: Promise<void>;
+  readonly #onEnded: () => void;
+  #pod: Pod;
+  #sandbox: PodSandbox | undefined;
+  #initRunners: readonly ContainerRunner[] = [];
+  #runners: readonly ContainerRunner[] = [];
+  /** Why there is no sandbox yet. */
+  #waiting: { readonly reason: string; readonly message?: string } = {
+    reason: 'ContainerCreating',
+  };
+  #stopping: Promise<void> | undefined;
+
+  constructor({ parts, pod, sandbox, onEnded }: PodWorkerOptions) {
+    this.#onEnded = onEnded;
+    this.#parts = parts;
+    this.#pod = pod;
+    this.#sandbox = sandbox;
+    this.#startTime = sandbox?.record.startTime ?? timestamp(parts.clock.now());
+    this.#status = new StatusWriter(parts, pod, (newest) => this.#build(newest));
+    this.#running = this.#run(this.#stop.signal);
+  }
+
+  get sandbox(): PodSandbox | undefined {
+    return this.#sandbox;
+  }
+
+  get isReady(): boolean {
+    return this.#runners.length > 0 && this.#runners.every((runner) => runner.status.ready);
+  }
+
+  /** Takes the newest object; one that is being deleted begins to end. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    this.#status.observe(pod);
+    const { deletionTimestamp, deletionGracePeriodSeconds = 30 } = pod.metadata;
+    if (deletionTimestamp) void this.end(deletionGracePeriodSeconds * 1000);
+  }
+
+  /** The object is gone without our doing. */
+  removed(): Promise<void> {
+    return this.end(FORCED_GRACE_MS);
+  }
+
+  /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; the first call decides. */
+  end(graceMs: number): Promise<void> {
+    this.#stopping ??= this.#end(graceMs).catch((error: unknown) => {
+      this.#log('a pod could not be ended whole; the rest goes at the next start', error);
+    });
+    return this.#stopping;
+  }
+
+  /** Leaves everything as it runs, for the next process to take over. */
+  async leave(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.#status.stop();
+    await this.#status.written();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    try {
+      const sandbox = await this.#ensureSandbox(signal);
+      // A sandbox that was taken over has its files, and a status that is true already.
+      if (!sandbox.hasContainers) await this.#writeVolumes(sandbox, signal);
+      this.#initRunners = this.#runnersFor(sandbox, 'initContainers');
+      this.#runners = this.#runnersFor(sandbox, 'containers');
+      this.#status.changed();
+      const renewing = this.#renewTokens(sandbox, signal);
+      for (const runner of this.#initRunners) {
+        if ((await runner.run(signal)) !== 0) return;
+      }
+      await Promise.all(this.#runners.map((runner) => runner.run(signal)));
+      await sandbox.releaseNetwork();
+      await renewing;
+    } catch (error) {
+      // The stop's own reason is no failure; anything else is a bug, and this pod's alone.
+      if (!signal.aborted) this.#log('a pod stopped being looked after', error);
+    } finally {
+      this.#status.changed();
+    }
+  }
+
+  async #ensureSandbox(signal: AbortSignal): Promise<PodSandbox> {
+    if (this.#sandbox) {
+      await this.#sandbox.ensureNetwork();
+      return this.#sandbox;
+    }
+    this.#status.changed();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.#sandbox = await PodSandbox.create(this.#parts, this.#pod);
+        return this.#sandbox;
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#waiting = { reason: 'FailedCreatePodSandBox', message };
+        this.#log('a pod sandbox could not be made', error);
+        this.#status.changed();
+        await sleep(this.#parts.clock, backoffMs(SANDBOX_RETRY, attempt), signal);
+      }
+    }
+  }
+
+  async #writeVolumes(sandbox: PodSandbox, signal: AbortSignal): Promise<void> {
+    const { client, clock } = this.#parts;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const reader = new ConfigReader(client, this.#pod.metadata.namespace ?? '');
+        await sandbox.writeVolumes(this.#pod, reader);
+        return;
+      } catch (error) {
+        const reason = error instanceof ContainerProblem ? error.reason : 'FailedMount';
+        const message = error instanceof Error ? error.message : String(error);
+        this.#waiting = { reason, message };
+        this.#status.changed();
+        await sleep(clock, backoffMs(SANDBOX_RETRY, attempt), signal);
+      }
+    }
+  }
+
+  async #renewTokens(sandbox: PodSandbox, signal: AbortSignal): Promise<void> {
+    const seconds = tokenRenewalSeconds(this.#pod.spec?.volumes);
+    if (seconds === undefined) return;
+    try {
+      for (;;) {
+        await sleep(this.#parts.clock, seconds * 1000, signal);
+        await this.#writeVolumes(sandbox, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #runnersFor(sandbox: PodSandbox, which: 'initContainers' | 'containers'): ContainerRunner[] {
+    const isInit = which === 'initContainers';
+    const before = this.#pod.status?.[isInit ? 'initContainerStatuses' : 'containerStatuses'];
+    return (this.#pod.spec?.[which] ?? []).map((container) => {
+      const known = before?.find(({ name }) => name === container.name);
+      return new ContainerRunner({
+        ...{ parts: this.#parts, sandbox, container, isInit },
+        pod: () => this.#pod,
+        wasReady:
+          known?.ready === true && sandbox.container(container.name)?.startedAt !== undefined,
+        onChange: () => this.#status.changed(),
+      });
+    });
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    const { clock, client, drain } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + graceMs;
+    const { namespace = '', name = '' } = this.#pod.metadata;
+    if (this.#sandbox && this.isReady) {
+      const limit = new AbortController();
+      using _timer = clock.after(graceMs, () => limit.abort());
+      const drained = drain({ namespace, name, address: this.#sandbox.address }, limit.signal);
+      await drained.catch((error: unknown) => {
+        if (!limit.signal.aborted) this.#log('a pod could not be drained', error);
+      });
+    }
+    this.#stop.abort();
+    await this.#running;
+    const restMs = Math.max(0, deadlineMs - clock.monotonicMs());
+    await Promise.all(
+      [...this.#initRunners, ...this.#runners].map((runner) => runner.stop(restMs)),
+    );
+    this.#status.changed();
+    await this.#status.written();
+    this.#status.stop();
+    await this.#sandbox?.remove();
+    this.#onEnded();
+    if (!this.#pod.metadata.deletionTimestamp) return;
+    await removePodObject(client, this.#pod);
+  }
+
+  #build(pod: Pod): PodStatus {
+    const waits = (which: 'initContainers' | 'containers'): ContainerStatus[] =>
+      (pod.spec?.[which] ?? []).map((container) =>
+        waitingStatus(container, this.#waiting.reason, this.#waiting.message),
+      );
+    const hasRunners = this.#runners.length > 0;
+    return podStatus({
+      pod,
+      hostAddress: this.#parts.ranges.podFacing,
+      address: this.#sandbox?.address,
+      startTime: this.#startTime,
+      initStatuses: hasRunners
+        ? this.#initRunners.map((runner) => runner.status)
+        : waits('initContainers'),
+      statuses: hasRunners ? this.#runners.map((runner) => runner.status) : waits('containers'),
+      now: timestamp(this.#parts.clock.now()),
+    });
+  }
+
+  #log(message: string, error: unknown): void {
+    const { namespace, name } = this.#pod.metadata;
+    this.#parts.log.error(`agent: ${message}`, { namespace, pod: name, error });
+  }
+}
+
+/** The last step of a pod's end; also where the object is gone, or another of its name has come. */
+export async function removePodObject(client: AgentParts['client'], pod: Pod): Promise<void> {
+  const { namespace = '', name = '', uid = '' } = pod.metadata;
+  const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+  try {
+    await client.delete(Pod, { namespace, name }, options);
+  } catch (error) {
+    if (!hasReason(error, 'Conflict')) throw error;
+  }
+}

@@ -1,0 +1,37 @@
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import type { Container } from '#api/generated/core-v1.ts';
+import { parseLogLine } from '#agent/pods/container-log.ts';
+
+/** Kubernetes' limits: of the file, and of the log's end that stands in for it. */
+const FILE_BYTES_MAX = 4096;
+const LOG_BYTES_MAX = 2048;
+const LOG_LINES_MAX = 80;
+
+/** The program's last words: what it wrote for that purpose, or where it failed and the spec says so, its log's end. */
+export async function terminationMessage(
+  container: Container,
+  bundle: string,
+  exitCode: number,
+): Promise<string | undefined> {
+  const written = await tail(path.join(bundle, 'termination-log'), FILE_BYTES_MAX);
+  if (written !== '') return written;
+  if (container.terminationMessagePolicy !== 'FallbackToLogsOnError' || exitCode === 0)
+    return undefined;
+  const lines = (await tail(path.join(bundle, 'log'), LOG_BYTES_MAX * 2)).split('\n');
+  const texts = lines.flatMap((line) => parseLogLine(line)?.text ?? []);
+  return texts.slice(-LOG_LINES_MAX).join('').slice(-LOG_BYTES_MAX) || undefined;
+}
+
+async function tail(file: string, bytesMax: number): Promise<string> {
+  const handle = await open(file, 'r').catch(() => undefined);
+  if (!handle) return '';
+  try {
+    const { size } = await handle.stat();
+    const buffer = Buffer.alloc(Math.min(size, bytesMax));
+    await handle.read(buffer, 0, buffer.length, Math.max(0, size - bytesMax));
+    return buffer.toString('utf8');
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { controllerOf, controllerReference } from '#api/meta/object-meta.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { ConfigReader } from '#agent/pods/config-reader.ts';
+import { pullImage } from '#agent/pods/image-pull.ts';
+import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+
+/** A pod that is made but for its start: its object does not exist yet, its name, uid and address are reserved. */
+export interface PreparedSandbox {
+  readonly pod: Pod;
+  readonly sandbox: PodSandbox;
+  /** `ConfigMap/name`, `Secret/name`, `ServiceAccount/name` that its environment and files were made from. */
+  readonly dependencies: ReadonlySet<string>;
+}
+
+/** The Deployment that the ReplicaSet belongs to. */
+export function deploymentOf(replicaSet: ReplicaSet): string | undefined {
+  const owner = controllerOf(replicaSet);
+  return owner?.kind === 'Deployment' ? owner.name : undefined;
+}
+
+/**
+ * Makes one, as the ReplicaSet controller and the API server's admission would make its pod. Rejects with the signal's
+ * reason, with what admission says, or with what is missing; leaves nothing then.
+ */
+export async function prepareSandbox(
+  parts: AgentParts,
+  replicaSet: ReplicaSet,
+  signal: AbortSignal,
+): Promise<PreparedSandbox> {
+  const pod = await admittedPod(parts, replicaSet);
+  signal.throwIfAborted();
+  const sandbox = await PodSandbox.create(parts, pod, replicaSet.metadata.uid);
+  const reader = new ConfigReader(parts.client, pod.metadata.namespace ?? '');
+  try {
+    await sandbox.writeVolumes(pod, reader);
+    for (const container of pod.spec?.containers ?? []) {
+      const image = await pullImage(container, { parts, waiting: () => undefined, signal });
+      await sandbox.createContainer(pod, container, { image, reader });
+    }
+    signal.throwIfAborted();
+  } catch (error) {
+    await sandbox.remove();
+    throw error;
+  }
+  const account = `ServiceAccount/${pod.spec?.serviceAccountName ?? 'default'}`;
+  return { pod, sandbox, dependencies: new Set([...reader.names, account]) };
+}
+
+/** Init containers have to run before the others are made, so a pod that has some is not prepared. */
+export function canBePrepared(replicaSet: ReplicaSet): boolean {
+  return (replicaSet.spec?.template?.spec?.initContainers ?? []).length === 0;
+}
+
+/** Whether the object that came is what was prepared; admission may have changed since. */
+export function isPreparedAs(prepared: PreparedSandbox, pod: Pod): boolean {
+  const shape = ({ spec }: Pod): unknown => [
+    spec?.containers.map(({ volumeMounts: _, ...rest }) => rest),
+    spec?.securityContext,
+    spec?.serviceAccountName,
+  ];
+  return isDeepStrictEqual(shape(prepared.pod), shape(pod));
+}
+
+async function admittedPod(parts: AgentParts, replicaSet: ReplicaSet): Promise<Pod> {
+  const { template } = replicaSet.spec ?? {};
+  const { namespace = '', name = '' } = replicaSet.metadata;
+  const { labels, annotations } = template?.metadata ?? {};
+  const pod = await parts.client.create(
+    Pod,
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: `${name}-${parts.random.suffix(5)}`,
+        namespace,
+        ...(labels && { labels }),
+        ...(annotations && { annotations }),
+        ownerReferences: [controllerReference(replicaSet)],
+      },
+      spec: { containers: [], ...template?.spec },
+    },
+    { dryRun: true },
+  );
+  const spec = { containers: [], ...pod.spec, nodeName: parts.nodeName };
+  return { ...pod, metadata: { ...pod.metadata, uid: parts.random.uuid() }, spec };
+}
