@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '#base/clock.ts';
+import { silentLog } from '#base/log.ts';
+import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { ask, ready, sendRaw, startApp, startGatewayBed } from '#test/support/gateway-bed.ts';
+import { Listener } from './connection/listener.ts';
+import { ReadAhead } from './connection/read-ahead.ts';
 
 test('a request is routed by its host to a ready pod of the revision', async () => {
   await using bed = await startGatewayBed();
@@ -78,4 +83,124 @@ test('an Ingress becomes Ready once its Service exists, and names the gateway', 
     { domainInternal: 'gateway.knative-serving.svc.cluster.local' },
   ]);
   assert.equal(status?.observedGeneration, 1);
+});
+
+test('an update is served at once, and no request fails meanwhile', async () => {
+  await using bed = await startGatewayBed();
+  await using one = await startApp((_request, response) => response.end('one'));
+  await using two = await startApp((_request, response) => response.end('two'));
+  await bed.service('one', [{ name: 'a', port: one.port }]);
+  await bed.service('two', [{ name: 'b', port: two.port }]);
+  const spec = (serviceName: string) => {
+    const split = { serviceNamespace: 'default', serviceName, servicePort: 80, percent: 100 };
+    return { rules: [{ hosts: ['a.example'], http: { paths: [{ splits: [split] }] } }] };
+  };
+  let current = await ready(bed.cluster.client, await bed.ingress('a', spec('one')));
+  for (let update = 0; update < 20; update += 1) {
+    const name = update % 2 === 0 ? 'two' : 'one';
+    const wanted = { ...current, spec: spec(name) };
+    const asking = ask(bed.gateway.ports.public, { host: 'a.example' });
+    current = await ready(bed.cluster.client, await bed.cluster.client.update(Ingress, wanted));
+    assert.equal((await asking).status, 200);
+    assert.equal((await ask(bed.gateway.ports.public, { host: 'a.example' })).body, name);
+  }
+});
+
+test('each second the load of each revision is reported, and a pod is let go when its last request ends', async () => {
+  await using bed = await startGatewayBed();
+  const { promise: held, resolve: hold } = Promise.withResolvers<() => void>();
+  await using app = await startApp((_request, response) => hold(() => response.end('done')));
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  const answer = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  const end = await held;
+  const { loads } = await bed.heard('report');
+  assert.deepEqual(
+    loads.map(({ namespace, revision, requests }) => ({ namespace, revision, requests })),
+    [{ namespace: 'default', revision: 'hello-00001', requests: 1 }],
+  );
+  const drained = bed.autoscaler.drain(
+    { namespace: 'default', pod: 'a' },
+    AbortSignal.timeout(5_000),
+  );
+  const waiting = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  await bed.heard('demand');
+  end();
+  assert.equal((await answer).body, 'done');
+  await drained;
+  await bed.pods('hello-00001', [{ name: 'b', port: app.port }]);
+  app.server.removeAllListeners('request');
+  app.server.on('request', (_request, response) => response.end('from b'));
+  assert.equal((await waiting).body, 'from b');
+});
+
+test('warm requests are served while the API is gone', async () => {
+  await using bed = await startGatewayBed();
+  await using app = await startApp((_request, response) => response.end('still here'));
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  await bed.cluster[Symbol.asyncDispose]();
+  await bed.autoscaler[Symbol.asyncDispose]();
+  for (let round = 0; round < 5; round += 1) {
+    const answer = await ask(bed.gateway.ports.public, { host: 'hello.example' });
+    assert.equal(answer.body, 'still here');
+  }
+});
+
+test('closing lets what is on its way end and accepts nothing more', async () => {
+  await using bed = await startGatewayBed();
+  const { promise: held, resolve: hold } = Promise.withResolvers<() => void>();
+  await using app = await startApp((_request, response) => hold(() => response.end('done')));
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  const { public: port } = bed.gateway.ports;
+  const answer = ask(port, { host: 'hello.example' });
+  const end = await held;
+  const closed = bed.gateway.close(AbortSignal.timeout(5_000));
+  await assert.rejects(ask(port, { host: 'hello.example' }), /ECONNREFUSED/);
+  end();
+  const { body, headers } = await answer;
+  assert.deepEqual([body, headers.connection], ['done', 'close']);
+  await closed;
+});
+
+test('a taken port is an error that names the flag', async () => {
+  await using bed = await startGatewayBed();
+  const { public: port } = bed.gateway.ports;
+  await assert.rejects(
+    Listener.open({
+      door: 'public',
+      addresses: ['127.0.0.1'],
+      port,
+      flag: '--http-port',
+      readAhead: new ReadAhead({ bytesMaxEach: 1, bytesMax: 1 }),
+      clock: systemClock,
+      log: silentLog,
+      onRequest: () => undefined,
+    }),
+    {
+      message: `gateway: cannot listen on 127.0.0.1 port ${port}: another program does; stop it, or choose another port with --http-port`,
+    },
+  );
+});
+
+test('a class of another gateway is never touched', async () => {
+  await using bed = await startGatewayBed();
+  const split = { serviceNamespace: 'default', serviceName: 'x', servicePort: 80, percent: 100 };
+  const spec = { rules: [{ hosts: ['x.example'], http: { paths: [{ splits: [split] }] } }] };
+  const { client } = bed.cluster;
+  await bed.service('x', []);
+  await client.create(Ingress, {
+    apiVersion: 'networking.internal.knative.dev/v1alpha1',
+    kind: 'Ingress',
+    metadata: { namespace: 'default', name: 'theirs' },
+    spec,
+  });
+  // When the one made after it is Ready, the one before it has been seen.
+  await bed.route('mine.example', 'x');
+  const theirs = await client.get(Ingress, { namespace: 'default', name: 'theirs' });
+  assert.equal(theirs?.status, undefined);
 });

@@ -18,7 +18,7 @@ export interface DoorOptions {
   readonly addresses: readonly string[];
   /** 0: any free one. */
   readonly port: number;
-  /** The flag that chooses the port, for the error where it is taken. */
+  /** The flag that chooses the port, for the error where it is taken; empty where none does. */
   readonly flag: string;
 }
 
@@ -66,7 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log,
     }),
   );
-  const refresh = coalesced(() => live.refresh());
+  const refresh = coalesced(() => publishNow());
   const directory: ServiceDirectory = resources.use(
     new ServiceDirectory({
       informers,
@@ -82,17 +82,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const isSynced = (): boolean => informers.all().every((informer) => informer.isSynced);
   const router = new RequestRouter({ directory, random, clusterDomain, isSynced });
   const writer = resources.use(new IngressStatusWriter({ client, clock, log }));
-  const live = {
-    refresh(): void {
-      if (!isSynced()) return;
-      const all = ingresses.list();
-      router.table = buildRouteTable(all);
-      publish(all, { router, directory, writer, publicHost, privateHost, now: clock.now() });
-    },
+  const publishNow = (): void => {
+    if (!isSynced()) return;
+    const all = ingresses.list();
+    router.table = buildRouteTable(all);
+    publish(all, { router, directory, writer, publicHost, privateHost, now: clock.now() });
   };
   resources.use(ingresses.onChange(refresh));
   await syncedOrLate(informers, clock);
-  live.refresh();
+  publishNow();
   const listeners = await openDoors(options, { router, resources });
   return running(listeners, resources.move());
 }

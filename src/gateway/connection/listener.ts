@@ -14,7 +14,7 @@ export interface ListenerOptions {
   readonly addresses: readonly string[];
   /** 0: any free one. */
   readonly port: number;
-  /** What a person changes where the port is taken: `--http-port`. */
+  /** What a person changes where the port is taken, `--http-port`; empty where nothing does. */
   readonly flag: string;
   readonly readAhead: ReadAhead;
   readonly clock: Clock;
@@ -136,16 +136,14 @@ function listenError(
   { address, port, flag }: { address: string; port: number; flag: string },
 ): Error {
   const at = `gateway: cannot listen on ${address} port ${port}`;
+  const choose = flag === '' ? '' : `, or choose another port with ${flag}`;
   if (hasCode(error, 'EADDRINUSE')) {
-    return new Error(`${at}: another program does; stop it, or choose another port with ${flag}`, {
-      cause: error,
-    });
+    return new Error(`${at}: another program does; stop it${choose}`, { cause: error });
   }
   if (hasCode(error, 'EACCES')) {
-    const text = `${at}: not allowed; run as root, or choose a port above 1023 with ${flag}`;
-    return new Error(text, { cause: error });
+    return new Error(`${at}: not allowed; run as root${choose}`, { cause: error });
   }
-  return new Error(at, { cause: error });
+  return new Error(`${at}: ${error instanceof Error ? error.message : 'failed'}`, { cause: error });
 }
 
 function hasCode(error: unknown, code: string): boolean {

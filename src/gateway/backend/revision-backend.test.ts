@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import { test } from 'node:test';
+import { systemClock, type Clock } from '#base/clock.ts';
+import { FakeClock } from '#base/fake-clock.ts';
+import { seededRandom } from '#base/random.ts';
+import type { Revision } from '#api/serving-v1/revision.ts';
+import { portOf } from '#test/support/gateway-bed.ts';
+import type { Visitor } from './backend.ts';
+import { pickPod } from './pick-pod.ts';
+import { Pod, type PodEndpoint } from './pod.ts';
+import { RevisionBackend } from './revision-backend.ts';
+
+interface Guest extends Visitor {
+  outcome: string;
+}
+
+function guest(): Guest {
+  return {
+    pod: undefined,
+    outcome: 'waiting',
+    onPod(pod) {
+      this.outcome = pod.name;
+    },
+    onRefused(status, text) {
+      this.outcome = `${status} ${text}`;
+    },
+    onTimeout() {
+      this.outcome = 'timeout';
+    },
+  };
+}
+
+function backend(
+  spec: Partial<Revision['spec']> = {},
+  clock: Clock = new FakeClock(),
+): { revision: RevisionBackend; demands: number[] } {
+  const demands: number[] = [];
+  const revision: Revision = {
+    apiVersion: 'serving.knative.dev/v1',
+    kind: 'Revision',
+    metadata: { namespace: 'default', name: 'r' },
+    spec: { containers: [{ image: 'x' }], ...spec },
+  };
+  const onDemand = (waiting: number): void => void demands.push(waiting);
+  return {
+    revision: new RevisionBackend(revision, { clock, random: seededRandom(1), onDemand }),
+    demands,
+  };
+}
+
+const ready = (name: string): PodEndpoint => ({
+  name,
+  address: '127.0.0.1',
+  port: 1,
+  isReady: true,
+  isTerminating: false,
+});
+
+function enter(revision: RevisionBackend, count: number): Guest[] {
+  const guests = Array.from({ length: count }, guest);
+  for (const one of guests) revision.enter(one);
+  return guests;
+}
+
+const outcomes = (guests: readonly Guest[]): string[] => guests.map(({ outcome }) => outcome);
+
+test('a pod never has more requests than containerConcurrency, and who waits is let in by turns', () => {
+  const { revision, demands } = backend({ containerConcurrency: 2 });
+  revision.pods.setEndpoints([ready('b'), ready('a')]);
+  const guests = enter(revision, 6);
+  assert.deepEqual(outcomes(guests), ['a', 'a', 'b', 'b', 'waiting', 'waiting']);
+  assert.deepEqual(demands, [1], 'said once, not per request');
+  const [first, second] = guests;
+  if (first) revision.leave(first);
+  assert.deepEqual(outcomes(guests).slice(4), ['a', 'waiting']);
+  if (second) revision.leave(second);
+  assert.deepEqual(outcomes(guests).slice(4), ['a', 'a']);
+});
+
+test('more than 10,000 do not wait', () => {
+  const { revision } = backend();
+  const guests = enter(revision, 10_001);
+  assert.equal(guests[9_999]?.outcome, 'waiting');
+  assert.equal(guests[10_000]?.outcome, '503 pending request queue full');
+  for (const one of guests) revision.leave(one);
+  assert.equal(revision.waiting, 0);
+});
+
+test('a request that leaves while it waits is not given a pod', () => {
+  const { revision } = backend({ containerConcurrency: 1 });
+  const [gone, stays] = enter(revision, 2);
+  assert.ok(gone && stays);
+  revision.leave(gone);
+  revision.pods.setEndpoints([ready('a')]);
+  assert.deepEqual([gone.outcome, stays.outcome], ['waiting', 'a']);
+});
+
+test('the time limit runs while waiting, and anew from when there is a pod', () => {
+  const clock = new FakeClock();
+  const { revision } = backend({ timeoutSeconds: 10 }, clock);
+  const [late] = enter(revision, 1);
+  clock.advance(6_000);
+  const [inTime] = enter(revision, 1);
+  clock.advance(5_000);
+  assert.equal(late?.outcome, 'timeout');
+  if (late) revision.leave(late);
+  revision.pods.setEndpoints([ready('a')]);
+  assert.equal(inTime?.outcome, 'a');
+  clock.advance(9_000);
+  assert.equal(inTime?.outcome, 'a');
+  clock.advance(1_500);
+  assert.equal(inTime?.outcome, 'timeout');
+});
+
+test('a drained pod is chosen no more, and drained when its last request has left', () => {
+  const { revision } = backend();
+  revision.pods.setEndpoints([ready('a')]);
+  const [one] = enter(revision, 1);
+  let drained = 0;
+  revision.pods.drain('a', () => {
+    drained += 1;
+  });
+  assert.equal(drained, 0);
+  assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
+  // The API may forget the pod before the request in it has ended.
+  revision.pods.setEndpoints([]);
+  assert.equal(drained, 0);
+  if (one) revision.leave(one);
+  assert.equal(drained, 1);
+  revision.pods.drain('nobody', () => {
+    drained += 1;
+  });
+  assert.equal(drained, 2);
+});
+
+test('a terminating pod and one that is no longer listed take no new requests', () => {
+  const { revision } = backend();
+  revision.pods.setEndpoints([ready('a'), { ...ready('b'), isTerminating: true }]);
+  assert.deepEqual(outcomes(enter(revision, 2)), ['a', 'a']);
+  revision.pods.setEndpoints([{ ...ready('b'), isTerminating: true }]);
+  assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
+});
+
+test('the load is exact over time, waiting requests included', () => {
+  const clock = new FakeClock();
+  const { revision } = backend({}, clock);
+  assert.equal(revision.meter.read(), undefined);
+  const [one] = enter(revision, 2);
+  clock.advance(500);
+  if (one) revision.leave(one);
+  clock.advance(500);
+  assert.deepEqual(revision.meter.read(), { concurrency: 1.5, requests: 2 });
+  clock.advance(1_000);
+  assert.deepEqual(revision.meter.read(), { concurrency: 1, requests: 0 });
+});
+
+async function listen(port = 0): Promise<Server> {
+  const server = createServer((socket) => socket.on('error', () => undefined));
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** Resolves when a guest has a pod. */
+function admitted(revision: RevisionBackend): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  revision.enter({ ...guest(), onPod: (pod) => resolve(pod.name) });
+  return promise;
+}
+
+test('a hinted pod takes requests as soon as it accepts connections', async () => {
+  const server = await listen();
+  const port = portOf(server);
+  server.close();
+  await once(server, 'close');
+  const { revision } = backend({}, systemClock);
+  revision.pods.hint({ name: 'a', address: '127.0.0.1', port });
+  const name = admitted(revision);
+  const late = await listen(port);
+  assert.equal(await name, 'a');
+  revision[Symbol.dispose]();
+  late.close();
+});
+
+test('a hint that is taken back, or that the API contradicts, is no pod', async () => {
+  const server = await listen();
+  const endpoint = { name: 'a', address: '127.0.0.1', port: portOf(server) };
+  const { revision } = backend({}, systemClock);
+  revision.pods.hint(endpoint);
+  revision.pods.unhint('a');
+  revision.pods.hint({ ...endpoint, name: 'b' });
+  assert.equal(await admitted(revision), 'b');
+  revision.pods.setEndpoints([]);
+  assert.deepEqual(
+    revision.pods.usable.map(({ name }) => name),
+    ['b'],
+    'not listed yet is not contradicted',
+  );
+  revision.pods.setEndpoints([{ ...endpoint, name: 'b', isReady: true, isTerminating: false }]);
+  revision.pods.setEndpoints([]);
+  assert.deepEqual(revision.pods.usable, []);
+  revision[Symbol.dispose]();
+  server.close();
+});
+
+test('a pod that cannot be connected to is asked until it can be again', async () => {
+  const server = await listen();
+  const port = portOf(server);
+  const { revision } = backend({}, systemClock);
+  revision.pods.setEndpoints([{ ...ready('a'), port }]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let visits = 0;
+  const visitor: Visitor = {
+    ...guest(),
+    onPod() {
+      visits += 1;
+      if (visits === 2) resolve();
+    },
+  };
+  revision.enter(visitor);
+  revision.enterAgain(visitor);
+  assert.equal(revision.waiting, 1);
+  await promise;
+  assert.equal(revision.waiting, 0);
+  revision[Symbol.dispose]();
+  server.close();
+});
+
+test('a revision whose probe only the agent can make trusts the API alone', () => {
+  const probe = { exec: { command: ['true'] } };
+  const { revision } = backend({ containers: [{ image: 'x', readinessProbe: probe }] });
+  revision.pods.hint({ name: 'a', address: '127.0.0.1', port: 1 });
+  assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
+  revision.pods.setEndpoints([ready('a')]);
+  assert.equal(revision.waiting, 0);
+});
+
+test('which pod is picked depends on the limit', () => {
+  const clock = new FakeClock();
+  const pods = ['a', 'b', 'c'].map((name) => new Pod(ready(name), clock));
+  const [a, b, c] = pods;
+  assert.ok(a && b && c);
+  const random = seededRandom(5);
+  const pick = (concurrency: number, state = { next: 0 }): string | undefined =>
+    pickPod(pods, { concurrency, state, random })?.name;
+  a.inFlight = 1;
+  assert.equal(pick(2), 'a', 'the first with room');
+  assert.equal(pick(1), 'b');
+  const state = { next: 0 };
+  assert.deepEqual(
+    [pick(10, state), pick(10, state), pick(10, state), pick(10, state)],
+    ['a', 'b', 'c', 'a'],
+  );
+  b.inFlight = 5;
+  c.inFlight = 5;
+  // Two different ones are drawn, and the empty one is among them two times of three.
+  const drawn = Array.from({ length: 300 }, () => pick(0));
+  const empty = drawn.filter((name) => name === 'a').length;
+  assert.ok(empty > 150 && empty < 250, `${empty} of 300`);
+  assert.equal(pickPod([], { concurrency: 0, state, random }), undefined);
+});
