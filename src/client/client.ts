@@ -27,12 +27,12 @@ export interface ObjectList<T> {
   readonly resourceVersion: string;
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   /** Pass every admission step, store nothing. */
   readonly dryRun?: boolean;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly container?: string;
   readonly follow?: boolean;
   readonly previous?: boolean;
@@ -41,7 +41,7 @@ export interface LogOptions {
   readonly sinceSeconds?: number;
 }
 
-export interface DeleteOptions {
+interface DeleteOptions {
   readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
   readonly gracePeriodSeconds?: number;
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
@@ -49,7 +49,7 @@ export interface DeleteOptions {
 
 export type PatchType = 'json' | 'merge' | 'strategic';
 
-export interface PatchOptions {
+interface PatchOptions {
   readonly type: PatchType;
   /** `status`, `scale`, `binding`… */
   readonly subresource?: string;

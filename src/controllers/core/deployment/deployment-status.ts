@@ -3,8 +3,8 @@ import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { resolveBounds } from '#controllers/core/deployment/rolling-update.ts';
 import type { ReplicaSets } from '#controllers/core/deployment/replica-sets.ts';
 
-export type DeploymentStatus = NonNullable<Deployment['status']>;
-export type DeploymentCondition = NonNullable<DeploymentStatus['conditions']>[number];
+type DeploymentStatus = NonNullable<Deployment['status']>;
+type DeploymentCondition = NonNullable<DeploymentStatus['conditions']>[number];
 
 /** Upstream's value for "no deadline": the largest 32-bit integer. */
 const NO_DEADLINE = 2 ** 31 - 1;

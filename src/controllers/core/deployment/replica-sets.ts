@@ -30,7 +30,7 @@ export function sortReplicaSets(deployment: Deployment, sets: readonly ReplicaSe
   return { newSet, oldSets: byAge.filter((set) => set !== newSet) };
 }
 
-export function revisionOf(object: ReplicaSet | Deployment): number {
+function revisionOf(object: ReplicaSet | Deployment): number {
   return Number(object.metadata.annotations?.[REVISION] ?? 0) || 0;
 }
 

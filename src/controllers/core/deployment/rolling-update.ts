@@ -1,4 +1,4 @@
-export interface SetScale {
+interface SetScale {
   /** `spec.replicas` */
   readonly replicas: number;
   /** `status.availableReplicas` */
