@@ -11,7 +11,7 @@ export interface NamedEndpoint {
   readonly ports: readonly NamedPort[];
 }
 
-export interface NamedPort {
+interface NamedPort {
   readonly name: string;
   /** `tcp` or `udp`. */
   readonly protocol: string;
@@ -114,7 +114,7 @@ export function isHeadless(service: Service): boolean {
 }
 
 /** How an address without a name is written as one label. */
-export function dashed(address: string): string {
+function dashed(address: string): string {
   return address.replaceAll(/[.:]/g, '-');
 }
 

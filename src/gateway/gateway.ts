@@ -13,7 +13,7 @@ import { RequestRouter } from './route/request-router.ts';
 import { buildRouteTable, isOurs, keyOf } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
 
-export interface DoorOptions {
+interface DoorOptions {
   /** All on one port; those that the machine does not have are left out. */
   readonly addresses: readonly string[];
   /** 0: any free one. */

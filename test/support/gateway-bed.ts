@@ -38,13 +38,13 @@ export interface GatewayBed extends AsyncDisposable {
   ingress(name: string, spec: Ingress['spec']): Promise<Ingress>;
 }
 
-export interface BedPod {
+interface BedPod {
   readonly name: string;
   readonly port: number;
   readonly isReady?: boolean;
 }
 
-export interface BedRule {
+interface BedRule {
   readonly visibility: 'ExternalIP' | 'ClusterLocal';
   readonly path: NonNullable<
     NonNullable<Ingress['spec']['rules']>[number]['http']

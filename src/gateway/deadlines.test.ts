@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
+import { Deadlines } from './deadlines.ts';
+
+test('deadlines end in the order they were set, those cleared or set anew not before their time', () => {
+  const clock = new FakeClock();
+  const ended: string[] = [];
+  using deadlines = new Deadlines<string>(clock, 100, (item) => ended.push(item));
+  deadlines.set('first');
+  deadlines.set('cleared');
+  clock.advance(50);
+  deadlines.set('second');
+  deadlines.set('first');
+  deadlines.clear('cleared');
+  clock.advance(99);
+  assert.deepEqual(ended, []);
+  clock.advance(1);
+  assert.deepEqual(ended, ['second', 'first']);
+  assert.equal(deadlines.size, 0);
+});
+
+test('a deadline may set the next one as it ends', () => {
+  const clock = new FakeClock();
+  let ended = 0;
+  using deadlines = new Deadlines<string>(clock, 100, (item) => {
+    ended += 1;
+    if (ended < 3) deadlines.set(item);
+  });
+  deadlines.set('again');
+  clock.advance(1_000);
+  assert.equal(ended, 3);
+});
