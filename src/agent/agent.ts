@@ -149,8 +149,19 @@ async function openParts(
   if (rootfsMethod === 'copy')
     log.warn('agent: overlayfs is refused here, so images are copied for every container');
   return {
-    ...{ client, images, clock, random, log, runtime, seccomp, rootfsMethod, ranges },
-    ...{ podsFolder, nodeName, apiAddress, arch: process.arch },
+    client,
+    images,
+    clock,
+    random,
+    log,
+    runtime,
+    seccomp,
+    rootfsMethod,
+    ranges,
+    podsFolder,
+    nodeName,
+    apiAddress,
+    arch: process.arch,
     network: new PodNetwork(instance, ranges),
     addresses: new AddressPool(ranges.pods),
     creates: new Gate(os.availableParallelism() * CREATES_PER_CORE),

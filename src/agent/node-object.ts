@@ -73,7 +73,9 @@ function desiredNode({ name, address, podRange, clock }: NodeFacts) {
         containerRuntimeVersion: 'runc',
         kubeletVersion: 'v1.34.4-knode',
         kubeProxyVersion: '',
-        ...{ bootID: '', machineID: '', systemUUID: '' },
+        bootID: '',
+        machineID: '',
+        systemUUID: '',
       },
     },
   };

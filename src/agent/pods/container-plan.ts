@@ -30,7 +30,11 @@ export async function planContainer(
   const { pod, container, image, reader, address, hostAddress, bundle, id } = sources;
   refuseUnsupported(container);
   const env = await resolveEnvironment({
-    ...{ pod, address, hostAddress, container, reader },
+    pod,
+    address,
+    hostAddress,
+    container,
+    reader,
     imageEnv: image.config.Env ?? [],
     platformEnv: apiEnvironment(parts.apiAddress()),
   });
@@ -55,7 +59,8 @@ export async function planContainer(
   return asConfig(() => {
     const capabilities = capabilitiesOf(security.capabilities);
     return {
-      ...{ args, capabilities },
+      args,
+      capabilities,
       env: [...env].map(([name, value]) => `${name}=${value}`),
       cwd: container.workingDir || image.config.WorkingDir || '/',
       user: resolveUser({ imageUser, container: security, pod: podSecurity, passwd, group }),

@@ -32,6 +32,8 @@ export interface RunnerOptions {
 
 /** How often something missing from the configuration is looked for again. */
 const CONFIG_RETRY_MS = 2_000;
+/** Longest from SIGKILL to the word that it has ended. */
+const KILLED_MS = 10_000;
 
 /** One container of one pod: made, started, probed, restarted as its policy says. */
 export class ContainerRunner {
@@ -100,8 +102,7 @@ export class ContainerRunner {
       if (graceMs > 0) await parts.runtime.kill(record.id, 'SIGTERM');
       await parts.runtime.exited(record.id, grace.signal).catch(() => undefined);
       if (grace.signal.aborted) await parts.runtime.kill(record.id, 'SIGKILL');
-      const exit = await parts.runtime.exited(record.id, new AbortController().signal);
-      await this.#ended(exit);
+      await this.#endedSoon(record);
       return;
     }
     await sandbox.release(container.name);
@@ -119,7 +120,7 @@ export class ContainerRunner {
       sandbox.stateOf(adopted.id) === undefined ||
       sandbox.stateOf(adopted.id) === 'broken'
     ) {
-      if (adopted.startedAt) return this.#lost(adopted);
+      if (adopted.startedAt) return this.#lost();
       await sandbox.forget(container.name);
       await this.#make(signal);
     }
@@ -133,7 +134,7 @@ export class ContainerRunner {
       return this.#startFailed(error);
     }
     await this.#watch(made, signal);
-    return this.#record?.terminated ?? this.#lost(made);
+    return this.#record?.terminated ?? this.#lost();
   }
 
   /** Says that it runs, probes it, and resolves when it has ended and that is on record. */
@@ -178,6 +179,16 @@ export class ContainerRunner {
     }
   }
 
+  /** Where nobody is left to tell of the end (conmon was killed too), the wait ends all the same. */
+  async #endedSoon(record: ContainerRecord): Promise<void> {
+    const { runtime, clock } = this.#options.parts;
+    const limit = new AbortController();
+    using _timer = clock.after(KILLED_MS, () => limit.abort());
+    const exit = await runtime.exited(record.id, limit.signal).catch(() => undefined);
+    if (exit) await this.#ended(exit);
+    else await this.#lost();
+  }
+
   async #ended(exit: ContainerExit): Promise<void> {
     const { sandbox, container } = this.#options;
     const record = this.#record;
@@ -199,7 +210,7 @@ export class ContainerRunner {
   }
 
   /** Started once, and the machine knows nothing of it any more: a reboot, or somebody's hand. */
-  #lost(_record: ContainerRecord): Promise<ContainerStateTerminated> {
+  #lost(): Promise<ContainerStateTerminated> {
     const message = 'The container could not be located when the agent looked for it';
     return this.#conclude({ exitCode: 137, reason: 'ContainerStatusUnknown', message });
   }

@@ -54,7 +54,7 @@ export async function readPodRecords(
       // A version this program does not know is somebody else's; taking it over could lose what it means.
       if (record.version !== 1)
         throw new Error(
-          `Cannot take over ${folder}: found version ${record.version}, wanted 1; start the newer knode, or remove the folder`,
+          `Cannot take over ${folder}: found version ${String(record.version)}, wanted 1; start the newer knode, or remove the folder`,
         );
       return { folder, record };
     }),

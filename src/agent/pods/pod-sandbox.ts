@@ -5,7 +5,7 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { ociSpec } from '#agent/oci/oci-spec.ts';
-import { ConfigReader } from '#agent/pods/config-reader.ts';
+import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
 import { writePodRecord, type ContainerRecord, type PodRecord } from '#agent/pods/pod-record.ts';
@@ -45,7 +45,12 @@ export class PodSandbox {
     const startTime = timestamp(parts.clock.now());
     const sandbox = new PodSandbox(parts, {
       version: 1,
-      ...{ namespace, name, uid, address, startTime, containers: {} },
+      namespace,
+      name,
+      uid,
+      address,
+      startTime,
+      containers: {},
       ...(preparedFor !== undefined && { preparedFor }),
     });
     try {
@@ -105,7 +110,10 @@ export class PodSandbox {
     const id = this.#parts.random.uuid().replaceAll('-', '');
     const bundle = this.bundleOf(container.name, attempt);
     await this.note(container.name, {
-      ...{ id, attempt, image: container.image ?? '', imageID: image.digest },
+      id,
+      attempt,
+      image: container.image ?? '',
+      imageID: image.digest,
       ...(before?.terminated && { last: before.terminated }),
     });
     const { runtime, rootfsMethod, creates } = this.#parts;

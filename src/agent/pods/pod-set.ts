@@ -68,7 +68,8 @@ export class PodSet implements AsyncDisposable {
     const begin = async (): Promise<PodWorker> => {
       const sandbox = adopted ?? (await pool.take(pod));
       const worker = new PodWorker({
-        ...{ parts, pod },
+        parts,
+        pod,
         ...(sandbox && { sandbox }),
         onEnded: () => {
           this.#workers.delete(uid);

@@ -169,7 +169,10 @@ export class PodWorker {
     return (this.#pod.spec?.[which] ?? []).map((container) => {
       const known = before?.find(({ name }) => name === container.name);
       return new ContainerRunner({
-        ...{ parts: this.#parts, sandbox, container, isInit },
+        parts: this.#parts,
+        sandbox,
+        container,
+        isInit,
         pod: () => this.#pod,
         wasReady:
           known?.ready === true && sandbox.container(container.name)?.startedAt !== undefined,

@@ -141,7 +141,7 @@ export class PreparedPool implements AsyncDisposable {
     this.#stop.abort();
     this.#subscription[Symbol.dispose]();
     await this.#watch[Symbol.asyncDispose]();
-    for (const entry of [...this.#byUid.values()]) this.#discard(entry);
+    for (const entry of this.#byUid.values()) this.#discard(entry);
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }
 
@@ -151,7 +151,11 @@ export class PreparedPool implements AsyncDisposable {
     if (deletionTimestamp || (wanted === 0 && !this.#clients.has(uid))) return;
     const template = JSON.stringify(replicaSet.spec?.template);
     const client = this.#clients.get(uid) ?? {
-      ...{ replicaSet, template, entries: new Set<Entry>(), making: undefined, calledMs: 0 },
+      replicaSet,
+      template,
+      entries: new Set<Entry>(),
+      making: undefined,
+      calledMs: 0,
     };
     this.#clients.set(uid, client);
     if (client.template !== template) this.#discardPrepared(client);
@@ -171,7 +175,7 @@ export class PreparedPool implements AsyncDisposable {
     if (!client) return;
     this.#clients.delete(replicaSet.metadata.uid ?? '');
     client.making?.abort();
-    for (const entry of [...client.entries]) this.#discard(entry);
+    for (const entry of client.entries) this.#discard(entry);
   }
 
   /** Makes one more where one is missing and there is room; then looks again. */
@@ -213,7 +217,9 @@ export class PreparedPool implements AsyncDisposable {
       replicaSet: replicaSet.metadata.uid ?? '',
       deployment: deploymentOf(replicaSet),
       onStopped: new Set(),
-      ...{ isStarted: false, isNamed: false, deadline: undefined },
+      isStarted: false,
+      isNamed: false,
+      deadline: undefined,
     };
     client.entries.add(entry);
     this.#byUid.set(prepared.pod.metadata.uid ?? '', entry);
@@ -276,7 +282,7 @@ export class PreparedPool implements AsyncDisposable {
 
   #discardPrepared(client: Client): void {
     client.making?.abort();
-    for (const entry of [...client.entries]) {
+    for (const entry of client.entries) {
       if (!entry.isStarted && !entry.isNamed) this.#discard(entry);
     }
   }

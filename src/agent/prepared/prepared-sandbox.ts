@@ -57,7 +57,7 @@ export function canBePrepared(replicaSet: ReplicaSet): boolean {
 /** Whether the object that came is what was prepared; admission may have changed since. */
 export function isPreparedAs(prepared: PreparedSandbox, pod: Pod): boolean {
   const shape = ({ spec }: Pod): unknown => [
-    spec?.containers.map(({ volumeMounts: _, ...rest }) => rest),
+    spec?.containers.map(({ volumeMounts: _mounts, ...rest }) => rest),
     spec?.securityContext,
     spec?.serviceAccountName,
   ];

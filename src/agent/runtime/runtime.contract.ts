@@ -44,7 +44,7 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
   test(`${name}: runs a program and keeps its exit code and output`, async () => {
     await using setting = await setup();
     await using runtime = await setting.open();
-    const id = await create(runtime, setting, 'console.log("hello"); process.exit(3)');
+    const id = await create(runtime, setting, 'process.stdout.write("hello\\n"); process.exit(3)');
     assert.deepEqual(await runtime.list(), [{ id, state: 'created' }]);
     await runtime.start(id);
     const exit = await runtime.exited(id, never);
@@ -87,8 +87,15 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
     const id = 'contract-missing';
     const bundle = await setting.bundle(id);
     const spec = ociSpec({
-      ...{ args: ['/bin/absent'], env: [], cwd: '/', hostname: 'x', isRootReadOnly: false },
-      ...{ mayGainPrivileges: false, capabilities: [], resources: {}, mounts: [] },
+      args: ['/bin/absent'],
+      env: [],
+      cwd: '/',
+      hostname: 'x',
+      isRootReadOnly: false,
+      mayGainPrivileges: false,
+      capabilities: [],
+      resources: {},
+      mounts: [],
       user: { uid: 0, gid: 0, additionalGids: [] },
       networkNamespace: setting.networkNamespace,
       cgroupsPath: runtime.cgroupsPathOf(id),

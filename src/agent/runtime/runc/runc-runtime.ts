@@ -82,7 +82,10 @@ class RuncRuntime implements Runtime {
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
     try {
       await createUnderConmon({
-        ...{ id, bundle, logFile, runc },
+        id,
+        bundle,
+        logFile,
+        runc,
         stateFolder: path.join(folder, 'state'),
         exitFolder: path.join(folder, 'exits'),
         socketFolder: path.join(folder, 'sockets'),
