@@ -13,6 +13,8 @@ export interface ProbeOptions {
   readonly port: number;
   readonly probe: AskableProbe;
   readonly clock: Clock;
+  /** Whether to ask again after a failure, so long after the first attempt; for ever where absent. */
+  readonly keepsAsking?: (elapsedMs: number) => boolean;
   /** Called once. `socket` is a fresh connection to `port`, where asking made one; whoever is called owns it. */
   readonly onReady: (socket: Socket | undefined) => void;
 }
@@ -35,6 +37,7 @@ export function probeUntilReady(options: ProbeOptions): Disposable {
         return;
       }
       const elapsedMs = clock.monotonicMs() - startedMs;
+      if (options.keepsAsking?.(elapsedMs) === false) return;
       attempt = clock.after(Math.min(200, Math.max(1, elapsedMs / 100)), tryOnce);
     });
   };

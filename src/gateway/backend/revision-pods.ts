@@ -24,6 +24,8 @@ interface Known {
 }
 
 const EMPTY: readonly Pod[] = [];
+/** Upstream's progress deadline: a pod that was announced and has not come by then will not. */
+const HINT_MS = 600_000;
 
 /**
  * The pods of one revision and which of them take requests. A pod is ready when the API says so or when we asked it
@@ -170,6 +172,11 @@ export class RevisionPods implements Disposable {
       port,
       probe,
       clock: this.#options.clock,
+      keepsAsking: (elapsedMs) => {
+        const isLate = known.isHint && elapsedMs > HINT_MS;
+        if (isLate) this.unhint(known.pod.name);
+        return !isLate;
+      },
       onReady: (socket) => {
         if (socket) pool.adopt(socket);
         this.#setUsable(known);

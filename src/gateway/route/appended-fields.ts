@@ -10,15 +10,22 @@ export interface AppendedFields {
 
 export const noFields: AppendedFields = { values: new Map(), text: '' };
 
-/** Later maps win over earlier ones. Throws where a name or value would break out of its line. */
+/** A name or value that is none. */
+export class InvalidFields extends Error {
+  override readonly name = 'InvalidFields';
+}
+
+/** Later maps win over earlier ones. Throws InvalidFields where a name or value would break out of its line. */
 export function appendedFields(
   ...maps: readonly (Readonly<Record<string, string>> | undefined)[]
 ): AppendedFields {
   const fields = new Map<string, string>();
   for (const [name, value] of maps.flatMap((map) => Object.entries(map ?? {}))) {
-    if (!isToken(name)) throw new Error(`appendHeaders: "${name}" is not a field name`);
+    if (!isToken(name)) throw new InvalidFields(`appendHeaders: "${name}" is not a field name`);
     if (!allIn(fieldValueTable, value, 0)) {
-      throw new Error(`appendHeaders: the value of "${name}" holds a character that no field may`);
+      throw new InvalidFields(
+        `appendHeaders: the value of "${name}" holds a character that no field may`,
+      );
     }
     fields.set(name.toLowerCase(), value);
   }

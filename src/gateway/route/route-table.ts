@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { FieldSection } from '../http1/field-section.ts';
-import { type AppendedFields, appendedFields } from './appended-fields.ts';
+import { type AppendedFields, appendedFields, InvalidFields } from './appended-fields.ts';
 
 /** One destination of a path with its share of the requests. */
 export interface RouteSplit {
@@ -88,7 +88,8 @@ export function buildRouteTable(ingresses: readonly Ingress[]): RouteTable {
     try {
       addIngress(ingress, { external, internal });
     } catch (error) {
-      rejected.set(key, { reason: 'IngressRejected', message: String(error) });
+      if (!(error instanceof InvalidFields)) throw error;
+      rejected.set(key, { reason: 'IngressRejected', message: error.message });
       continue;
     }
     served.set(key, ingress);
