@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
+import { readPodRecords } from '#agent/pods/pod-record.ts';
 import { isReady, NODE_IMAGE, startAgentBed, type AgentBed } from '#test/support/agent-bed.ts';
 
 const SERVER = `require('node:http').createServer((q, s) => s.end(process.env.POD + ' ' + process.env.COLOR)).listen(8080)`;
@@ -70,6 +72,17 @@ async function startOnce(bed: AgentBed, onStopped: (pod: string) => void = () =>
   throw new Error('no sandbox was prepared');
 }
 
+/** The name of the pod that is prepared, once there is one that `isWanted`. */
+async function preparedName(bed: AgentBed, isWanted: (name: string) => boolean): Promise<string> {
+  for (const deadlineMs = performance.now() + 20_000; performance.now() < deadlineMs;) {
+    const found = await readPodRecords(path.join(bed.home, 'agent/pods'));
+    const record = found.find((each) => each.record?.preparedFor)?.record;
+    if (record && isWanted(record.name)) return record.name;
+    await sleep(systemClock, 10);
+  }
+  throw new Error('no sandbox was prepared');
+}
+
 async function answer(address: string): Promise<string> {
   for (const deadlineMs = performance.now() + 10_000; performance.now() < deadlineMs;) {
     const text = await fetch(`http://${address}:8080/`).then(
@@ -127,12 +140,12 @@ test('prepared: made anew when what it read changes', async () => {
   await using bed = await startAgentBed();
   await setColor(bed, 'green');
   await createReplicaSet(bed);
-  const names = new Set<string>();
-  // The sandbox is made once for green; the change discards it, whether it is finished or not.
+  const stale = await preparedName(bed, () => true);
   await setColor(bed, 'blue');
+  const fresh = await preparedName(bed, (name) => name !== stale);
   const starting = await startOnce(bed);
-  names.add(starting.name);
-  assert.match(await answer(starting.address), / (green|blue)$/);
+  assert.equal(starting.name, fresh);
+  assert.equal(await answer(starting.address), `${fresh} blue`);
 });
 
 test('prepared: goes with its ReplicaSet, and a later process removes what no object followed', async () => {

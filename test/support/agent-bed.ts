@@ -23,6 +23,7 @@ const NODE_NAME = 'bed';
 export interface AgentBed extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly ranges: NetworkRanges;
+  readonly home: string;
   readonly agent: Agent;
   /** Ends the agent as a killed process would, its pods left running, and starts another. */
   restart(): Promise<void>;
@@ -75,6 +76,7 @@ export async function startAgentBed(
   return {
     cluster,
     ranges,
+    home,
     get agent() {
       return required();
     },
