@@ -1,18 +1,13 @@
 import path from 'node:path';
-import { mkdirSync } from 'node:fs';
 import { systemRandom } from '#base/random.ts';
-import { startAgent } from '#agent/agent.ts';
-import { ensureRanges } from '#agent/network/ranges.ts';
+import { startAgent, type Agent } from '#agent/agent.ts';
+import { prepareHost } from '#agent/network/host-network.ts';
+import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
+import type { Connection } from '#apiserver/subresources/subresource.ts';
 import { startAutoscaler } from '#autoscaler/autoscaler.ts';
-import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
-import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
-import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
-import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
-import { podBindingController } from '#controllers/core/pod-binding/pod-binding-controller.ts';
-import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
-import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
-import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
+import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
 import { ContentStore } from '#images/content-store.ts';
@@ -22,8 +17,8 @@ import { platformOf } from '#images/manifest.ts';
 import { startRegistry } from '#images/registry/registry.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
-import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
-import { openApi, type Api } from './api.ts';
+import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
+import { openApi } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -33,20 +28,20 @@ export async function runControl(home: string, args: readonly string[]): Promise
   await runPart('control', parsePartFlags(home, args), startControl);
 }
 
+/** Pods that are told to stop with the platform have this long, and no longer than their own grace. */
+const STOP_PODS_MS = 30_000;
+
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { settings, clock, log, signal } = context;
   const random = systemRandom;
-  const parts = { clock, random, log };
-  const paths = pathsOf(settings.home);
-  const instance = instanceOf(settings.home);
-  const ranges = await ensureRanges(networkFileOf(settings.home), instance);
-  const apiService = addressIn(ranges.services, 1);
-  const dnsService = addressIn(ranges.services, 10);
+  const { home } = settings;
+  const network = await openNetwork(home);
+  const { ranges, apiService, dnsService } = network;
   await using resources = new AsyncDisposableStack();
 
-  const store = resources.use(await openSqliteStore({ folder: path.join(settings.home, 'store') }));
-  const pending = new Set(['bootstrap', 'controllers', 'agent']);
-  const late: { agent?: Agent } = {};
+  const store = resources.use(await openSqliteStore({ folder: path.join(home, 'store'), clock }));
+  const pending = new Set(['agent', 'controllers']);
+  let agent: Agent | undefined;
   const api = resources.use(
     await openApi({
       ...{ ...context, store, random, apiService },
@@ -54,14 +49,110 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      connections: [podLogs(late)],
-      generateName: (kind, object) => late.agent?.reservedName(kind, object),
+      connections: [podLogs(() => agent)],
+      generateName: (kind, object) => agent?.reservedName(kind, object),
     }),
   );
-  const { client } = api;
-  await ensureClusterObjects(client, {
-    ...{ podFacing: ranges.podFacing, apiPort: settings.apiPort, apiService, dnsService },
+  const { apiPort } = settings;
+  const addresses = { podFacing: ranges.podFacing, apiPort, apiService, dnsService };
+  await ensureClusterObjects(api.client, addresses);
+  await api.serve();
+
+  const images = await openContent(context, resources);
+  const autoscaler = resources.use(
+    await startAutoscaler({
+      socketPath: pathsOf(home).measurementSocket,
+      headStart: { start: (target, onStopped) => agent?.start(target, onStopped) ?? [] },
+      clock,
+      log,
+    }),
+  );
+  agent = await startAgent({
+    ...{ client: api.client, images, clock, random, log, home, ranges },
+    instance: network.instance,
+    nodeName: settings.nodeName,
+    openPorts: openPorts(settings),
+    drain: async ({ namespace, name }, stop) =>
+      await autoscaler.drain({ namespace, pod: name }, stop),
   });
-  pending.delete('bootstrap');
+  const started = agent;
+  resources.defer(async () => {
+    // Told to stop, not killed: the pods go with the platform.
+    if (signal.aborted) await started.stopAllPods(STOP_PODS_MS);
+    await started[Symbol.asyncDispose]();
+  });
+  pending.delete('agent');
+  const backend = { address: ranges.podFacing, port: GATEWAY_PORTS.backend };
+  const core = coreControllers({ kinds: [...coreKinds, ...servingKinds], caPem: api.authority });
+  const serving = servingControllers({
+    config: { ...servingDefaults, publicPort: settings.httpPort, backend },
+    autoscaler,
+    resolveDigest: async (image, _namespace, stop) => await images.resolve(image, stop),
+    clock,
+  });
+  resources.use(
+    await runControllers({
+      ...{ client: api.client, clock, random, log, signal },
+      controllers: [...core.controllers, ...serving],
+      loops: core.loops,
+    }),
+  );
+  pending.delete('controllers');
   return resources.move();
+}
+
+interface Network {
+  readonly instance: string;
+  readonly ranges: NetworkRanges;
+  readonly apiService: string;
+  readonly dnsService: string;
+}
+
+/** The address ranges of this home, and the pod-facing address on this machine, which listeners need. */
+async function openNetwork(home: string): Promise<Network> {
+  const instance = instanceOf(home);
+  const ranges = await ensureRanges(networkFileOf(home), instance);
+  await prepareHost(ranges);
+  const base = ranges.services.split('.').slice(0, 2).join('.');
+  return { instance, ranges, apiService: `${base}.0.1`, dnsService: `${base}.0.10` };
+}
+
+/** The content store with its two doors: the agent's images and the registry. */
+async function openContent(
+  { settings, clock, log }: PartContext,
+  resources: AsyncDisposableStack,
+): Promise<LocalImages> {
+  const parts = { clock, random: systemRandom };
+  const store = await ContentStore.open({ ...parts, home: settings.home });
+  const port = settings.registryPort;
+  const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
+  const images = await openImages({
+    store,
+    client: new DistributionClient(parts),
+    platform: platformOf(process.arch),
+    owners: 'image',
+    isBuiltIn: (domain) => builtIn.has(domain),
+  });
+  resources.use(await startRegistry({ ...parts, store, log, host: '127.0.0.1', port }));
+  return images;
+}
+
+/** What pods may reach of this machine. */
+function openPorts({ apiPort }: Settings): { tcp: number[]; udp: number[] } {
+  return { tcp: [53, apiPort, GATEWAY_PORTS.internal, GATEWAY_PORTS.backend], udp: [53] };
+}
+
+/** GET …/pods/{name}/log is answered by the agent. */
+function podLogs(agent: () => Agent | undefined): Connection {
+  return {
+    group: '',
+    plural: 'pods',
+    subresource: 'log',
+    methods: ['GET'],
+    async handle({ namespace = '', name, query, signal }) {
+      const running = agent();
+      if (!running) throw new ApiError('ServiceUnavailable', 'the agent is starting');
+      return running.podLog({ namespace, name, query, signal });
+    },
+  };
 }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { call, startPlatform, type Platform } from '#test/support/platform.ts';
+import { sampleImage } from '#test/support/sample-image.ts';
+
+let it: Platform;
+let image: string;
+before(async () => {
+  it = await startPlatform();
+  image = await sampleImage(it);
+});
+after(async () => await it[Symbol.asyncDispose]());
+
+function service(name: string, container: Record<string, unknown>, annotations = {}): string {
+  return JSON.stringify({
+    apiVersion: 'serving.knative.dev/v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'default' },
+    spec: { template: { metadata: { annotations }, spec: { containers: [container] } } },
+  });
+}
+
+test('kubectl: apply, get -w, describe, logs -f and delete', async () => {
+  const watching = it.kubectlInBackground(['get', 'ksvc', 'hello', '-w', '--no-headers']);
+  const applied = await it.ok(['apply', '-f', '-'], service('hello', { image }));
+  assert.match(applied, /service\.serving\.knative\.dev\/hello created/);
+  await it.ok(['wait', 'ksvc/hello', '--for=condition=Ready', '--timeout=60s']);
+  const url = (await it.ok(['get', 'ksvc', 'hello', '-o', 'jsonpath={.status.url}'])).trim();
+  assert.match(url, /^http:\/\/hello\.default\.localhost:\d+$/);
+  const answer = await call(url);
+  assert.deepEqual([answer.status, answer.body], [200, 'Hello World!\n']);
+
+  const described = await it.ok(['describe', 'ksvc', 'hello']);
+  assert.match(described, /Type:\s+Ready/);
+  assert.match(described, /Latest Ready Revision Name:\s+hello-00001/);
+
+  const selector = 'serving.knative.dev/service=hello';
+  const following = it.kubectlInBackground(['logs', '-f', '-l', selector]);
+  while (!following.lines().some((line) => line.includes('listening'))) {
+    await once(following.stdout, 'data');
+  }
+  following.kill();
+
+  const again = await it.ok(['apply', '-f', '-'], service('hello', { image }));
+  assert.match(again, /unchanged/);
+  assert.match(await it.ok(['delete', 'ksvc', 'hello']), /deleted/);
+  await it.ok(['wait', 'pod', '-l', selector, '--for=delete', '--timeout=60s']);
+  assert.equal(await it.ok(['get', 'revisions,configurations,routes', '-o', 'name']), '');
+  watching.kill();
+  assert.match(watching.lines().join('\n'), /hello\s+http:\/\/hello.*hello-00001\s+True/);
+});
+
+test('kubectl: malformed YAML is refused before anything is written', async () => {
+  const outcome = await it.kubectl(['apply', '-f', '-'], { input: 'kind: [Service\n' });
+  assert.equal(outcome.code, 1);
+  assert.match(outcome.stderr, /error (parsing|converting) /);
+});
+
+test('kubectl: an unknown field is named by its path', async () => {
+  const outcome = await it.kubectl(['apply', '-f', '-'], {
+    input: service('typo', { image, imagePullPolice: 'Always' }),
+  });
+  assert.equal(outcome.code, 1);
+  assert.match(
+    outcome.stderr,
+    /strict decoding error: unknown field "spec\.template\.spec\.containers\[0\]\.imagePullPolice"/,
+  );
+  assert.equal((await it.kubectl(['get', 'ksvc', 'typo'])).code, 1);
+});
+
+test('kubectl: what a field may not be is said with its path', async () => {
+  const outcome = await it.kubectl(['apply', '-f', '-'], {
+    input: service('bad', { image: '' }),
+  });
+  assert.equal(outcome.code, 1);
+  assert.match(outcome.stderr, /missing field\(s\): spec\.template\.spec\.containers\[0\]\.image/);
+});
+
+test('kubectl: an image that does not exist fails the Service with the reason', async () => {
+  const missing = image.replace(/\/hello.*$/, '/nothing:here');
+  await it.ok(['apply', '-f', '-'], service('missing', { image: missing }));
+  await it.ok(['wait', 'ksvc/missing', '--for=condition=Ready=false', '--timeout=60s']);
+  const message = await it.ok([
+    'get',
+    'revision',
+    '-l',
+    'serving.knative.dev/service=missing',
+    '-o',
+    `jsonpath={.items[0].status.conditions[?(@.type=="ContainerHealthy")].reason}: {.items[0].status.conditions[?(@.type=="ContainerHealthy")].message}`,
+  ]);
+  assert.match(message, /^ContainerMissing: Unable to fetch image ".*\/nothing:here": /);
+  await it.ok(['delete', 'ksvc', 'missing']);
+});
+
+test('kubectl: a program that exits at once fails the Service with its exit code and last words', async () => {
+  const container = {
+    image,
+    command: ['/usr/local/bin/node', '-e', 'console.error("no database"); process.exit(7)'],
+  };
+  const annotations = { 'serving.knative.dev/progress-deadline': '600s' };
+  await it.ok(['apply', '-f', '-'], service('exits', container, annotations));
+  await it.ok(['wait', 'ksvc/exits', '--for=condition=Ready=false', '--timeout=60s']);
+  const condition = await it.ok([
+    'get',
+    'ksvc',
+    'exits',
+    '-o',
+    'jsonpath={.status.conditions[?(@.type=="Ready")].message}',
+  ]);
+  assert.match(condition, /Container failed with: no database/);
+  await it.ok(['delete', 'ksvc', 'exits']);
+});
