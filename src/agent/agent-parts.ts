@@ -12,7 +12,7 @@ import type { RootfsMethod } from '#agent/rootfs.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
 /** A pod that requests may still be going to. */
-export interface DrainedPod {
+interface DrainedPod {
   readonly namespace: string;
   readonly name: string;
   readonly address: string;

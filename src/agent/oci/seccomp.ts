@@ -43,7 +43,7 @@ const ARCHITECTURES: Readonly<
   arm64: { profile: 'arm64', seccomp: 'SCMP_ARCH_AARCH64' },
 };
 
-export const SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
+const SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
 
 export async function readSeccompProfile(file = SECCOMP_PROFILE): Promise<SeccompProfile> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {

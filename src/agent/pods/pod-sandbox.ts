@@ -246,6 +246,6 @@ export class PodSandbox {
   }
 }
 
-export function sandboxFolder(parts: Pick<AgentParts, 'podsFolder'>, uid: string): string {
+function sandboxFolder(parts: Pick<AgentParts, 'podsFolder'>, uid: string): string {
   return path.join(parts.podsFolder, uid);
 }

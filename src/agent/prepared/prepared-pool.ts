@@ -15,7 +15,7 @@ import {
   type PreparedSandbox,
 } from '#agent/prepared/prepared-sandbox.ts';
 
-export const PREPARED_ANNOTATION = 'knode.dev/prepared-sandboxes';
+const PREPARED_ANNOTATION = 'knode.dev/prepared-sandboxes';
 
 /** A pod that is on its way, with the address it will have. */
 export interface StartingPod {

@@ -6,7 +6,8 @@ export interface ConmonOptions {
   readonly id: string;
   readonly bundle: string;
   readonly logFile: string;
-  /** Absolute path of runc. */
+  /** Absolute paths of the programs. */
+  readonly conmon: string;
   readonly runc: string;
   readonly stateFolder: string;
   readonly exitFolder: string;
@@ -54,7 +55,7 @@ export async function createUnderConmon(options: ConmonOptions): Promise<void> {
     '--log-level',
     'error',
   ];
-  const conmon = spawn('conmon', args, {
+  const child = spawn(options.conmon, args, {
     env: { PATH: PROGRAM_PATH, _OCI_SYNCPIPE: '3' },
     // Its own session: Ctrl-C in the terminal is for the platform, which then stops containers in order.
     detached: true,
@@ -62,8 +63,8 @@ export async function createUnderConmon(options: ConmonOptions): Promise<void> {
     timeout: CREATE_TIMEOUT_MS,
   });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  conmon.once('error', reject);
-  const pipe = conmon.stdio[3];
+  child.once('error', reject);
+  const pipe = child.stdio[3];
   if (!(pipe instanceof Readable)) throw new RuntimeError('conmon: no pipe to hear from it');
   let report = '';
   pipe.setEncoding('utf8');

@@ -36,11 +36,11 @@ export function instanceCgroup(instance: string): string {
 
 /** Throws a sentence that says what to install where runc or conmon is missing. */
 export async function openRunc({ instance, clock }: RuncOptions): Promise<Runtime> {
-  const [runc] = await Promise.all([findProgram('runc'), findProgram('conmon')]);
+  const [runc, conmon] = await Promise.all([findProgram('runc'), findProgram('conmon')]);
   const folder = runtimeFolder(instance);
   const folders = ['state', 'exits', 'sockets'].map((name) => path.join(folder, name));
   await Promise.all(folders.map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
-  return new RuncRuntime({ folder, instance, clock, runc });
+  return new RuncRuntime({ folder, instance, clock, runc, conmon });
 }
 
 async function findProgram(name: string): Promise<string> {
@@ -62,6 +62,7 @@ interface Places {
   readonly instance: string;
   readonly clock: Clock;
   readonly runc: string;
+  readonly conmon: string;
 }
 
 class RuncRuntime implements Runtime {
@@ -78,7 +79,7 @@ class RuncRuntime implements Runtime {
   }
 
   async create({ id, bundle, spec, logFile }: CreateRequest): Promise<void> {
-    const { folder, runc } = this.#places;
+    const { folder, runc, conmon } = this.#places;
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
     try {
       await createUnderConmon({
@@ -86,6 +87,7 @@ class RuncRuntime implements Runtime {
         bundle,
         logFile,
         runc,
+        conmon,
         stateFolder: path.join(folder, 'state'),
         exitFolder: path.join(folder, 'exits'),
         socketFolder: path.join(folder, 'sockets'),
