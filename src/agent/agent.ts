@@ -66,7 +66,7 @@ export interface Agent extends AsyncDisposable {
   /** Changes which ports of the pod-facing address pods may reach. */
   open(ports: OpenPorts): Promise<void>;
   /**
-   * Ends every pod within `graceMs` and removes it from the machine; the objects stay, and the next start makes the pods
+   * Ends every pod within `graceMs`, or its own grace where that is shorter, and removes it from the machine; the objects stay, and the next start makes the pods
    * anew. Disposing without this leaves pods running, for the next process to take over.
    */
   stopAllPods(graceMs: number): Promise<void>;

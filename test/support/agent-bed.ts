@@ -24,6 +24,8 @@ export interface AgentBed extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly ranges: NetworkRanges;
   readonly home: string;
+  /** What every trace of the bed on the machine has in its name. */
+  readonly instance: string;
   readonly agent: Agent;
   /** Ends the agent as a killed process would, its pods left running, and starts another. */
   restart(): Promise<void>;
@@ -77,6 +79,7 @@ export async function startAgentBed(
     cluster,
     ranges,
     home,
+    instance,
     get agent() {
       return required();
     },

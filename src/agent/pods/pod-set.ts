@@ -41,7 +41,7 @@ export class PodSet implements AsyncDisposable {
   async endAll(graceMs: number): Promise<void> {
     this.#isEnding = true;
     const workers = await Promise.all(this.#workers.values());
-    await Promise.all(workers.map((worker) => worker.end(graceMs)));
+    await Promise.all(workers.map((worker) => worker.endWithin(graceMs)));
   }
 
   /** Leaves the pods running. */

@@ -74,6 +74,12 @@ export class PodWorker {
     return this.end(FORCED_GRACE_MS);
   }
 
+  /** Ends the pod within its own grace or `graceMs`, whichever is shorter. */
+  endWithin(graceMs: number): Promise<void> {
+    const ownMs = (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+    return this.end(Math.min(graceMs, ownMs));
+  }
+
   /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; the first call decides. */
   end(graceMs: number): Promise<void> {
     this.#stopping ??= this.#end(graceMs).catch((error: unknown) => {
