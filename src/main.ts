@@ -41,6 +41,7 @@ async function runPart(name: string | undefined, args: readonly string[]): Promi
     case 'wipe':
       await (await import('#processes/wipe.ts')).runWipe(home);
       break;
+    case undefined:
     default:
       throw new UserError(`Cannot run ${name ?? 'nothing'}: wanted control, gateway or wipe`);
   }

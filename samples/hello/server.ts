@@ -8,7 +8,7 @@ const server = createServer((_request, response) => {
   response.end(`Hello ${target}!\n`);
 });
 
-server.listen(port);
+server.listen(port, () => process.stdout.write(`listening on ${port}\n`));
 
 // The platform sends no more requests once it says so; those under way are finished.
 process.once('SIGTERM', () => {

@@ -58,9 +58,6 @@ export function string<const E extends string = string>(
 export function integer(facets: Facets = {}): Schema<number> {
   return { type: 'integer', ...facets };
 }
-export function number(facets: Facets = {}): Schema<number> {
-  return { type: 'number', ...facets };
-}
 export function boolean(facets: Facets = {}): Schema<boolean> {
   return { type: 'boolean', ...facets };
 }
@@ -76,10 +73,6 @@ export function map<S extends Schema>(
 }
 export function intOrString(facets: Facets = {}): Schema<number | string> {
   return { 'x-kubernetes-int-or-string': true, ...facets };
-}
-/** Any object, kept as it is. */
-export function anyObject(facets: Facets = {}): Schema<Record<string, unknown>> {
-  return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true, ...facets };
 }
 /** A definition of Kubernetes' own; `T` is its generated type: `core<PodSpec>('io.k8s.api.core.v1.PodSpec')`. */
 export function core<T>(definition: string): Schema<T> {

@@ -33,7 +33,9 @@ export async function curl(invocation: Invocation, call: CurlCall): Promise<void
   });
   if (call.include) {
     print(`HTTP/${response.httpVersion} ${response.statusCode} ${response.statusMessage}`);
-    for (const [name, value] of Object.entries(response.headers)) print(`${name}: ${value}`);
+    for (const [name, values] of Object.entries(response.headersDistinct)) {
+      for (const value of values ?? []) print(`${name}: ${value}`);
+    }
     print();
   }
   await pipeline(response, process.stdout, { end: false });

@@ -54,13 +54,7 @@ export async function startPlatform(
   settings: Settings,
   onChange: (parts: readonly PartStatus[]) => void,
 ): Promise<Supervisor> {
-  const flags = [
-    ...['--http-port', String(settings.httpPort)],
-    ...['--api-port', String(settings.apiPort)],
-    ...['--registry-port', String(settings.registryPort)],
-    ...['--node-name', settings.nodeName],
-    ...settings.listen.flatMap((address) => ['--listen', address]),
-  ];
+  const flags = [...flagsOf(settings), '--node-name', settings.nodeName];
   mkdirSync(pathsOf(settings.home).logs, { recursive: true, mode: 0o700 });
   const logFile = openSync(pathsOf(settings.home).log('supervisor'), 'a', 0o600);
   const log = jsonLog((line) => void writeSync(logFile, line), systemClock);
@@ -74,6 +68,19 @@ export async function startPlatform(
     log,
     onChange,
   });
+}
+
+/** The settings as `up` takes them. */
+export function flagsOf(settings: Settings): string[] {
+  return [
+    '--http-port',
+    String(settings.httpPort),
+    '--api-port',
+    String(settings.apiPort),
+    '--registry-port',
+    String(settings.registryPort),
+    ...settings.listen.flatMap((address) => ['--listen', address]),
+  ];
 }
 
 /** Of parts that outlived a killed supervisor: they hold the ports, so they are adopted with what they have. */

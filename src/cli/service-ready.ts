@@ -41,11 +41,7 @@ export async function untilReady(
 }
 
 /** The Service as it is, and each time it changes, until `signal` is aborted. */
-export async function* follow(
-  client: Client,
-  ref: Ref,
-  signal: AbortSignal,
-): AsyncGenerator<Service> {
+async function* follow(client: Client, ref: Ref, signal: AbortSignal): AsyncGenerator<Service> {
   const selection = {
     ...(ref.namespace !== undefined && { namespace: ref.namespace }),
     fieldSelector: `metadata.name=${ref.name}`,

@@ -6,6 +6,7 @@ import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
 import {
   describeParts,
+  flagsOf,
   requireRoot,
   settingsOf,
   startPlatform,
@@ -91,15 +92,6 @@ async function untilReady(socket: string, update: (detail: string) => void): Pro
   }
 }
 
-export function flagsOf(settings: Settings): string[] {
-  return [
-    ...['--http-port', String(settings.httpPort)],
-    ...['--api-port', String(settings.apiPort)],
-    ...['--registry-port', String(settings.registryPort)],
-    ...settings.listen.flatMap((address) => ['--listen', address]),
-  ];
-}
-
 export function describePlatform(settings: Settings): void {
   const { home, httpPort, apiPort, registryPort } = settings;
   const port = httpPort === 80 ? '' : `:${httpPort}`;
@@ -119,7 +111,7 @@ Wants=network-online.target
 [Service]
 Environment=KNODE_HOME=${home}
 ExecStart=${self.join(' ')} up
-KillMode=mixed
+KillMode=process
 Delegate=yes
 Restart=on-failure
 TimeoutStopSec=120

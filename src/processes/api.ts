@@ -83,7 +83,12 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
   const escalation = escalationCheck(rbac, authorizer);
   const server = createApiServer({
-    ...{ store, kinds, clock, random, log, authorizer },
+    store,
+    kinds,
+    clock,
+    random,
+    log,
+    authorizer,
     connections: options.connections,
     generateName: options.generateName,
     services: { range: options.serviceRange, reserved: options.reserved },

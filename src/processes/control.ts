@@ -6,7 +6,7 @@ import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
 import type { Connection } from '#apiserver/subresources/subresource.ts';
-import { startAutoscaler } from '#autoscaler/autoscaler.ts';
+import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
@@ -18,7 +18,7 @@ import { startRegistry } from '#images/registry/registry.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
-import { openApi } from './api.ts';
+import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -34,6 +34,7 @@ const STOP_PODS_MS = 30_000;
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { settings, clock, log, signal } = context;
   const random = systemRandom;
+  const parts = { clock, random, log };
   const { home } = settings;
   const network = await openNetwork(home);
   const { ranges, apiService, dnsService } = network;
@@ -44,7 +45,10 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   let agent: Agent | undefined;
   const api = resources.use(
     await openApi({
-      ...{ ...context, store, random, apiService },
+      ...context,
+      store,
+      random,
+      apiService,
       serviceRange: ranges.services,
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
@@ -68,7 +72,11 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     }),
   );
   agent = await startAgent({
-    ...{ client: api.client, images, clock, random, log, home, ranges },
+    ...parts,
+    client: api.client,
+    images,
+    home,
+    ranges,
     instance: network.instance,
     nodeName: settings.nodeName,
     openPorts: openPorts(settings),
@@ -82,23 +90,39 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     await started[Symbol.asyncDispose]();
   });
   pending.delete('agent');
-  const backend = { address: ranges.podFacing, port: GATEWAY_PORTS.backend };
+  resources.use(
+    await startControllers(context, { api, images, autoscaler, podFacing: ranges.podFacing }),
+  );
+  pending.delete('controllers');
+  return resources.move();
+}
+
+/** Kubernetes' own and Serving's, on the API in this process. */
+async function startControllers(
+  { settings, clock, log, signal }: PartContext,
+  parts: { api: Api; images: LocalImages; autoscaler: Autoscaler; podFacing: string },
+): Promise<AsyncDisposable> {
+  const { api, images, autoscaler, podFacing } = parts;
   const core = coreControllers({ kinds: [...coreKinds, ...servingKinds], caPem: api.authority });
   const serving = servingControllers({
-    config: { ...servingDefaults, publicPort: settings.httpPort, backend },
+    config: {
+      ...servingDefaults,
+      publicPort: settings.httpPort,
+      backend: { address: podFacing, port: GATEWAY_PORTS.backend },
+    },
     autoscaler,
     resolveDigest: async (image, _namespace, stop) => await images.resolve(image, stop),
     clock,
   });
-  resources.use(
-    await runControllers({
-      ...{ client: api.client, clock, random, log, signal },
-      controllers: [...core.controllers, ...serving],
-      loops: core.loops,
-    }),
-  );
-  pending.delete('controllers');
-  return resources.move();
+  return await runControllers({
+    client: api.client,
+    controllers: [...core.controllers, ...serving],
+    loops: core.loops,
+    random: systemRandom,
+    clock,
+    log,
+    signal,
+  });
 }
 
 interface Network {

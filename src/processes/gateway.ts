@@ -24,16 +24,17 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
   const { settings, clock, log, signal } = context;
   const paths = pathsOf(settings.home);
   const { podFacing } = await ensureRanges(networkFileOf(settings.home), instanceOf(settings.home));
-  const random = systemRandom;
+  const parts = { clock, random: systemRandom, log };
   await using resources = new AsyncDisposableStack();
   const transport = resources.use(
     httpsTransport(parseKubeconfig(readFileSync(paths.gatewayKubeconfig, 'utf8'))),
   );
   const client = createClient(transport.send);
-  const informers = resources.use(new Informers({ client, clock, random, log, signal }));
+  const informers = resources.use(new Informers({ ...parts, client, signal }));
   resources.use(
     await startDns({
-      ...{ informers, clock, random, log },
+      ...parts,
+      informers,
       address: podFacing,
       port: 53,
       clusterDomain: CLUSTER_DOMAIN,
@@ -41,7 +42,9 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     }),
   );
   const gateway = await startGateway({
-    ...{ client, informers, clock, random, log },
+    ...parts,
+    client,
+    informers,
     measurementSocketPath: paths.measurementSocket,
     doors: {
       public: {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { call, startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
@@ -37,9 +36,7 @@ test('kubectl: apply, get -w, describe, logs -f and delete', async () => {
 
   const selector = 'serving.knative.dev/service=hello';
   const following = it.kubectlInBackground(['logs', '-f', '-l', selector]);
-  while (!following.lines().some((line) => line.includes('listening'))) {
-    await once(following.stdout, 'data');
-  }
+  await following.until(/listening on 8080/);
   following.kill();
 
   const again = await it.ok(['apply', '-f', '-'], service('hello', { image }));
@@ -47,8 +44,8 @@ test('kubectl: apply, get -w, describe, logs -f and delete', async () => {
   assert.match(await it.ok(['delete', 'ksvc', 'hello']), /deleted/);
   await it.ok(['wait', 'pod', '-l', selector, '--for=delete', '--timeout=60s']);
   assert.equal(await it.ok(['get', 'revisions,configurations,routes', '-o', 'name']), '');
+  await watching.until(/hello\s+http:\/\/hello.*hello-00001\s+True/);
   watching.kill();
-  assert.match(watching.lines().join('\n'), /hello\s+http:\/\/hello.*hello-00001\s+True/);
 });
 
 test('kubectl: malformed YAML is refused before anything is written', async () => {

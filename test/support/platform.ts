@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { homedir, tmpdir } from 'node:os';
@@ -43,6 +43,42 @@ export async function run(
   return { code, stdout, stderr };
 }
 
+/** A program that goes on while the test does other things. */
+interface BackgroundRun {
+  kill(): void;
+  /** Resolves when what it has written so far matches; rejects with all of it when the program ends first. */
+  until(pattern: RegExp): Promise<void>;
+}
+
+function inBackground(
+  [program, ...args]: readonly [string, ...string[]],
+  env: NodeJS.ProcessEnv,
+): BackgroundRun {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = new EventEmitter();
+  let written = '';
+  let hasEnded = false;
+  const add = (chunk: Buffer): void => {
+    written += chunk.toString();
+    output.emit('change');
+  };
+  child.stdout.on('data', add);
+  child.stderr.on('data', add);
+  child.once('close', () => {
+    hasEnded = true;
+    output.emit('change');
+  });
+  return {
+    kill: () => void child.kill(),
+    async until(pattern) {
+      while (!pattern.test(written)) {
+        assert.ok(!hasEnded, `it ended without ${pattern}: ${written}`);
+        await once(output, 'change', { signal: AbortSignal.timeout(60_000) });
+      }
+    },
+  };
+}
+
 /** A fresh home with its own ports, as a person has one; nothing is started. */
 export interface Platform extends AsyncDisposable {
   readonly home: string;
@@ -53,7 +89,7 @@ export interface Platform extends AsyncDisposable {
   /** A current kubectl with this home's kubeconfig. */
   kubectl(args: readonly string[], options?: { readonly input?: string }): Promise<Outcome>;
   /** The same, left running; the caller ends it. */
-  kubectlInBackground(args: readonly string[]): ChildProcess & { readonly lines: () => string[] };
+  kubectlInBackground(args: readonly string[]): BackgroundRun;
   /** The text of a ready `kubectl` call that must succeed. */
   ok(args: readonly string[], input?: string): Promise<string>;
 }
@@ -71,11 +107,7 @@ export function platform(): Platform {
     knode: async (...args) => await run(['./knode', ...args], { env }),
     kubectl,
     kubectlInBackground(args) {
-      const child = spawn(kubectlProgram(), args, { env: kubectlEnv });
-      let output = '';
-      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      return Object.assign(child, { lines: () => output.split('\n') });
+      return inBackground([kubectlProgram(), ...args], kubectlEnv);
     },
     async ok(args, input) {
       const outcome = await kubectl(args, input === undefined ? {} : { input });

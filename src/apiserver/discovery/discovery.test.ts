@@ -9,7 +9,7 @@ import { compareVersions } from '#apiserver/discovery/group-version.ts';
 import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
 import { versionRoute } from '#apiserver/discovery/version-route.ts';
 import type { Route } from '#apiserver/route.ts';
-import { coreKinds } from '#test/support/core-kinds.ts';
+import { coreKinds } from '#api/kinds.ts';
 
 const kinds: readonly Kind[] = [...coreKinds, KnativeService];
 

@@ -7,7 +7,7 @@ import type { Schema } from '#api/schema.ts';
 import { Service as KnativeService } from '#api/serving-v1/service.ts';
 import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
 import { readMessage, type Message } from '#test/support/protobuf-reader.ts';
-import { coreKinds } from '#test/support/core-kinds.ts';
+import { coreKinds } from '#api/kinds.ts';
 
 const kinds: readonly Kind[] = [...coreKinds, KnativeService];
 const routes = openApiRoutes(() => kinds);
