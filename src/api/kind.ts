@@ -17,6 +17,8 @@ export interface FieldError {
   /** `spec.template.spec.containers[0].image` */
   readonly path: string;
   readonly message: string;
+  /** More, on a line of its own; Knative's errors have it. */
+  readonly details?: string;
   /** Kubernetes' cause types; `FieldValueInvalid` unless told. */
   readonly reason?:
     | 'FieldValueInvalid'
@@ -50,6 +52,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly columns: readonly Column[];
   /** The dependents of the happy condition, where the kind has one. */
   readonly conditions?: { readonly happy: string; readonly dependents: readonly string[] };
+  /** The validating webhook that answers for the kind on a foreign cluster; its refusals sound the same everywhere. */
+  readonly webhook?: string;
   /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
   readonly notActedOn?: string;
   /** Fills in what the author left out; changes `object` in place, reads nothing else. */
@@ -68,7 +72,7 @@ type Optional = 'singular' | 'shortNames' | 'categories' | 'columns' | 'subresou
 /** A kind of our own: `spec` and `status` are schemas, and its type follows from them. */
 export function defineKind<const S extends Schema, const U extends Schema>(
   kind: Pick<Kind, Names> &
-    Partial<Pick<Kind, Optional | 'conditions' | 'notActedOn'>> & {
+    Partial<Pick<Kind, Optional | 'conditions' | 'notActedOn' | 'webhook'>> & {
       readonly spec: S;
       readonly status: U;
       default?(

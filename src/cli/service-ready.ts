@@ -16,7 +16,12 @@ export function readyOf(service: Service): Readiness {
     return { status: 'Unknown', why: 'not looked at yet' };
   }
   if (condition.status === 'True') return { status: 'True', why: '' };
-  const why = [condition.reason, condition.message].filter(Boolean).join(' : ');
+  // The Route fails because the Configuration did: the latter knows the cause.
+  const root = status?.conditions?.find(
+    ({ type, status: state }) => type === 'ConfigurationsReady' && state === 'False',
+  );
+  const { reason, message } = root ?? condition;
+  const why = [reason, message].filter(Boolean).join(' : ');
   return { status: condition.status === 'False' ? 'False' : 'Unknown', why };
 }
 

@@ -94,6 +94,26 @@ export function invalid(kind: Named, name: string, causes: readonly FieldError[]
   });
 }
 
+/**
+ * What a validating webhook's refusal looks like to a client: Kubernetes' frame round Knative's text. Errors that say the
+ * same are one line with all their paths; lines are sorted.
+ */
+export function deniedByWebhook(
+  webhook: string,
+  kind: Named,
+  { name, causes }: { readonly name: string; readonly causes: readonly FieldError[] },
+): ApiError {
+  const sameText = Map.groupBy(causes, ({ message, details = '' }) => `${message}\n${details}`);
+  const lines = [...sameText.values()].map((errors) => {
+    const [{ message, details } = { message: '' }] = errors;
+    const paths = [...new Set(errors.map(({ path }) => path))].toSorted().join(', ');
+    return `${message}: ${paths}${details === undefined ? '' : `\n${details}`}`;
+  });
+  const text = `validation failed: ${lines.toSorted().join('\n')}`;
+  const message = `admission webhook "${webhook}" denied the request: ${text}`;
+  return new ApiError('BadRequest', message, { ...detailsOf(kind, name), causes });
+}
+
 export function forbidden(kind: Named, name: string, why: string): ApiError {
   const subject = name === '' ? resourceOf(kind) : `${resourceOf(kind)} "${name}"`;
   return new ApiError('Forbidden', `${subject} is forbidden: ${why}`, detailsOf(kind, name));

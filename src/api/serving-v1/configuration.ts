@@ -1,3 +1,4 @@
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { object, optional, string } from '#api/schema.ts';
@@ -16,6 +17,7 @@ export const Configuration = defineKind({
   shortNames: ['config', 'cfg'],
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({ template: optional(RevisionTemplate) }),
   status: object({
     ...conditioned,

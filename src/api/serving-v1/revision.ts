@@ -1,3 +1,4 @@
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
@@ -21,6 +22,7 @@ export const Revision = defineKind({
   shortNames: ['rev'],
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: RevisionSpec,
   status: object({
     ...conditioned,

@@ -1,3 +1,4 @@
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, object, optional, string } from '#api/schema.ts';
@@ -32,6 +33,7 @@ export const Route = defineKind({
   shortNames: ['rt'],
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({ traffic: optional(array(TrafficTarget)) }),
   status: object({ ...conditioned, ...routed }),
   conditions: {

@@ -98,7 +98,7 @@ test('revision: names several containers and probes only the one that serves', (
   assert.equal(revision.spec.responseStartTimeoutSeconds, 300);
 });
 
-/** Errors as a reader sees them: `message: path`. */
+/** Errors as a reader sees them: `message: path`, and the details below. */
 function errorsOf<T extends KubeObject>(kind: Kind<T>, text: string, previous?: string): string[] {
   const context: AdmissionContext<T> = previous
     ? { operation: 'UPDATE', username: 'ann', previous: defaulted(kind, previous) }
@@ -109,7 +109,9 @@ function errorsOf<T extends KubeObject>(kind: Kind<T>, text: string, previous?: 
     ...context.previous?.metadata.annotations,
     ...object.metadata.annotations,
   };
-  return (kind.validate?.(object, context) ?? []).map(({ message, path }) => `${message}: ${path}`);
+  return (kind.validate?.(object, context) ?? []).map(
+    ({ message, path, details }) => `${message}: ${path}${details ? `\n${details}` : ''}`,
+  );
 }
 
 const withTemplate = (spec: string, metadata = '{}'): string =>
@@ -176,7 +178,7 @@ for (const [text, ...expected] of [
   ],
   [
     hello.replace('}', ', annotations: { autoscaling.knative.dev/min-scale: "1" } }'),
-    'invalid key name "autoscaling.knative.dev/min-scale": autoscaling annotations must be put under "spec.template.metadata.annotations" to work: metadata.annotations',
+    'invalid key name "autoscaling.knative.dev/min-scale": metadata.annotations\nautoscaling annotations must be put under "spec.template.metadata.annotations" to work',
   ],
   [
     `${hello}  traffic: [{ percent: 50, tag: a }, { percent: 40, tag: a }]`,

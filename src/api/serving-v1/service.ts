@@ -1,3 +1,4 @@
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, object, optional, string } from '#api/schema.ts';
@@ -22,6 +23,7 @@ export const Service = defineKind({
   shortNames: ['kservice', 'ksvc'],
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({
     template: optional(RevisionTemplate),
     traffic: optional(array(TrafficTarget)),

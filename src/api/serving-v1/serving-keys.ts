@@ -28,3 +28,6 @@ export const servingKeys = {
 
 /** kubectl's own record of what it applied; it belongs to the object it is on. */
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** Who refuses what is wrong with Serving's kinds. */
+export const SERVING_WEBHOOK = 'validation.webhook.serving.knative.dev';

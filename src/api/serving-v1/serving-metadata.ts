@@ -51,7 +51,9 @@ function scaleAnnotationErrors({
     .filter(isScaleAnnotation)
     .map((key) => ({
       path: 'metadata.annotations',
-      message: `invalid key name "${key}": autoscaling annotations must be put under "spec.template.metadata.annotations" to work`,
+      message: `invalid key name "${key}"`,
+      details:
+        'autoscaling annotations must be put under "spec.template.metadata.annotations" to work',
     }));
 }
 

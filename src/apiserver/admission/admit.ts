@@ -1,5 +1,5 @@
 import { apiVersionOf, type FieldError, type Kind } from '#api/kind.ts';
-import { ApiError, invalid } from '#api/meta/api-error.ts';
+import { ApiError, deniedByWebhook, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { metadataErrors } from '#apiserver/admission/metadata.ts';
@@ -91,8 +91,13 @@ export async function admitObject(
     if (reservation) reservations.use(reservation);
   }
   if (isStatus) return reservations.move();
-  const errors = [...metadataErrors(kind, object), ...(kind.validate?.(object, context) ?? [])];
-  if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors);
+  const name = object.metadata.name ?? '';
+  const inMetadata = metadataErrors(kind, object);
+  const causes = kind.validate?.(object, context) ?? [];
+  if (kind.webhook !== undefined && causes.length > 0) {
+    throw deniedByWebhook(kind.webhook, kind, { name, causes });
+  }
+  if (inMetadata.length + causes.length > 0) throw invalid(kind, name, [...inMetadata, ...causes]);
   return reservations.move();
 }
 
