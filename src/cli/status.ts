@@ -41,7 +41,7 @@ export async function status(
   );
   print();
   const record = readLiveRecord(paths.processRecord('gateway'));
-  if (record) describePlatform(JSON.parse(record.settings) as Settings);
+  if (record) describePlatform(JSON.parse(record.settings) as Settings, print);
   if (counts)
     print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
 }

@@ -32,15 +32,17 @@ export async function runControl(home: string, args: readonly string[]): Promise
 const STOP_PODS_MS = 30_000;
 
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
-  const { settings, clock, log, signal } = context;
+  const { settings, clock, log, signal, done } = context;
   const random = systemRandom;
   const parts = { clock, random, log };
   const { home } = settings;
   const network = await openNetwork(home);
   const { ranges, apiService, dnsService } = network;
+  done('network');
   await using resources = new AsyncDisposableStack();
 
   const store = resources.use(await openSqliteStore({ folder: path.join(home, 'store'), clock }));
+  done('store');
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
   const api = resources.use(
@@ -61,6 +63,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const addresses = { podFacing: ranges.podFacing, apiPort, apiService, dnsService };
   await ensureClusterObjects(api.client, addresses);
   await api.serve();
+  done('api');
 
   const images = await openContent(context, resources);
   const autoscaler = resources.use(
@@ -90,10 +93,12 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     await started[Symbol.asyncDispose]();
   });
   pending.delete('agent');
+  done('agent');
   resources.use(
     await startControllers(context, { api, images, autoscaler, podFacing: ranges.podFacing }),
   );
   pending.delete('controllers');
+  done('controllers');
   return resources.move();
 }
 
