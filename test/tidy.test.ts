@@ -108,10 +108,9 @@ test('ARCHITECTURE.md has every folder, with what it never does, and no other', 
   const rows = readFileSync('ARCHITECTURE.md', 'utf8').matchAll(
     /^\| ([a-z]+) \| .+ \| never .+ \|$/gm,
   );
-  const described = [...rows].map((row) => row[1]);
-  assert.deepEqual(described.toSorted(), Object.keys(layers).toSorted());
-  const folders = globSync('src/*/').map((folder) => folder.split('/')[1]);
-  assert.deepEqual(folders.toSorted(), described.toSorted());
+  const described = new Set([...rows].map((row) => row[1]));
+  assert.deepEqual(described, new Set(Object.keys(layers)));
+  assert.deepEqual(described, new Set(globSync('src/*/').map((folder) => folder.split('/')[1])));
 });
 
 test('the documents name files that exist', () => {
