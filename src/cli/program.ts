@@ -33,6 +33,10 @@ function addPlatformCommands(program: Command, invocation: Invocation): void {
       .command('up')
       .description('start the platform; Ctrl-C stops it and its pods')
       .option('-d, --detach', 'run in the background')
+      .option(
+        '--accept-loss',
+        'start with what is provable of a damaged store; the log says what is lost',
+      )
       .option('--print-unit', 'print a systemd unit that runs the platform, and do nothing else'),
   ).action(async (options) => (await import('./up.ts')).up(invocation, options));
   program

@@ -16,6 +16,7 @@ import { openImages, type LocalImages } from '#images/images.ts';
 import { platformOf } from '#images/manifest.ts';
 import { startRegistry } from '#images/registry/registry.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
+import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
 import { openApi, type Api } from './api.ts';
@@ -41,7 +42,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   done('network');
   await using resources = new AsyncDisposableStack();
 
-  const store = resources.use(await openSqliteStore({ folder: path.join(home, 'store'), clock }));
+  const store = resources.use(await openStore(context));
   done('store');
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
@@ -127,6 +128,15 @@ async function startControllers(
     clock,
     log,
     signal,
+  });
+}
+
+async function openStore({ settings, clock, log }: PartContext): Promise<Store> {
+  return await openSqliteStore({
+    folder: path.join(settings.home, 'store'),
+    acceptLoss: settings.acceptLoss,
+    onLoss: (damages) => log.warn('the store was damaged; this is lost', { damages }),
+    clock,
   });
 }
 
