@@ -17,7 +17,7 @@ import {
   untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { untilReady } from './service-ready.ts';
 import { dim, formatMs, print, remark, step, UserError } from './terminal.ts';
 import { describePlatform } from './up.ts';

@@ -8,7 +8,7 @@ import { alreadyRunning, Supervisor } from '#supervisor/supervisor.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import type { PartStatus } from '#supervisor/report.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { UserError } from './terminal.ts';
 
 /** The flags that `up` and `demo` share. */

@@ -13,7 +13,7 @@ import {
   untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { dim, print, remark, step, UserError } from './terminal.ts';
 
 export interface UpFlags extends ListenerFlags {
