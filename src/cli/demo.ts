@@ -83,7 +83,7 @@ async function walk(invocation: Invocation, settings: Settings): Promise<void> {
         onProgress: update,
         signal: AbortSignal.timeout(READY_MS),
       }),
-    (built) => built.reference,
+    (built) => built.reference.slice(0, built.reference.indexOf('@sha256:') + 20),
   );
   const service = await step(
     'Service hello is ready',
