@@ -4,8 +4,10 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
+import { serveCustom } from '#apiserver/custom-resources/serve-custom.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
@@ -38,7 +40,8 @@ import { StoreUnavailable, type Store } from '#store/store.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
-  readonly kinds: readonly Kind[];
+  /** As an array where they never change. */
+  readonly kinds: readonly Kind[] | ServedKinds;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -63,7 +66,7 @@ export interface ApiServer {
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const kinds = kindTable(options.kinds);
+  const kinds = kindTable('current' in options.kinds ? options.kinds : fixedKinds(options.kinds));
   const deps: Deps = {
     store: options.store,
     kinds,
@@ -89,7 +92,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
-    return verbOf(resource, connections)(resource, deps);
+    return serveCustom(resource, deps, verbOf(resource, connections));
   };
 
   return {

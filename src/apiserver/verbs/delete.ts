@@ -19,7 +19,7 @@ export async function remove(request: ResourceRequest, deps: Deps): Promise<Http
   const deleted = await deleteObject(request, deps, options);
   const { kind, name } = request;
   // As Kubernetes: whole objects for pods and for what is still there, else only the news that it is gone.
-  if (!deleted.isGone || kind.plural === 'pods') {
+  if (!deleted.isGone || (kind.group === '' && kind.plural === 'pods')) {
     return objectReply(request, deleted.object, { clock: deps.clock });
   }
   return jsonReply({
@@ -83,6 +83,9 @@ function markDeleted(
   const object = structuredClone(current);
   const { metadata } = object;
   const finalizers = finalizersFor(metadata.finalizers ?? [], options);
+  if (kind.deletionFinalizer !== undefined && metadata.deletionTimestamp === undefined) {
+    if (!finalizers.includes(kind.deletionFinalizer)) finalizers.push(kind.deletionFinalizer);
+  }
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
   const wanted = graceSeconds(kind, object, options.gracePeriodSeconds);

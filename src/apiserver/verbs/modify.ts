@@ -79,7 +79,8 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     errors: complaints,
     steps: deps.admission,
   });
-  if (hasGeneration(kind)) object.metadata.generation = nextGeneration(current, object);
+  if (hasGeneration(kind))
+    object.metadata.generation = nextGeneration(kind, { previous: current, next: object });
   if (isDeepStrictEqual(object, current)) return { object: current, entry };
   if (object.metadata.name !== name) {
     throw new ApiError(
