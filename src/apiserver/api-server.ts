@@ -7,6 +7,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
+import { definitionCheck } from '#apiserver/custom-resources/definition-check.ts';
 import { serveCustom } from '#apiserver/custom-resources/serve-custom.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
@@ -76,6 +77,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     generateName: options.generateName ?? (() => undefined),
     admission: [
       namespaceLifecycle(options.store, kinds),
+      definitionCheck,
       ...(options.services
         ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
         : []),

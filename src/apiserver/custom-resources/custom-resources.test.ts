@@ -332,3 +332,31 @@ test('deletion: takes the objects along, waits for finalizers, ends watches', as
   assert.equal((await wire.send('GET', `${CRDS}/bars.ex.com`)).status, 404);
   assert.equal((await wire.send('GET', BARS)).status, 404);
 });
+
+test('rules: are compiled with the definition and hold for its objects', async () => {
+  await using wire = await start();
+  const withRule = (rule: object, at: object = {}): object => {
+    const openAPIV3Schema = object(
+      { spec: object({ a: { type: 'integer', ...at } }) },
+      { 'x-kubernetes-validations': [rule] },
+    );
+    return definition({ version: { schema: { openAPIV3Schema } } });
+  };
+  const refused = await wire.send('POST', CRDS, withRule({ rule: 'self.spec.a >' }));
+  assert.match(
+    String(at(refused.body, 'message')),
+    /openAPIV3Schema\.x-kubernetes-validations\[0\]\.rule: Invalid value: "self\.spec\.a >": compilation failed: ERROR: /,
+  );
+  const unfit = await wire.send('POST', CRDS, withRule({ rule: 'true' }, { default: 'x' }));
+  assert.match(
+    String(at(unfit.body, 'message')),
+    /properties\[a\]\.default: Invalid value: "string":  in body must be of type integer: "string"$/,
+  );
+  await establish(wire, withRule({ rule: "self.spec.a > 1 || self.metadata.name == 'x'" }));
+  assert.equal((await wire.send('POST', BARS, bar({ a: 1 }))).status, 201);
+  const { body } = await wire.send('POST', BARS, bar({ a: 1 }, 'y'));
+  assert.equal(
+    at(body, 'message'),
+    `Bar.ex.com "y" is invalid: <nil>: Invalid value: "object": failed rule: self.spec.a > 1 || self.metadata.name == 'x'`,
+  );
+});
