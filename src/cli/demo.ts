@@ -17,7 +17,7 @@ import {
   untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { untilReady } from './service-ready.ts';
 import { dim, formatMs, print, remark, step, UserError } from './terminal.ts';
 import { describePlatform } from './up.ts';
@@ -83,7 +83,7 @@ async function walk(invocation: Invocation, settings: Settings): Promise<void> {
         onProgress: update,
         signal: AbortSignal.timeout(READY_MS),
       }),
-    (built) => built.reference,
+    (built) => built.reference.slice(0, built.reference.indexOf('@sha256:') + 20),
   );
   const service = await step(
     'Service hello is ready',

@@ -5,7 +5,7 @@ import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import { requireRoot } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { remark, step, UserError } from './terminal.ts';
 
 export async function down(

@@ -8,7 +8,7 @@ import { alreadyRunning, Supervisor } from '#supervisor/supervisor.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import type { PartStatus } from '#supervisor/report.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { UserError } from './terminal.ts';
 
 /** The flags that `up` and `demo` share. */
@@ -17,6 +17,7 @@ export interface ListenerFlags {
   readonly apiPort: number;
   readonly registryPort: number;
   readonly listen: readonly string[];
+  readonly acceptLoss?: boolean;
 }
 
 /** Throws where the machine will not let us, in words that say what to do. */
@@ -44,6 +45,7 @@ export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Pr
       apiPort: await choosePort(flags.apiPort, '--api-port'),
       registryPort: await choosePort(flags.registryPort, '--registry-port'),
       listen: flags.listen,
+      acceptLoss: flags.acceptLoss ?? false,
     }
   );
 }
@@ -80,6 +82,7 @@ export function flagsOf(settings: Settings): string[] {
     '--registry-port',
     String(settings.registryPort),
     ...settings.listen.flatMap((address) => ['--listen', address]),
+    ...(settings.acceptLoss ? ['--accept-loss'] : []),
   ];
 }
 

@@ -13,7 +13,7 @@ import {
   untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { dim, print, remark, step, UserError } from './terminal.ts';
 
 export interface UpFlags extends ListenerFlags {
@@ -92,14 +92,14 @@ async function untilReady(socket: string, update: (detail: string) => void): Pro
   }
 }
 
-export function describePlatform(settings: Settings): void {
+export function describePlatform(settings: Settings, write = remark): void {
   const { home, httpPort, apiPort, registryPort } = settings;
   const port = httpPort === 80 ? '' : `:${httpPort}`;
-  remark(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
-  remark(`  API         https://127.0.0.1:${apiPort}`);
-  remark(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
-  remark(`  state       ${home}`);
-  remark(`  kubectl     export KUBECONFIG=${pathsOf(home).kubeconfig}`);
+  write(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
+  write(`  API         https://127.0.0.1:${apiPort}`);
+  write(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
+  write(`  state       ${home}`);
+  write(`  kubectl     export KUBECONFIG=${pathsOf(home).kubeconfig}`);
 }
 
 function systemdUnit({ self, home }: Invocation): string {
