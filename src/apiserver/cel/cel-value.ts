@@ -75,10 +75,8 @@ function listOf(items: readonly CelInput[], budget: CelBudget): CelInput {
   return list;
 }
 
-const asTimestamp = compile('timestamp(text)');
-
 function typedText(schema: Schema, text: string): CelInput {
-  return schema.format === 'date-time' ? asTimestamp.evaluate({ text }) : text;
+  return schema.format === 'date-time' ? compile('timestamp(text)').evaluate({ text }) : text;
 }
 
 const RESERVED = new Set(

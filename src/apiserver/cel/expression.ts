@@ -1,5 +1,5 @@
-import { celEnv, isCelError, parse, plan, type CelInput, type CelValue } from '@bufbuild/cel';
-import { strings } from '@bufbuild/cel/ext';
+import type { CelInput, CelResult, CelValue } from '@bufbuild/cel';
+import { celLibrary, celStrings } from '#apiserver/cel/cel-library.ts';
 import { kubernetesFunctions } from '#apiserver/cel/kubernetes-functions.ts';
 
 /** Longer expressions are refused; Kubernetes' own cost limit is of the same order. */
@@ -24,7 +24,10 @@ export class EvaluationError extends Error {
   override readonly name = 'EvaluationError';
 }
 
-const env = celEnv({ funcs: [...strings, ...kubernetesFunctions] });
+/** Made with the first expression, like what it is made of. */
+const environment = lazy(() =>
+  celLibrary().celEnv({ funcs: [...celStrings(), ...kubernetesFunctions()] }),
+);
 
 /** Throws CompilationError. */
 export function compile(text: string): Expression {
@@ -37,7 +40,7 @@ export function compile(text: string): Expression {
     text,
     uses: (variable) => names.has(variable),
     evaluate(variables) {
-      let result: ReturnType<typeof run>;
+      let result: CelResult;
       try {
         result = run({ ...variables });
       } catch (error) {
@@ -45,7 +48,7 @@ export function compile(text: string): Expression {
         // The evaluator throws where its own stack or our budget ends.
         throw new EvaluationError(error.message, { cause: error });
       }
-      if (isCelError(result)) throw new EvaluationError(asCelGo(result.message));
+      if (celLibrary().isCelError(result)) throw new EvaluationError(asCelGo(result.message));
       return result;
     },
   };
@@ -56,15 +59,17 @@ function asCelGo(message: string): string {
   return message.replace(/^field not found: /, 'no such key: ');
 }
 
-function planned(
-  text: string,
-): (variables: Record<string, CelInput>) => ReturnType<typeof anyPlan> {
+function planned(text: string): (variables: Record<string, CelInput>) => CelResult {
   try {
-    return plan(env, parse(text).expr);
+    const { parse, plan } = celLibrary();
+    return plan(environment(), parse(text).expr);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new CompilationError(error.message, { cause: error });
   }
 }
 
-declare const anyPlan: ReturnType<typeof plan>;
+function lazy<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
