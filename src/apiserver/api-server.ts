@@ -26,7 +26,7 @@ import {
 } from '#apiserver/resource-request.ts';
 import { parseResourcePath } from '#apiserver/resource-path.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
-import { errorReply } from '#apiserver/status-reply.ts';
+import { errorReply, withWarnings } from '#apiserver/status-reply.ts';
 import { findSubresource, type Connection } from '#apiserver/subresources/subresource.ts';
 import type { Attributes, Authorizer } from '#apiserver/user.ts';
 import { create } from '#apiserver/verbs/create.ts';
@@ -68,7 +68,7 @@ export interface ApiServer {
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const kinds = kindTable('current' in options.kinds ? options.kinds : fixedKinds(options.kinds));
-  const deps: Deps = {
+  const deps: Omit<Deps, 'warn'> = {
     store: options.store,
     kinds,
     clock: options.clock,
@@ -94,7 +94,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
-    return serveCustom(resource, deps, verbOf(resource, connections));
+    const warnings: string[] = [];
+    const own = { ...deps, warn: (text: string) => void warnings.push(text) };
+    const reply = await serveCustom(resource, own, verbOf(resource, connections));
+    return withWarnings(reply, warnings);
   };
 
   return {

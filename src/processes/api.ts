@@ -4,6 +4,7 @@ import type { Random } from '#base/random.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
+import { Service } from '#api/core-v1/service.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
 import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
@@ -36,6 +37,8 @@ import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
 import { listen } from '#apiserver/server.ts';
+import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
+import { webhookCaller, type ServiceResolver } from '#apiserver/webhooks/webhook-call.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import { platformUser } from '#apiserver/user.ts';
 import type { Client } from '#client/client.ts';
@@ -86,6 +89,8 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
   const builtIn = [...coreKinds, ...servingKinds];
   const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
+  const caller = webhookCaller({ clock, resolve: serviceResolver(store) });
+  const webhooks = webhookAdmission({ store, caller, random, log, signal });
   const escalation = escalationCheck(rbac, authorizer);
   const server = createApiServer({
     store,
@@ -106,9 +111,10 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...tokenRoutes({ tokens, audiences, uidOf, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
     ],
-    admission: [rbacEscalation(escalation)],
+    admission: [rbacEscalation(escalation), webhooks],
   });
   const stack = new AsyncDisposableStack();
+  stack.use(caller);
   return {
     kinds,
     authority: pki.authority,
@@ -177,6 +183,15 @@ async function writeKubeconfigs(
 function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A Service by its ClusterIP, which the node's own network leads to a pod. */
+function serviceResolver(store: Store): ServiceResolver {
+  return async ({ namespace, name, port }) => {
+    const entry = await store.get(keyOf(Service, namespace, name));
+    const host = entry && objectOf<Service>(entry).spec?.clusterIP;
+    return host && host !== 'None' ? { host, port } : undefined;
+  };
 }
 
 function uidLookup(store: Store): UidLookup {

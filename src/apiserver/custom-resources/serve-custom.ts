@@ -2,7 +2,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { convertedStore } from '#apiserver/custom-resources/converted-store.ts';
 import type { Deps, ResourceRequest, Verb } from '#apiserver/resource-request.ts';
-import { warningHeader } from '#apiserver/status-reply.ts';
+import { withWarnings } from '#apiserver/status-reply.ts';
 
 /** Runs `verb`; for a custom resource as its definition wants it: in its version, and with its warning. */
 export async function serveCustom(
@@ -21,8 +21,5 @@ export async function serveCustom(
   }
   const reply = await verb(request, { ...deps, store: convertedStore(deps.store, kind) });
   if (custom.deprecation === undefined) return reply;
-  const { warning } = warningHeader([custom.deprecation]);
-  const others = reply.headers['warning'];
-  const both = others === undefined ? (warning ?? '') : `${warning}, ${others}`;
-  return { ...reply, headers: { ...reply.headers, warning: both } };
+  return withWarnings(reply, [custom.deprecation]);
 }

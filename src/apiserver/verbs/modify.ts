@@ -78,6 +78,8 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     previous: current,
     errors: complaints,
     steps: deps.admission,
+    isDryRun: modification.isDryRun,
+    warn: deps.warn,
   });
   if (hasGeneration(kind))
     object.metadata.generation = nextGeneration(kind, { previous: current, next: object });
