@@ -36,6 +36,28 @@ export interface AdmissionContext<T> {
   readonly previous?: T;
 }
 
+/** Of a kind that a CustomResourceDefinition defines, what the server needs beyond the kind. */
+export interface CustomFacts {
+  /** The version in which objects of every version are stored. */
+  readonly storageVersion: string;
+  /** What the schema says of `metadata`, beyond what holds for every object. */
+  readonly metadata?: Schema;
+  /** JSONPaths with a leading dot. */
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath?: string;
+  };
+  /** `spec.color`: what field selectors may name besides the metadata. */
+  readonly selectableFields: readonly string[];
+  /** Sent with every answer of a deprecated version. */
+  readonly deprecation?: string;
+  /** Its definition is being deleted: nothing new is accepted. */
+  readonly isTerminating: boolean;
+  /** Aborted when this kind is served no more, or another takes its place. */
+  readonly withdrawn: AbortSignal;
+}
+
 /** Everything about one kind. CRD, OpenAPI, table columns, CLI output and docs are derived from it. */
 export interface Kind<T extends KubeObject = KubeObject> {
   readonly group: string;
@@ -56,6 +78,9 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly webhook?: string;
   /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
   readonly notActedOn?: string;
+  /** Put on an object when its deletion begins: the server itself has something to end first. */
+  readonly deletionFinalizer?: string;
+  readonly custom?: CustomFacts;
   /** Fills in what the author left out; changes `object` in place, reads nothing else. */
   default?(object: T, context: AdmissionContext<T>): void;
   /** Says what is wrong; never throws, never changes `object`. */
@@ -100,7 +125,9 @@ export function defineKind<const S extends Schema, const U extends Schema>(
 /** A kind of Kubernetes' own, whose schema and type are generated: `defineCoreKind<Pod>({…})`. */
 export function defineCoreKind<T extends KubeObject>(
   kind: Pick<Kind<T>, Names> &
-    Partial<Pick<Kind<T>, Optional | 'notActedOn' | 'default' | 'validate'>> & {
+    Partial<
+      Pick<Kind<T>, Optional | 'notActedOn' | 'deletionFinalizer' | 'default' | 'validate'>
+    > & {
       /** The full name of the generated definition: `io.k8s.api.core.v1.Pod`. */
       readonly definition: string;
     },

@@ -1,3 +1,6 @@
+import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
+import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
+import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
@@ -43,6 +46,9 @@ export const coreKinds: readonly Kind[] = [
   RoleBinding,
   ClusterRole,
   ClusterRoleBinding,
+  CustomResourceDefinition,
+  MutatingWebhookConfiguration,
+  ValidatingWebhookConfiguration,
 ];
 
 /** Knative Serving's, which on a foreign cluster are custom resources. */

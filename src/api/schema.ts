@@ -16,8 +16,13 @@ export interface Schema<T = unknown> {
   readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly exclusiveMinimum?: boolean;
+  readonly exclusiveMaximum?: boolean;
+  readonly multipleOf?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly minProperties?: number;
+  readonly maxProperties?: number;
   readonly default?: unknown;
   readonly nullable?: boolean;
   /** A definition of Kubernetes' own, by its full name: `io.k8s.api.core.v1.PodSpec`. See definitions.ts. */
@@ -34,9 +39,20 @@ export interface Schema<T = unknown> {
   readonly 'x-kubernetes-map-type'?: 'atomic' | 'granular';
   readonly 'x-kubernetes-patch-strategy'?: string;
   readonly 'x-kubernetes-patch-merge-key'?: string;
+  readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
   readonly optional?: boolean;
   readonly static?: T;
 }
+/** A rule in CEL about a value; see Kubernetes' documentation of CustomResourceDefinitions. */
+interface ValidationRule {
+  readonly rule: string;
+  readonly message?: string;
+  readonly messageExpression?: string;
+  readonly reason?: string;
+  readonly fieldPath?: string;
+  readonly optionalOldSelf?: boolean;
+}
+
 export type Of<S> = S extends Schema<infer T> ? T : never;
 
 type OptionalKeys<P> = { [K in keyof P]: P[K] extends { optional: true } ? K : never }[keyof P];

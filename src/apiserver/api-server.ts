@@ -4,8 +4,11 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
+import { definitionCheck } from '#apiserver/custom-resources/definition-check.ts';
+import { serveCustom } from '#apiserver/custom-resources/serve-custom.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
@@ -23,7 +26,7 @@ import {
 } from '#apiserver/resource-request.ts';
 import { parseResourcePath } from '#apiserver/resource-path.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
-import { errorReply } from '#apiserver/status-reply.ts';
+import { errorReply, withWarnings } from '#apiserver/status-reply.ts';
 import { findSubresource, type Connection } from '#apiserver/subresources/subresource.ts';
 import type { Attributes, Authorizer } from '#apiserver/user.ts';
 import { create } from '#apiserver/verbs/create.ts';
@@ -38,7 +41,8 @@ import { StoreUnavailable, type Store } from '#store/store.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
-  readonly kinds: readonly Kind[];
+  /** As an array where they never change. */
+  readonly kinds: readonly Kind[] | ServedKinds;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -63,8 +67,8 @@ export interface ApiServer {
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const kinds = kindTable(options.kinds);
-  const deps: Deps = {
+  const kinds = kindTable('current' in options.kinds ? options.kinds : fixedKinds(options.kinds));
+  const deps: Omit<Deps, 'warn'> = {
     store: options.store,
     kinds,
     clock: options.clock,
@@ -73,6 +77,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     generateName: options.generateName ?? (() => undefined),
     admission: [
       namespaceLifecycle(options.store, kinds),
+      definitionCheck,
       ...(options.services
         ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
         : []),
@@ -89,7 +94,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
-    return verbOf(resource, connections)(resource, deps);
+    const warnings: string[] = [];
+    const own = { ...deps, warn: (text: string) => void warnings.push(text) };
+    const reply = await serveCustom(resource, own, verbOf(resource, connections));
+    return withWarnings(reply, warnings);
   };
 
   return {

@@ -68,7 +68,7 @@ function parseRequirement(kind: Kind, part: string, whole: string): Requirement 
   if (field === undefined || value === undefined) {
     throw new ApiError('BadRequest', `invalid selector: '${whole}'; can't understand '${part}'`);
   }
-  const own = selectableFields[kind.plural] ?? [];
+  const own = kind.custom?.selectableFields ?? selectableFields[kind.plural] ?? [];
   if (!['metadata.name', 'metadata.namespace', ...own].includes(field)) {
     throw new ApiError('BadRequest', `field label not supported: ${field}`);
   }

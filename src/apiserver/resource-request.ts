@@ -38,6 +38,8 @@ export interface Deps {
   readonly log: Log;
   readonly generateName: NameGenerator;
   readonly admission: readonly AdmissionStep[];
+  /** Sends a `Warning:` along with the answer. */
+  readonly warn: (text: string) => void;
 }
 
 export type Verb = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;

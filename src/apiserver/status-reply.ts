@@ -54,3 +54,12 @@ export function warningHeader(warnings: readonly string[]): Record<string, strin
   const values = warnings.map((text) => `299 - "${text.replaceAll(/["\\]/g, '\\$&')}"`);
   return { warning: values.join(', ') };
 }
+
+/** The same reply, with `warnings` besides those it has. */
+export function withWarnings(reply: HttpReply, warnings: readonly string[]): HttpReply {
+  const { warning } = warningHeader(warnings);
+  if (warning === undefined) return reply;
+  const others = reply.headers['warning'];
+  const all = others === undefined ? warning : `${warning}, ${others}`;
+  return { ...reply, headers: { ...reply.headers, warning: all } };
+}

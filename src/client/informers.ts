@@ -25,6 +25,13 @@ export class Informers implements AsyncDisposable {
     return this.#informers.get(nameOf(kind)) as Informer<T> | undefined;
   }
 
+  /** Of a kind that is served no more. Whoever asks for it later gets a new one. */
+  async stop(kind: Kind): Promise<void> {
+    const informer = this.running(kind);
+    this.#informers.delete(nameOf(kind));
+    await informer?.[Symbol.asyncDispose]();
+  }
+
   all(): readonly Informer<KubeObject>[] {
     return [...this.#informers.values()] as Informer<KubeObject>[];
   }

@@ -4,11 +4,14 @@ import type { Random } from '#base/random.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
+import { Service } from '#api/core-v1/service.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
 import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
+import type { ServedKinds } from '#api/served-kinds.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
@@ -25,6 +28,7 @@ import { escalationCheck } from '#apiserver/authorization/escalation.ts';
 import { followRbac } from '#apiserver/authorization/follow-rbac.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
 import { RbacObjects, type RbacObject } from '#apiserver/authorization/rbac-objects.ts';
+import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
 import { discoveryRoutes } from '#apiserver/discovery/discovery-routes.ts';
 import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
 import { versionRoute } from '#apiserver/discovery/version-route.ts';
@@ -33,6 +37,8 @@ import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
 import { listen } from '#apiserver/server.ts';
+import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
+import { webhookCaller, type ServiceResolver } from '#apiserver/webhooks/webhook-call.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import { platformUser } from '#apiserver/user.ts';
 import type { Client } from '#client/client.ts';
@@ -41,8 +47,6 @@ import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import type { PartContext } from './run-part.ts';
-
-const kinds = [...coreKinds, ...servingKinds];
 
 export interface ApiOptions extends PartContext {
   readonly store: Store;
@@ -60,6 +64,8 @@ export interface ApiOptions extends PartContext {
 }
 
 export interface Api extends AsyncDisposable {
+  /** All that is served, custom resources included. */
+  readonly kinds: ServedKinds;
   /** In process, as the platform itself. */
   readonly client: Client;
   /** PEM: by which everybody knows this API. */
@@ -81,6 +87,10 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const uidOf = uidLookup(store);
   const tokens = serviceAccountTokens({ key, issuer, audiences, uidOf, clock, random });
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
+  const builtIn = [...coreKinds, ...servingKinds];
+  const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
+  const caller = webhookCaller({ clock, resolve: serviceResolver(store) });
+  const webhooks = webhookAdmission({ store, caller, random, log, signal });
   const escalation = escalationCheck(rbac, authorizer);
   const server = createApiServer({
     store,
@@ -93,28 +103,20 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     generateName: options.generateName,
     services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
-      ...discoveryRoutes(() => kinds),
-      ...openApiRoutes(() => kinds),
+      ...discoveryRoutes(() => kinds.current()),
+      ...openApiRoutes(() => kinds.current()),
       ...healthRoutes(options.readiness),
       versionRoute({ version: packageVersion(), architecture: process.arch }),
       ...oidcRoutes({ key, issuer, serverUrl }),
       ...tokenRoutes({ tokens, audiences, uidOf, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
     ],
-    admission: [
-      {
-        handles: (kind) => RBAC_KINDS.some((rbacKind) => rbacKind.kind === kind.kind),
-        async admit(object, { user, previous }) {
-          // handles() let only the four RBAC kinds come here.
-          const write = { user, object: object as RbacObject };
-          await escalation(previous ? { ...write, previous: previous as RbacObject } : write);
-          return undefined;
-        },
-      },
-    ],
+    admission: [rbacEscalation(escalation), webhooks],
   });
   const stack = new AsyncDisposableStack();
+  stack.use(caller);
   return {
+    kinds,
     authority: pki.authority,
     client: createClient((request) => server.handle({ ...request, user: platformUser })),
     async serve() {
@@ -140,6 +142,19 @@ export async function openApi(options: ApiOptions): Promise<Api> {
 }
 
 const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
+
+function rbacEscalation(escalation: ReturnType<typeof escalationCheck>): AdmissionStep {
+  return {
+    handles: (kind) =>
+      RBAC_KINDS.some(({ group, plural }) => group === kind.group && plural === kind.plural),
+    async admit(object, { user, previous }) {
+      // handles() let only the four RBAC kinds come here.
+      const write = { user, object: object as RbacObject };
+      await escalation(previous ? { ...write, previous: previous as RbacObject } : write);
+      return undefined;
+    },
+  };
+}
 
 function rbacPrefixes(): Record<RbacObject['kind'], string> {
   return Object.fromEntries(RBAC_KINDS.map((kind) => [kind.kind, prefixOf(kind, undefined)]));
@@ -168,6 +183,15 @@ async function writeKubeconfigs(
 function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A Service by its ClusterIP, which the node's own network leads to a pod. */
+function serviceResolver(store: Store): ServiceResolver {
+  return async ({ namespace, name, port }) => {
+    const entry = await store.get(keyOf(Service, namespace, name));
+    const host = entry && objectOf<Service>(entry).spec?.clusterIP;
+    return host && host !== 'None' ? { host, port } : undefined;
+  };
 }
 
 function uidLookup(store: Store): UidLookup {

@@ -4,7 +4,6 @@ import { startAgent, type Agent } from '#agent/agent.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { ApiError } from '#api/meta/api-error.ts';
-import { coreKinds, servingKinds } from '#api/kinds.ts';
 import type { Connection } from '#apiserver/subresources/subresource.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
@@ -109,7 +108,7 @@ async function startControllers(
   parts: { api: Api; images: LocalImages; autoscaler: Autoscaler; podFacing: string },
 ): Promise<AsyncDisposable> {
   const { api, images, autoscaler, podFacing } = parts;
-  const core = coreControllers({ kinds: [...coreKinds, ...servingKinds], caPem: api.authority });
+  const core = coreControllers({ kinds: api.kinds, caPem: api.authority });
   const serving = servingControllers({
     config: {
       ...servingDefaults,

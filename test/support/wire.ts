@@ -50,6 +50,14 @@ export async function startWire(
     log: silentLog,
     ...server,
   });
+  return await wireOf(served, { store, clock });
+}
+
+/** The same over a server made elsewhere. */
+export async function wireOf(
+  served: ApiServer,
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+): Promise<Wire> {
   const call = (
     method: string,
     target: string,

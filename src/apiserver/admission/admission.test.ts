@@ -264,7 +264,7 @@ test('schemas: a kind of our own is pruned, defaulted and checked', () => {
       'size',
       'mode FieldValueNotSupported',
       'port FieldValueTypeInvalid',
-      'flags[a] FieldValueTypeInvalid',
+      'flags.a FieldValueTypeInvalid',
       'parts[2].key FieldValueRequired',
       'parts[1] FieldValueDuplicate',
     ],

@@ -1,4 +1,4 @@
-import { apiVersionOf, type FieldError, type Kind } from '#api/kind.ts';
+import { apiVersionOf, type AdmissionContext, type FieldError, type Kind } from '#api/kind.ts';
 import { ApiError, deniedByWebhook, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
@@ -9,10 +9,13 @@ import type { User } from '#apiserver/user.ts';
 /** What is about to be written, for steps that look at more than the object. */
 export interface AdmissionRequest {
   readonly kind: Kind;
-  readonly operation: 'CREATE' | 'UPDATE';
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
   readonly user: User;
   readonly subresource: string | undefined;
   readonly previous: KubeObject | undefined;
+  readonly isDryRun: boolean;
+  /** Tells the client something besides the answer. */
+  readonly warn: (text: string) => void;
 }
 
 /**
@@ -22,6 +25,8 @@ export interface AdmissionRequest {
 export interface AdmissionStep {
   handles(kind: Kind): boolean;
   admit(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
+  /** A last look at what is valid and stays as it is; also at a deletion, whose object is undefined. */
+  check?(object: KubeObject | undefined, request: AdmissionRequest): Promise<void>;
 }
 
 export interface Fields {
@@ -74,6 +79,7 @@ export function admitFields(
 export async function admitObject(
   object: KubeObject,
   request: AdmissionRequest & {
+    readonly operation: 'CREATE' | 'UPDATE';
     readonly errors: readonly FieldError[];
     readonly steps: readonly AdmissionStep[];
   },
@@ -90,7 +96,27 @@ export async function admitObject(
     const reservation = await step.admit(object, request);
     if (reservation) reservations.use(reservation);
   }
-  if (isStatus) return reservations.move();
+  if (!isStatus) refuseInvalid(object, request, context);
+  await checkWrite(object, request, request.steps);
+  return reservations.move();
+}
+
+/** The steps' last look, at a deletion the only one. */
+export async function checkWrite(
+  object: KubeObject | undefined,
+  request: AdmissionRequest,
+  steps: readonly AdmissionStep[],
+): Promise<void> {
+  for (const step of steps) {
+    if (step.check && step.handles(request.kind)) await step.check(object, request);
+  }
+}
+
+function refuseInvalid(
+  object: KubeObject,
+  { kind }: AdmissionRequest,
+  context: AdmissionContext<KubeObject>,
+): void {
   const name = object.metadata.name ?? '';
   const inMetadata = metadataErrors(kind, object);
   const causes = kind.validate?.(object, context) ?? [];
@@ -98,7 +124,6 @@ export async function admitObject(
     throw deniedByWebhook(kind.webhook, kind, { name, causes });
   }
   if (inMetadata.length + causes.length > 0) throw invalid(kind, name, [...inMetadata, ...causes]);
-  return reservations.move();
 }
 
 /** Throws RequestEntityTooLarge with the words etcd's limit has for it. */

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '#api/kind.ts';
 import type { Schema } from '#api/schema.ts';
+import { hasFormat, patternOf } from '#apiserver/admission/string-format.ts';
 import { fieldPath, quoted } from '#apiserver/admission/field-path.ts';
 
 /** What is wrong with one value by its own schema; what is inside it is not looked at, but by allOf, anyOf and so on. */
@@ -7,24 +9,27 @@ export function valueErrors(schema: Schema, value: unknown, path: string): Field
   const expected = expectedType(schema);
   const type = typeOf(value);
   if (value === null && schema.nullable) return [];
-  if (expected && !expected.includes(type)) {
-    const message = `Invalid value: ${quoted(type)}: ${path} in body must be of type ${expected[0]}: ${quoted(type)}`;
+  const isNumber = type === 'integer' && expected?.includes('number');
+  if (expected && !isNumber && !expected.includes(type)) {
+    const message = `Invalid value: ${quoted(type)}: ${path} in body must be of type ${expected.join(',')}: ${quoted(type)}`;
     return [{ path, message, reason: 'FieldValueTypeInvalid' }];
   }
-  if (schema.enum && !schema.enum.includes(value)) {
+  if (schema.enum && !schema.enum.some((each) => isDeepStrictEqual(each, value))) {
     const supported = schema.enum.map(quoted).join(', ');
     const message = `Unsupported value: ${quoted(value)}: supported values: ${supported}`;
     return [{ path, message, reason: 'FieldValueNotSupported' }];
   }
+  const tooMuch = tooMuchError(schema, value, path);
+  if (tooMuch) return [tooMuch];
   const complaints = [
     ...(typeof value === 'string' ? stringComplaints(schema, value) : []),
     ...(typeof value === 'number' ? numberComplaints(schema, value) : []),
-    ...(Array.isArray(value) ? lengthComplaints(schema, value) : []),
+    ...sizeComplaints(schema, value),
   ];
   return [
     ...complaints.map((complaint) => ({
       path,
-      message: `Invalid value: ${Array.isArray(value) ? value.length : quoted(value)}: ${path} in body ${complaint}`,
+      message: `Invalid value: ${sizeOf(value) ?? quoted(value)}: ${path} in body ${complaint}`,
     })),
     ...combinationErrors(schema, value, path),
   ];
@@ -37,9 +42,9 @@ function expectedType(schema: Schema): readonly string[] | undefined {
   const options = schema.oneOf?.map((option) => option.type);
   // Kubernetes' own unions of plain types: a Quantity, an int-or-string.
   if (!schema.type && options?.every((type) => type === 'string' || type === 'number')) {
-    return ['string', 'number', 'integer'];
+    return ['string', 'number'];
   }
-  if (schema.type === 'number') return ['number', 'integer'];
+  if (schema.type === 'number') return ['number'];
   return schema.type ? [schema.type] : undefined;
 }
 
@@ -52,18 +57,14 @@ function typeOf(value: unknown): string {
 
 function stringComplaints(schema: Schema, value: string): string[] {
   const complaints: string[] = [];
-  const { length } = value;
-  if (schema.minLength !== undefined && length < schema.minLength) {
+  if (schema.minLength !== undefined && lengthOf(value) < schema.minLength) {
     complaints.push(`should be at least ${schema.minLength} chars long`);
   }
-  if (schema.maxLength !== undefined && length > schema.maxLength) {
-    complaints.push(`should be at most ${schema.maxLength} chars long`);
-  }
-  if (schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(value)) {
+  if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) {
     complaints.push(`should match '${schema.pattern}'`);
   }
-  if (schema.format === 'date-time' && Number.isNaN(Date.parse(value))) {
-    complaints.push('must be of type date-time');
+  if (!hasFormat(value, schema.format)) {
+    complaints.push(`must be of type ${schema.format}: ${quoted(value)}`);
   }
   return complaints;
 }
@@ -76,24 +77,50 @@ function numberComplaints(schema: Schema, value: number): string[] {
   if (bits !== undefined && Math.abs(value) > 2 ** bits) {
     complaints.push(`must be of type ${schema.format}`);
   }
-  if (schema.minimum !== undefined && value < schema.minimum) {
-    complaints.push(`should be greater than or equal to ${schema.minimum}`);
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
+  if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum)) {
+    complaints.push(`should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`);
   }
-  if (schema.maximum !== undefined && value > schema.maximum) {
-    complaints.push(`should be less than or equal to ${schema.maximum}`);
+  if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum)) {
+    complaints.push(`should be less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`);
+  }
+  if (multipleOf !== undefined && !Number.isInteger(value / multipleOf)) {
+    complaints.push(`should be a multiple of ${multipleOf}`);
   }
   return complaints;
 }
 
-function lengthComplaints(schema: Schema, value: readonly unknown[]): string[] {
-  const complaints: string[] = [];
-  if (schema.minItems !== undefined && value.length < schema.minItems) {
-    complaints.push(`should have at least ${schema.minItems} items`);
+function sizeComplaints(schema: Schema, value: unknown): string[] {
+  const size = sizeOf(value) ?? Infinity;
+  const [least, what] = Array.isArray(value)
+    ? [schema.minItems, 'items']
+    : [schema.minProperties, 'properties'];
+  return size < (least ?? 0) ? [`should have at least ${least} ${what}`] : [];
+}
+
+/** Of what is larger than its schema allows nothing more is said: it might be very large. */
+function tooMuchError(schema: Schema, value: unknown, path: string): FieldError | undefined {
+  const { maxLength, maxItems, maxProperties } = schema;
+  if (typeof value === 'string' && maxLength !== undefined && lengthOf(value) > maxLength) {
+    return { path, message: `Too long: may not be more than ${maxLength} bytes` };
   }
-  if (schema.maxItems !== undefined && value.length > schema.maxItems) {
-    complaints.push(`should have at most ${schema.maxItems} items`);
-  }
-  return complaints;
+  const most = Array.isArray(value) ? maxItems : maxProperties;
+  const size = sizeOf(value);
+  if (most === undefined || size === undefined || size <= most) return undefined;
+  return { path, message: `Too many: ${size}: must have at most ${most} items` };
+}
+
+/** Of arrays and objects. */
+function sizeOf(value: unknown): number | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Array.isArray(value) ? value.length : Object.keys(value).length;
+}
+
+/** In code points. */
+function lengthOf(text: string): number {
+  let length = 0;
+  for (const _ of text) length += 1;
+  return length;
 }
 
 /** Inside allOf, anyOf, oneOf and not a structural schema only restricts values: nothing there defaults or prunes. */

@@ -1,5 +1,6 @@
 import { dereference } from '#api/definitions.ts';
 import type { FieldError } from '#api/kind.ts';
+import { required } from '#api/meta/field-error.ts';
 import type { Schema } from '#api/schema.ts';
 import { elementPath, fieldPath } from '#apiserver/admission/field-path.ts';
 import { valueErrors } from '#apiserver/admission/schema-value.ts';
@@ -69,7 +70,8 @@ function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk):
 }
 
 function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): void {
-  const { properties, additionalProperties } = schema;
+  const { additionalProperties } = schema;
+  const properties = propertiesOf(schema);
   const keepsUnknown =
     schema['x-kubernetes-preserve-unknown-fields'] ||
     additionalProperties === true ||
@@ -81,22 +83,37 @@ function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): 
     } else if (typeof additionalProperties === 'object') {
       if (value === null && walk.isCore) continue;
       setOwn(object, name, normalized(additionalProperties, value));
-      visit(additionalProperties, object[name], elementPath(path, name), walk);
+      visit(additionalProperties, object[name], fieldPath(path, name), walk);
     } else if (!keepsUnknown) {
       walk.unknown.push(fieldPath(path, name));
       delete object[name];
     }
   }
+  if (schema['x-kubernetes-embedded-resource']) walk.errors.push(...embeddedErrors(object, path));
   if (properties) fillDefaults(properties, object, path, walk);
   for (const name of schema.required ?? []) {
     if (!Object.hasOwn(object, name) && isDemanded(properties?.[name], walk)) {
-      walk.errors.push({
-        path: fieldPath(path, name),
-        message: 'Required value',
-        reason: 'FieldValueRequired',
-      });
+      walk.errors.push(required(fieldPath(path, name)));
     }
   }
+}
+
+const EMBEDDED: Readonly<Record<string, Schema>> = {
+  apiVersion: { type: 'string' },
+  kind: { type: 'string' },
+  metadata: { $ref: 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' },
+};
+
+function propertiesOf(schema: Schema): Schema['properties'] {
+  if (!schema['x-kubernetes-embedded-resource']) return schema.properties;
+  return { ...schema.properties, ...EMBEDDED };
+}
+
+/** What is a whole object says which kind it is of. */
+function embeddedErrors(object: Fields, path: string): FieldError[] {
+  return ['apiVersion', 'kind']
+    .filter((name) => !object[name])
+    .map((name) => required(fieldPath(path, name)));
 }
 
 function visitField(
@@ -158,7 +175,8 @@ function duplicateErrors(schema: Schema, items: readonly unknown[], path: string
   const seen = new Set<string>();
   const errors: FieldError[] = [];
   for (const [index, item] of items.entries()) {
-    const identity = type === 'set' ? item : isObject(item) ? keys.map((key) => item[key]) : item;
+    const isMap = type === 'map' && isObject(item);
+    const identity = isMap ? Object.fromEntries(keys.map((key) => [key, item[key]])) : item;
     const text = JSON.stringify(identity);
     if (seen.has(text)) {
       const message = `Duplicate value: ${text}`;

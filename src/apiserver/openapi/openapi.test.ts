@@ -126,7 +126,9 @@ test('openapi v2: says all of it in the terms it has', async () => {
   const pod = definitions['io.k8s.api.core.v1.Pod'];
   assert.deepEqual(pod?.properties?.['spec'], { $ref: '#/definitions/io.k8s.api.core.v1.PodSpec' });
   assert.ok(definitions['dev.knative.serving.v1.Service']);
-  const text = JSON.stringify(definitions);
+  // The schema of schemas has properties of these names.
+  const others = Object.entries(definitions).filter(([name]) => !name.includes('JSONSchemaProps'));
+  const text = JSON.stringify(others);
   for (const word of ['"oneOf"', '"anyOf"', '"allOf"', '"nullable"']) {
     assert.ok(!text.includes(word), word);
   }

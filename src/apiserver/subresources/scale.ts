@@ -1,4 +1,5 @@
 import type { HttpReply } from '#base/http-message.ts';
+import type { CustomFacts, Kind } from '#api/kind.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
@@ -6,6 +7,7 @@ import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import { keyOf, objectOf } from '#apiserver/stored-object.ts';
+import { valueAt } from '#apiserver/tables/json-path.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 import { readPatch } from '#apiserver/verbs/patch.ts';
 
@@ -16,17 +18,12 @@ interface Scale {
   spec?: { replicas?: number };
 }
 
-type Scalable = KubeObject & {
-  spec?: { replicas?: number; selector?: { matchLabels?: Record<string, string> } };
-  status?: { replicas?: number };
-};
-
 /** GET …/{name}/scale: the replica count alone, as `autoscaling/v1` Scale. */
 export async function getScale(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
   const { kind, namespace, name } = request;
   const entry = await deps.store.get(keyOf(kind, namespace, name));
   if (!entry) throw notFound(kind, name);
-  return jsonReply(scaleOf(objectOf(entry)));
+  return jsonReply(scaleOf(kind, objectOf(entry)));
 }
 
 export async function updateScale(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
@@ -45,17 +42,17 @@ async function changeScale(
   change: (scale: unknown) => unknown,
 ): Promise<HttpReply> {
   const modified = await modify(request, deps, {
-    async change(current: Scalable) {
-      const scale = parseScale(change(scaleOf(current)));
+    async change(current) {
+      const scale = parseScale(change(scaleOf(request.kind, current)));
       const object = structuredClone(current);
       object.metadata = { ...object.metadata, ...scale.precondition };
-      object.spec = { ...object.spec, replicas: scale.replicas };
+      setAt(object, pathsOf(request.kind).specReplicasPath, scale.replicas);
       return { object, errors: [] };
     },
     part: 'all but status',
     isDryRun: isDryRun(request.query),
   });
-  return jsonReply(scaleOf(modified.object));
+  return jsonReply(scaleOf(request.kind, modified.object));
 }
 
 function parseScale(value: unknown): { replicas: number; precondition: Scale['metadata'] } {
@@ -79,17 +76,53 @@ function parseScale(value: unknown): { replicas: number; precondition: Scale['me
   };
 }
 
-function scaleOf(object: Scalable): Record<string, unknown> {
+function scaleOf(kind: Kind, object: KubeObject): Record<string, unknown> {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  const labels = Object.entries(object.spec?.selector?.matchLabels ?? {});
+  const paths = pathsOf(kind);
+  const selector =
+    paths.labelSelectorPath && selectorText(valueAt(object, paths.labelSelectorPath));
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: object.spec?.replicas ?? 0 },
+    spec: { replicas: valueAt(object, paths.specReplicasPath) ?? 0 },
     status: {
-      replicas: object.status?.replicas ?? 0,
-      ...(labels.length > 0 && { selector: labels.map((pair) => pair.join('=')).join(',') }),
+      replicas: valueAt(object, paths.statusReplicasPath) ?? 0,
+      ...(selector && { selector }),
     },
   };
+}
+
+const DEFAULT_PATHS = {
+  specReplicasPath: '.spec.replicas',
+  statusReplicasPath: '.status.replicas',
+  labelSelectorPath: '.spec.selector',
+};
+
+function pathsOf(kind: Kind): NonNullable<CustomFacts['scale']> {
+  return kind.custom?.scale ?? DEFAULT_PATHS;
+}
+
+/** Custom resources keep the text; Kubernetes' own kinds a selector. */
+function selectorText(selector: unknown): string {
+  if (typeof selector === 'string') return selector;
+  const { matchLabels } = (selector ?? {}) as { matchLabels?: Record<string, string> };
+  return Object.entries(matchLabels ?? {})
+    .map((pair) => pair.join('='))
+    .join(',');
+}
+
+/** `path` is of fields alone: `.spec.replicas`. */
+function setAt(object: KubeObject, path: string, value: unknown): void {
+  const names = path.slice(1).split('.');
+  const last = names.pop() ?? '';
+  // Paths come from a definition, so that each step is looked up as the object's own.
+  let fields = object as unknown;
+  for (const name of names) {
+    const outer = fields as Record<string, unknown>;
+    const inner = Object.hasOwn(outer, name) ? outer[name] : undefined;
+    fields = typeof inner === 'object' && inner !== null ? inner : {};
+    outer[name] = fields;
+  }
+  (fields as Record<string, unknown>)[last] = value;
 }

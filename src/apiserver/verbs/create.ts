@@ -37,6 +37,8 @@ export async function create(request: ResourceRequest, deps: Deps): Promise<Http
     previous: undefined,
     errors,
     steps: deps.admission,
+    isDryRun: isDryRun(query),
+    warn: deps.warn,
   });
   const options = { status: 201, warnings: withNotActedOn(kind, warnings), clock: deps.clock };
   if (isDryRun(query)) {

@@ -11,14 +11,14 @@ import { deleteObject } from '#apiserver/verbs/delete.ts';
 
 /** DELETE …/{plural}: everything selected that is there now; what others delete meanwhile is no error. */
 export async function removeCollection(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  const { kind, namespace } = request;
+  const { kind, namespace, user } = request;
   const options = await parseDeleteOptions(request);
   const selection = selectionOf(request);
   const { entries, at } = await deps.store.list(prefixOf(kind, namespace));
   const items: KubeObject[] = [];
   for (const entry of entries.filter((candidate) => selection.selects(candidate))) {
     const { metadata } = objectOf(entry);
-    const target = { kind, namespace: metadata.namespace, name: metadata.name ?? '' };
+    const target = { user, kind, namespace: metadata.namespace, name: metadata.name ?? '' };
     try {
       const { object } = await deleteObject(target, deps, options);
       items.push(object);

@@ -2,6 +2,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Kind } from '#api/kind.ts';
 import { conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { checkWrite } from '#apiserver/admission/admit.ts';
 import { FOREGROUND, isFinished, ORPHAN } from '#apiserver/deletion.ts';
 import { parseDeleteOptions, type DeleteOptions } from '#apiserver/delete-options.ts';
 import { objectReply } from '#apiserver/object-reply.ts';
@@ -19,7 +20,7 @@ export async function remove(request: ResourceRequest, deps: Deps): Promise<Http
   const deleted = await deleteObject(request, deps, options);
   const { kind, name } = request;
   // As Kubernetes: whole objects for pods and for what is still there, else only the news that it is gone.
-  if (!deleted.isGone || kind.plural === 'pods') {
+  if (!deleted.isGone || (kind.group === '' && kind.plural === 'pods')) {
     return objectReply(request, deleted.object, { clock: deps.clock });
   }
   return jsonReply({
@@ -38,7 +39,7 @@ export interface Deleted {
 
 /** Throws NotFound, and Conflict where a precondition does not hold. */
 export async function deleteObject(
-  target: Pick<ResourceRequest, 'kind' | 'namespace' | 'name'>,
+  target: Pick<ResourceRequest, 'kind' | 'namespace' | 'name' | 'user'>,
   deps: Deps,
   options: DeleteOptions,
 ): Promise<Deleted> {
@@ -48,6 +49,7 @@ export async function deleteObject(
     const entry = await deps.store.get(key);
     if (!entry) throw notFound(kind, name);
     refuseUnmet(kind, objectOf(entry), options);
+    await checkDeletion(target, objectOf(entry), { deps, options });
     try {
       return await deleteEntry(entry, { kind, deps, options });
     } catch (error) {
@@ -55,6 +57,17 @@ export async function deleteObject(
       if (tries <= 1) throw conflict(kind, name, STALE_OBJECT);
     }
   }
+}
+
+async function checkDeletion(
+  { kind, user }: Pick<ResourceRequest, 'kind' | 'user'>,
+  previous: KubeObject,
+  { deps, options }: { deps: Deps; options: DeleteOptions },
+): Promise<void> {
+  const { isDryRun } = options;
+  const { warn, admission } = deps;
+  const about = { kind, user, previous, isDryRun, warn, subresource: undefined };
+  await checkWrite(undefined, { ...about, operation: 'DELETE' }, admission);
 }
 
 async function deleteEntry(
@@ -83,6 +96,9 @@ function markDeleted(
   const object = structuredClone(current);
   const { metadata } = object;
   const finalizers = finalizersFor(metadata.finalizers ?? [], options);
+  if (kind.deletionFinalizer !== undefined && metadata.deletionTimestamp === undefined) {
+    if (!finalizers.includes(kind.deletionFinalizer)) finalizers.push(kind.deletionFinalizer);
+  }
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
   const wanted = graceSeconds(kind, object, options.gracePeriodSeconds);

@@ -78,8 +78,11 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     previous: current,
     errors: complaints,
     steps: deps.admission,
+    isDryRun: modification.isDryRun,
+    warn: deps.warn,
   });
-  if (hasGeneration(kind)) object.metadata.generation = nextGeneration(current, object);
+  if (hasGeneration(kind))
+    object.metadata.generation = nextGeneration(kind, { previous: current, next: object });
   if (isDeepStrictEqual(object, current)) return { object: current, entry };
   if (object.metadata.name !== name) {
     throw new ApiError(

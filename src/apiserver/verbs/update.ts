@@ -1,5 +1,8 @@
 import type { HttpReply } from '#base/http-message.ts';
+import type { FieldError, Kind } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
@@ -27,7 +30,10 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
     );
   }
   const modified = await modify(request, deps, {
-    change: async () => ({ object: structuredClone(object), errors }),
+    change: async () => ({
+      object: structuredClone(object),
+      errors: [...errors, ...unconditionalErrors(kind, object)],
+    }),
     part: partOf(request),
     isDryRun: isDryRun(query),
   });
@@ -35,6 +41,12 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
   return modified.entry
     ? entryReply(request, modified.entry, options)
     : objectReply(request, modified.object, options);
+}
+
+/** Who replaces a custom resource says which one it read, as Kubernetes demands. */
+function unconditionalErrors(kind: Kind, { metadata }: KubeObject): FieldError[] {
+  if (!kind.custom || metadata.resourceVersion) return [];
+  return [wrongValue('metadata.resourceVersion', 0, 'must be specified for an update')];
 }
 
 /** What a write to this path may change. */

@@ -7,6 +7,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { coreKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { startCluster } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
@@ -32,7 +33,7 @@ const SERVICE = `
 
 test('core controllers: together they take a Deployment to its endpoints, and a namespace to its end', async () => {
   await using cluster = await startCluster({
-    ...coreControllers({ kinds: coreKinds, caPem: 'the certificate' }),
+    ...coreControllers({ kinds: fixedKinds(coreKinds), caPem: 'the certificate' }),
     namespaces: ['team'],
   });
   const { client } = cluster;

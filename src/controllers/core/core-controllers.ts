@@ -1,4 +1,4 @@
-import type { Kind } from '#api/kind.ts';
+import type { ServedKinds } from '#api/served-kinds.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
 import { eventController } from '#controllers/core/event/event-controller.ts';
@@ -13,7 +13,7 @@ import type { LoopStarter } from '#reconcile/loop.ts';
 
 export interface CoreControllersOptions {
   /** Every kind that is stored: namespaces are emptied of them, and owners deleted with what they own. */
-  readonly kinds: readonly Kind[];
+  readonly kinds: ServedKinds;
   /** The certificate of the API server's CA, in PEM. */
   readonly caPem: string;
 }

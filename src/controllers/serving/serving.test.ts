@@ -8,6 +8,7 @@ import { silentLog } from '#base/log.ts';
 import { systemClock } from '#base/clock.ts';
 import { seededRandom } from '#base/random.ts';
 import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
@@ -64,7 +65,7 @@ async function stage(
   const cluster = await startCluster({
     clock,
     kinds: servingKinds,
-    loops: [garbageCollector([...coreKinds, ...servingKinds])],
+    loops: [garbageCollector(fixedKinds([...coreKinds, ...servingKinds]))],
     controllers: [
       deploymentController,
       replicaSetController,

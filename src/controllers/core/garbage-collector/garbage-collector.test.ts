@@ -15,10 +15,11 @@ import { garbageCollector } from '#controllers/core/garbage-collector/garbage-co
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
 import { coreKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import { fixture } from '#test/support/fixture.ts';
 import { podNames } from '#test/support/pods.ts';
 
-const loops = [garbageCollector(coreKinds)];
+const loops = [garbageCollector(fixedKinds(coreKinds))];
 
 function make(
   { client }: Cluster,

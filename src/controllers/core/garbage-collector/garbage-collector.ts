@@ -2,6 +2,7 @@ import { Event } from '#api/core-v1/event.ts';
 import { apiVersionOf, resourceOf, type Kind } from '#api/kind.ts';
 import type { KubeObject, OwnerReference } from '#api/meta/object-meta.ts';
 import { hasReason } from '#api/meta/api-error.ts';
+import { oneVersionOf, type ServedKinds } from '#api/served-kinds.ts';
 import type { Ref } from '#client/client.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import {
@@ -29,12 +30,21 @@ const CONCURRENCY = 8;
  * That an owner is gone is asked of the server before anything is deleted. Owners of kinds it does not know count as
  * there; Events have no owners and are not looked at.
  */
-export function garbageCollector(kinds: readonly Kind[]): LoopStarter {
-  const looked = kinds.filter(({ kind, group }) => kind !== Event.kind || group !== Event.group);
+export function garbageCollector(kinds: ServedKinds): LoopStarter {
+  const looked = (): readonly Kind[] =>
+    oneVersionOf(kinds.current()).filter(
+      ({ kind, group }) => kind !== Event.kind || group !== Event.group,
+    );
   return {
-    kinds: looked,
+    kinds: looked(),
     start(context) {
       const log = context.log.with({ controller: 'garbage-collector' });
+      const world: World = {
+        get kinds() {
+          return looked();
+        },
+        context,
+      };
       const queue = new WorkQueue<Item>({
         clock: context.clock,
         signal: context.signal,
@@ -42,29 +52,49 @@ export function garbageCollector(kinds: readonly Kind[]): LoopStarter {
         idOf: ({ uid }) => uid,
         work: (item, attempt) => {
           const about = { resource: resourceOf(item.kind), ...item.ref };
-          return attempted(() => collect(item, { kinds: looked, context }), {
+          return attempted(() => collect(item, world), {
             log: log.with(about),
             signal: context.signal,
             attempt,
           });
         },
       });
-      const world: World = { kinds: looked, context };
-      for (const kind of looked) {
-        context.informers.of(kind).onChange((change) => {
-          for (const item of concerned(kind, { change, world })) queue.add(item);
-        });
-      }
+      // Kinds come and go with their definitions; each has its informer as long as it is there.
+      const followed = new Map<string, Kind>();
+      const follow = (): void => {
+        const current = new Map(looked().map((kind) => [nameOf(kind), kind]));
+        for (const [name, kind] of followed) {
+          if (current.has(name)) continue;
+          followed.delete(name);
+          void context.informers.stop(kind);
+        }
+        for (const [name, kind] of current) {
+          const isKnown = followed.has(name);
+          followed.set(name, kind);
+          if (isKnown) continue;
+          context.informers.of(kind).onChange((change) => {
+            for (const item of concerned(kind, { change, world })) queue.add(item);
+          });
+        }
+      };
+      follow();
+      const following = kinds.onChange(follow);
+      context.signal.addEventListener('abort', () => following[Symbol.dispose](), { once: true });
       return {
         queue,
         enqueueAll() {
-          for (const kind of looked) {
+          for (const kind of looked()) {
             for (const object of context.informers.of(kind).list()) queue.add(itemOf(kind, object));
           }
         },
       };
     },
   };
+}
+
+/** By its kind and version; a definition that changes makes new kinds of the same name. */
+function nameOf(kind: Kind): string {
+  return `${apiVersionOf(kind)} ${kind.kind}`;
 }
 
 interface World {

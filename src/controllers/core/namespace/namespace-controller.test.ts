@@ -8,10 +8,11 @@ import { rootCaController } from '#controllers/core/service-account/root-ca-cont
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
 import { startCluster } from '#test/support/cluster.ts';
 import { coreKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import { fixture } from '#test/support/fixture.ts';
 
 const controllers = [
-  namespaceController(coreKinds),
+  namespaceController(fixedKinds(coreKinds)),
   serviceAccountController,
   rootCaController('the certificate'),
 ];

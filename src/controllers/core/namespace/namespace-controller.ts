@@ -2,6 +2,7 @@ import { Event } from '#api/core-v1/event.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { resourceOf, type Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { oneVersionOf, type ServedKinds } from '#api/served-kinds.ts';
 import {
   terminatingConditions,
   type Remaining,
@@ -17,15 +18,16 @@ import {
 
 /** The server put it into every namespace's spec; it waits for this controller to take it out. */
 const FINALIZER = 'kubernetes';
+/** When a namespace that still holds something is looked at again without a change that is seen. */
+const LOOK_AGAIN_MS = 2_000;
 
 /**
- * Ends a namespace whose deletion is asked for: deletes what is in it, of every namespaced kind in `kinds`, waits until it
+ * Ends a namespace whose deletion is asked for: deletes what is in it, of every namespaced kind there is then, waits until it
  * is gone, finalizers and graces included, and then lets the namespace go. The server lets nothing new in meanwhile.
  */
-export function namespaceController(kinds: readonly Kind[]): Controller<Namespace> {
-  const contents = kinds.filter(({ scope }) => scope === 'Namespaced');
+export function namespaceController(kinds: ServedKinds): Controller<Namespace> {
   // Events go with the namespace too, but there are many, and none is ever waited for.
-  const watched = contents.filter(
+  const watched = contentsOf(kinds).filter(
     ({ kind, group }) => kind !== Event.kind || group !== Event.group,
   );
   return defineController<Namespace>({
@@ -38,7 +40,8 @@ export function namespaceController(kinds: readonly Kind[]): Controller<Namespac
       if (!spec?.finalizers?.includes(FINALIZER)) return {};
       const { name = '' } = metadata;
       const remaining: Remaining[] = [];
-      for (const kind of contents) remaining.push(...(await empty(kind, { name, context })));
+      for (const kind of contentsOf(kinds))
+        remaining.push(...(await empty(kind, { name, context })));
       if (remaining.length === 0) {
         await letGo(namespace, context);
         return {};
@@ -47,9 +50,17 @@ export function namespaceController(kinds: readonly Kind[]): Controller<Namespac
         remaining,
         now: context.clock.now(),
       });
-      return { status: { ...status, phase: 'Terminating', conditions } };
+      return {
+        status: { ...status, phase: 'Terminating', conditions },
+        // Kinds that came later are not watched here.
+        ...(kinds.current().some(({ custom }) => custom) && { againAfterMs: LOOK_AGAIN_MS }),
+      };
     },
   });
+}
+
+function contentsOf(kinds: ServedKinds): readonly Kind[] {
+  return oneVersionOf(kinds.current()).filter(({ scope }) => scope === 'Namespaced');
 }
 
 /** An object that changes or goes matters only while its namespace goes. */

@@ -1,0 +1,75 @@
+import type { CelInput, CelResult, CelValue } from '@bufbuild/cel';
+import { celLibrary, celStrings } from '#apiserver/cel/cel-library.ts';
+import { kubernetesFunctions } from '#apiserver/cel/kubernetes-functions.ts';
+
+/** Longer expressions are refused; Kubernetes' own cost limit is of the same order. */
+const LENGTH_MAX = 16 * 1024;
+
+/** A compiled CEL expression. */
+export interface Expression {
+  readonly text: string;
+  /** Whether it names this variable. */
+  uses(variable: string): boolean;
+  /** Throws EvaluationError. */
+  evaluate(variables: Readonly<Record<string, CelInput>>): CelValue;
+}
+
+/** The expression is none. */
+export class CompilationError extends Error {
+  override readonly name = 'CompilationError';
+}
+
+/** The expression does not fit the values it was given. */
+export class EvaluationError extends Error {
+  override readonly name = 'EvaluationError';
+}
+
+/** Made with the first expression, like what it is made of. */
+const environment = lazy(() =>
+  celLibrary().celEnv({ funcs: [...celStrings(), ...kubernetesFunctions()] }),
+);
+
+/** Throws CompilationError. */
+export function compile(text: string): Expression {
+  if (text.length > LENGTH_MAX) {
+    throw new CompilationError(`the expression is longer than ${LENGTH_MAX} characters`);
+  }
+  const run = planned(text);
+  const names = new Set(text.match(/[A-Za-z_]\w*/g));
+  return {
+    text,
+    uses: (variable) => names.has(variable),
+    evaluate(variables) {
+      let result: CelResult;
+      try {
+        result = run({ ...variables });
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        // The evaluator throws where its own stack or our budget ends.
+        throw new EvaluationError(error.message, { cause: error });
+      }
+      if (celLibrary().isCelError(result)) throw new EvaluationError(asCelGo(result.message));
+      return result;
+    },
+  };
+}
+
+/** As Kubernetes' evaluator says it. */
+function asCelGo(message: string): string {
+  return message.replace(/^field not found: /, 'no such key: ');
+}
+
+function planned(text: string): (variables: Record<string, CelInput>) => CelResult {
+  try {
+    const { parse, plan } = celLibrary();
+    return plan(environment(), parse(text).expr);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new CompilationError(error.message, { cause: error });
+  }
+}
+
+function lazy<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}

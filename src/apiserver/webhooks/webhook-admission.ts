@@ -1,0 +1,205 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Log } from '#base/log.ts';
+import type { Random } from '#base/random.ts';
+import type { MutatingWebhook } from '#api/generated/admissionregistration-v1.ts';
+import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
+import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
+import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
+import { Namespace } from '#api/core-v1/namespace.ts';
+import { ApiError, invalid } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import {
+  admitFields,
+  type AdmissionRequest,
+  type AdmissionStep,
+} from '#apiserver/admission/admit.ts';
+import { CelBudget, typedCelValue } from '#apiserver/cel/cel-value.ts';
+import { CompilationError, compile, EvaluationError } from '#apiserver/cel/expression.ts';
+import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
+import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
+import {
+  denied,
+  parseVerdict,
+  reviewRequest,
+  reviewText,
+  subjectOf,
+  type Verdict,
+} from '#apiserver/webhooks/admission-review.ts';
+import { isMeant, type Write } from '#apiserver/webhooks/matching.ts';
+import type { WebhookCaller } from '#apiserver/webhooks/webhook-call.ts';
+import type { Store } from '#store/store.ts';
+
+export interface WebhookAdmissionOptions {
+  readonly store: Store;
+  readonly caller: WebhookCaller;
+  readonly random: Random;
+  readonly log: Log;
+  /** Ends calls that are under way. */
+  readonly signal: AbortSignal;
+}
+
+/** Asks the webhooks that the configurations in the store name: first those that change, later those that check. */
+export function webhookAdmission(options: WebhookAdmissionOptions): AdmissionStep {
+  return {
+    handles: () => true,
+    async admit(object, request) {
+      const webhooks = await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options);
+      if (webhooks.length > 0) await mutate(object, request, { webhooks, options });
+      return undefined;
+    },
+    async check(object, request) {
+      const validating = await webhooksOf<Webhook>(ValidatingWebhookConfiguration, options);
+      const isDeletion = request.operation === 'DELETE';
+      const mutating = isDeletion
+        ? await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options)
+        : [];
+      if (mutating.length + validating.length === 0) return;
+      const write = await writeOf(object, request, options);
+      // Of a deletion there is nothing to change, but those that change may refuse it.
+      for (const webhook of mutating) await ask(webhook, write, options);
+      await Promise.all(validating.map((webhook) => ask(webhook, write, options)));
+    },
+  };
+}
+
+/** In the order of the names of their configurations. */
+async function webhooksOf<T extends Webhook>(
+  kind: typeof MutatingWebhookConfiguration | typeof ValidatingWebhookConfiguration,
+  { store }: WebhookAdmissionOptions,
+): Promise<readonly T[]> {
+  const { entries } = await store.list(prefixOf(kind, undefined));
+  return entries.flatMap(
+    (entry) => objectOf<KubeObject & { webhooks?: T[] }>(entry).webhooks ?? [],
+  );
+}
+
+async function writeOf(
+  object: KubeObject | undefined,
+  request: AdmissionRequest,
+  { store }: WebhookAdmissionOptions,
+): Promise<Write> {
+  const { kind, previous } = request;
+  const one = object ?? previous;
+  if (kind === Namespace) {
+    return { object, request, namespaceLabels: one?.metadata.labels ?? {} };
+  }
+  const { namespace } = one?.metadata ?? {};
+  if (kind.scope !== 'Namespaced' || namespace === undefined) {
+    return { object, request, namespaceLabels: undefined };
+  }
+  const entry = await store.get(keyOf(Namespace, undefined, namespace));
+  const labels = entry ? objectOf(entry).metadata.labels : {};
+  return { object, request, namespaceLabels: labels ?? {} };
+}
+
+async function mutate(
+  object: KubeObject,
+  request: AdmissionRequest,
+  { webhooks, options }: { webhooks: readonly MutatingWebhook[]; options: WebhookAdmissionOptions },
+): Promise<void> {
+  const left = new Map<MutatingWebhook, KubeObject>();
+  const call = async (webhook: MutatingWebhook): Promise<void> => {
+    const write = await writeOf(object, request, options);
+    const verdict = await ask(webhook, write, options);
+    if (verdict?.patch !== undefined) applyPatch(object, verdict.patch, { webhook, request });
+    if (verdict) left.set(webhook, structuredClone(object));
+  };
+  for (const webhook of webhooks) await call(webhook);
+  // Whoever wants to is asked once more when others changed what it left.
+  for (const webhook of webhooks) {
+    const before = left.get(webhook);
+    if (webhook.reinvocationPolicy !== 'IfNeeded' || !before) continue;
+    if (!isDeepStrictEqual(before, object)) await call(webhook);
+  }
+}
+
+/** Changes `object` in place to what the patch makes of it, brought into its kind's shape again. */
+function applyPatch(
+  object: KubeObject,
+  patch: unknown,
+  { webhook, request }: { webhook: Webhook; request: AdmissionRequest },
+): void {
+  const { kind, operation, user, previous } = request;
+  let patched: unknown;
+  try {
+    patched = applyJsonPatch(object, patch);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw internal(`webhook "${webhook.name}": ${error.message}`);
+  }
+  const fields = admitFields(kind, patched, { duplicates: [], fieldValidation: 'Ignore' });
+  const shaped = fields.object;
+  if (fields.errors.length > 0) throw invalid(kind, object.metadata.name ?? '', fields.errors);
+  const { name, namespace, uid, resourceVersion } = object.metadata;
+  if (shaped.metadata.name !== name || shaped.metadata.namespace !== namespace) {
+    throw internal(
+      `webhook "${webhook.name}": the name and namespace of an object may not be changed`,
+    );
+  }
+  if (uid !== undefined) shaped.metadata.uid = uid;
+  if (resourceVersion !== undefined) shaped.metadata.resourceVersion = resourceVersion;
+  if (request.subresource === undefined && operation !== 'DELETE') {
+    kind.default?.(shaped, { operation, username: user.name, ...(previous && { previous }) });
+  }
+  for (const field of Object.keys(object)) Reflect.deleteProperty(object, field);
+  Object.assign(object, shaped);
+}
+
+/** Undefined where the webhook is not meant, or failed and may. Throws what the client hears where it refuses. */
+async function ask(
+  webhook: Webhook,
+  write: Write,
+  options: WebhookAdmissionOptions,
+): Promise<Verdict | undefined> {
+  if (!isMeant(webhook, write)) return undefined;
+  const uid = options.random.uuid();
+  const review = reviewRequest(write, uid);
+  let verdict: Verdict;
+  try {
+    if (!holdConditions(webhook, write, review)) return undefined;
+    refuseSideEffects(webhook, write);
+    const text = await options.caller.call(webhook, reviewText(review), options.signal);
+    verdict = parseVerdict(text, uid);
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof ApiError) throw error;
+    const about = { webhook: webhook.name, subject: subjectOf(write), error: error.message };
+    if (webhook.failurePolicy === 'Ignore') {
+      options.log.warn('a webhook failed, and is passed over as it asks', about);
+      return undefined;
+    }
+    throw internal(`failed calling webhook "${webhook.name}": ${error.message}`);
+  }
+  for (const warning of verdict.warnings) write.request.warn(warning);
+  if (!verdict.allowed) throw denied(webhook, verdict, write);
+  return verdict;
+}
+
+function holdConditions(webhook: Webhook, write: Write, review: Record<string, unknown>): boolean {
+  const failures: string[] = [];
+  for (const { name, expression } of webhook.matchConditions ?? []) {
+    const budget = new CelBudget();
+    const cel = (value: unknown) => typedCelValue({}, value, budget);
+    try {
+      const variables = {
+        object: cel(write.object ?? null),
+        oldObject: cel(write.request.previous ?? null),
+        request: cel(review),
+      };
+      if (compile(expression).evaluate(variables) !== true) return false;
+    } catch (error) {
+      if (!(error instanceof EvaluationError || error instanceof CompilationError)) throw error;
+      failures.push(`matchCondition "${name}": ${error.message}`);
+    }
+  }
+  if (failures.length > 0) throw new Error(`failed evaluating ${failures.join(', ')}`);
+  return true;
+}
+
+function refuseSideEffects({ name, sideEffects }: Webhook, { request }: Write): void {
+  if (!request.isDryRun || sideEffects === 'None' || sideEffects === 'NoneOnDryRun') return;
+  throw new ApiError('BadRequest', `admission webhook "${name}" does not support dry run`);
+}
+
+function internal(text: string): ApiError {
+  return new ApiError('InternalError', `Internal error occurred: ${text}`);
+}
