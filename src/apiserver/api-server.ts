@@ -64,6 +64,7 @@ export interface ApiServer {
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const kinds = kindTable(options.kinds);
+  const { routes = [], connections = [], authorizer, log } = options;
   const deps: Deps = {
     store: options.store,
     kinds,
@@ -78,9 +79,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         : []),
       ...(options.admission ?? []),
     ],
+    authorizeCreate: (request) =>
+      authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
   const inFlight = new InFlight(options.limits);
-  const { routes = [], connections = [], authorizer, log } = options;
 
   const answer = async (request: UserRequest): Promise<HttpReply> => {
     const [path = '', search = ''] = splitTarget(request.target);

@@ -38,6 +38,8 @@ export interface Deps {
   readonly log: Log;
   readonly generateName: NameGenerator;
   readonly admission: readonly AdmissionStep[];
+  /** Whether its sender may also create the object a request names. Throws Forbidden. */
+  authorizeCreate(request: ResourceRequest): Promise<void>;
 }
 
 export type Verb = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;
