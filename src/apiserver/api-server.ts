@@ -68,6 +68,7 @@ export interface ApiServer {
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const kinds = kindTable('current' in options.kinds ? options.kinds : fixedKinds(options.kinds));
+  const { routes = [], connections = [], authorizer, log } = options;
   const deps: Omit<Deps, 'warn'> = {
     store: options.store,
     kinds,
@@ -83,9 +84,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         : []),
       ...(options.admission ?? []),
     ],
+    authorizeCreate: (request) =>
+      authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
   const inFlight = new InFlight(options.limits);
-  const { routes = [], connections = [], authorizer, log } = options;
 
   const answer = async (request: UserRequest): Promise<HttpReply> => {
     const [path = '', search = ''] = splitTarget(request.target);

@@ -40,6 +40,8 @@ export interface Deps {
   readonly admission: readonly AdmissionStep[];
   /** Sends a `Warning:` along with the answer. */
   readonly warn: (text: string) => void;
+  /** Whether its sender may also create the object a request names. Throws Forbidden. */
+  authorizeCreate(request: ResourceRequest): Promise<void>;
 }
 
 export type Verb = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;

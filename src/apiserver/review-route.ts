@@ -4,8 +4,6 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { parseResourcePath, type ResourcePath } from '#apiserver/resource-path.ts';
-import { parseProtobuf, PROTOBUF } from '#apiserver/protobuf/protobuf-object.ts';
-import { reviewMessages } from '#apiserver/protobuf/review-messages.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 
@@ -51,7 +49,7 @@ function isAt(
 
 /** The object in the request's body, checked against the kind's schema. Throws BadRequest or Invalid. */
 async function readReview<T extends KubeObject>(kind: Kind<T>, request: UserRequest): Promise<T> {
-  const value = await decodeReview(request);
+  const { value } = await decodeBody(request.body, request.headers['content-type']);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);
   }
@@ -70,13 +68,4 @@ async function readReview<T extends KubeObject>(kind: Kind<T>, request: UserRequ
   if (errors.length > 0) throw invalid(kind, '', errors);
   // The walk above has just checked it against the schema that T is generated from.
   return object as KubeObject as T;
-}
-
-/** Reviews may come as protobuf too: `kubectl auth` and `kubectl create token` send nothing else. */
-async function decodeReview({ headers, body }: UserRequest): Promise<unknown> {
-  const contentType = headers['content-type'];
-  if (contentType?.split(';')[0]?.trim() === PROTOBUF && body instanceof Uint8Array) {
-    return parseProtobuf(body, reviewMessages);
-  }
-  return (await decodeBody(body, contentType)).value;
 }

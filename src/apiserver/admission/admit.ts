@@ -53,6 +53,7 @@ export function admitFields(
   delete body['apiVersion'];
   delete body['kind'];
   const metadata: Record<string, unknown> = { ...asFields(kind, rawMetadata ?? {}) };
+  const { managedFields } = metadata;
   delete metadata['managedFields'];
   delete metadata['selfLink'];
   const inMetadata = walkSchema(METADATA, metadata, 'metadata');
@@ -64,6 +65,8 @@ export function admitFields(
     metadata: metadata as ObjectMeta,
     ...body,
   };
+  // A list of entries, or nothing that counts: who owns what is read with care where it is used.
+  if (Array.isArray(managedFields)) object.metadata.managedFields = managedFields;
   const unknown = [...inMetadata.unknown, ...inBody.unknown];
   return {
     object,
@@ -82,6 +85,8 @@ export async function admitObject(
     readonly operation: 'CREATE' | 'UPDATE';
     readonly errors: readonly FieldError[];
     readonly steps: readonly AdmissionStep[];
+    /** Called with what its author wrote, defaults filled in, before the cluster's own changes. */
+    readonly onDefaulted?: (object: KubeObject) => void;
   },
 ): Promise<AsyncDisposable> {
   const { kind, operation, user, previous } = request;
@@ -91,6 +96,7 @@ export async function admitObject(
   const context = { operation, username: user.name, ...(previous && { previous }) };
   await using reservations = new AsyncDisposableStack();
   if (!isStatus) kind.default?.(object, context);
+  request.onDefaulted?.(object);
   for (const step of request.steps) {
     if (!step.handles(kind)) continue;
     const reservation = await step.admit(object, request);

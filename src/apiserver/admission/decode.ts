@@ -1,5 +1,7 @@
 import { ApiError } from '#api/meta/api-error.ts';
 import { scanJsonFields } from '#apiserver/admission/json-fields.ts';
+import { parseProtobuf } from '#apiserver/protobuf/protobuf-object.ts';
+import { PROTOBUF } from '#apiserver/protobuf/wire-fields.ts';
 
 /** Kubernetes' limit on a request's body; also what the HTTP server stops reading at. */
 export const BODY_BYTES_MAX = 3 * 1024 * 1024;
@@ -24,19 +26,28 @@ export async function decodeBody(
   if (type === 'application/json' || type === '' || type?.endsWith('+json')) {
     return decodeJson(textOf(body));
   }
+  if (type === PROTOBUF) return { value: parseProtobuf(bytesOf(body)), duplicates: [] };
   throw new ApiError(
     'UnsupportedMediaType',
     'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
   );
 }
 
-function textOf(body: Uint8Array | string | undefined): string {
+function limited(body: Uint8Array | string | undefined): Uint8Array | string {
   const bytes = body === undefined ? 0 : Buffer.byteLength(body);
-  if (bytes === 0)
+  if (body === undefined || bytes === 0)
     throw new ApiError('BadRequest', 'the request has no body: an object was expected');
-  if (bytes > BODY_BYTES_MAX) {
-    throw new ApiError('RequestEntityTooLarge', `limit is ${BODY_BYTES_MAX}`);
-  }
+  if (bytes <= BODY_BYTES_MAX) return body;
+  throw new ApiError('RequestEntityTooLarge', `limit is ${BODY_BYTES_MAX}`);
+}
+
+function bytesOf(given: Uint8Array | string | undefined): Uint8Array {
+  const body = limited(given);
+  return typeof body === 'string' ? Buffer.from(body) : body;
+}
+
+function textOf(given: Uint8Array | string | undefined): string {
+  const body = limited(given);
   if (typeof body === 'string') return body;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);

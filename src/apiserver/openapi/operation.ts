@@ -53,6 +53,7 @@ const LIST = [
 ];
 const ANY = ['*/*'];
 const PATCHES = ['application/json-patch+json', 'application/merge-patch+json'];
+const APPLY = 'application/apply-patch+yaml';
 const STRATEGIC = 'application/strategic-merge-patch+json';
 
 /** The paths of one resource, with what may be done at each. */
@@ -106,7 +107,11 @@ function operationsOnOne(resource: ServedResource): Operation[] {
     found.push({ ...operation(resource, 'put', 'put'), query: WRITE, ...body });
   }
   if (verbs.includes('patch')) {
-    const types = isStrategic ? [...PATCHES, STRATEGIC] : PATCHES;
+    const types = [
+      ...PATCHES,
+      ...(isStrategic ? [STRATEGIC] : []),
+      ...(resource.subresource === 'scale' ? [] : [APPLY]),
+    ];
     found.push({
       ...operation(resource, 'patch', 'patch'),
       query: [...WRITE, boolean('force')],

@@ -2,13 +2,16 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Kind } from '#api/kind.ts';
 import { alreadyExists, ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { admitFields, admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
+import { admitFields, admitObject, refuseLarge, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
+import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import { recordOwners } from '#apiserver/apply/ownership.ts';
 import { hasGeneration } from '#apiserver/generation.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { keyOf, storedText } from '#apiserver/stored-object.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
+import { partOf } from '#apiserver/verbs/update.ts';
 import { KeyExists, type Entry } from '#store/store.ts';
 
 /** As Kubernetes: five random characters, and the whole fits a DNS label. */
@@ -19,16 +22,27 @@ const NAME_TRIES = 8;
 
 /** POST /apis/{group}/{version}/namespaces/{namespace}/{plural} */
 export async function create(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  const { kind, query } = request;
   const decoded = await decodeBody(request.body, request.headers['content-type']);
-  const { object, errors, warnings } = admitFields(kind, decoded.value, {
+  const fields = admitFields(request.kind, decoded.value, {
     duplicates: decoded.duplicates,
-    fieldValidation: query.get('fieldValidation'),
+    fieldValidation: request.query.get('fieldValidation'),
   });
+  return createObject(request, deps, fields);
+}
+
+/** Creates what a body held. `owners` are those of an apply, which knows them. */
+export async function createObject(
+  request: ResourceRequest,
+  deps: Deps,
+  { object, errors, warnings, owners }: Fields & { readonly owners?: readonly Owner[] },
+): Promise<HttpReply> {
+  const { kind, query } = request;
   placeIn(request, object);
   if (kind.subresources.includes('status')) dropStatus(object);
   const isGenerated = !object.metadata.name && !!object.metadata.generateName;
   startLife(kind, object, deps);
+  const now = timestamp(deps.clock);
+  const write = { request, current: undefined, part: partOf(request), now };
   await using _reservations = await admitObject(object, {
     kind,
     operation: 'CREATE',
@@ -39,6 +53,7 @@ export async function create(request: ResourceRequest, deps: Deps): Promise<Http
     steps: deps.admission,
     isDryRun: isDryRun(query),
     warn: deps.warn,
+    onDefaulted: (defaulted) => recordOwners(defaulted, { ...write, ...(owners && { owners }) }),
   });
   const options = { status: 201, warnings: withNotActedOn(kind, warnings), clock: deps.clock };
   if (isDryRun(query)) {

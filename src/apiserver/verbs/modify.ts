@@ -1,13 +1,16 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '#api/kind.ts';
 import { ApiError, conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
+import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import type { Part } from '#apiserver/apply/owned-part.ts';
+import { isSameButTimes, recordOwners } from '#apiserver/apply/ownership.ts';
 import { isFinished } from '#apiserver/deletion.ts';
 import { hasGeneration, nextGeneration } from '#apiserver/generation.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
 import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
+import { timestamp } from '#apiserver/timestamp.ts';
 import { StaleRevision, type Entry } from '#store/store.ts';
 
 /** A write that named no resourceVersion is made again on what others have written meanwhile, this many times. */
@@ -17,13 +20,15 @@ const TRIES = 5;
 interface Candidate {
   readonly object: KubeObject;
   readonly errors: readonly FieldError[];
+  /** Of an apply, which knows them. */
+  readonly owners?: readonly Owner[];
 }
 
 export interface Modification {
   /** Makes the new object from the current one, which it must not change; called again after a lost race. */
   change(current: KubeObject): Promise<Candidate>;
   /** Which part of the candidate counts; the rest stays as it is. */
-  readonly part: 'all but status' | 'status' | 'everything';
+  readonly part: Part;
   readonly isDryRun: boolean;
 }
 
@@ -66,10 +71,12 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
   const { request, deps, modification } = work;
   const { kind, name, subresource, user } = request;
   const current = objectOf(entry);
-  const { object: candidate, errors } = await modification.change(current);
+  const { object: candidate, errors, owners } = await modification.change(current);
   refuseStale(request, current, candidate);
   const object = merged(current, candidate, modification.part);
   const complaints = [...errors, ...lateFinalizerErrors(current, object)];
+  const { part } = modification;
+  const write = { request, current, part, now: timestamp(deps.clock), ...(owners && { owners }) };
   await using _reservations = await admitObject(object, {
     kind,
     operation: 'UPDATE',
@@ -80,10 +87,11 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     steps: deps.admission,
     isDryRun: modification.isDryRun,
     warn: deps.warn,
+    onDefaulted: (defaulted) => recordOwners(defaulted, write),
   });
   if (hasGeneration(kind))
     object.metadata.generation = nextGeneration(kind, { previous: current, next: object });
-  if (isDeepStrictEqual(object, current)) return { object: current, entry };
+  if (isSameButTimes(object, current)) return { object: current, entry };
   if (object.metadata.name !== name) {
     throw new ApiError(
       'BadRequest',

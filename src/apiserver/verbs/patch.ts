@@ -8,18 +8,21 @@ import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
 import { applyMergePatch } from '#apiserver/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '#apiserver/patch/strategic-merge-patch.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { apply, isApplyPatch, refuseForce } from '#apiserver/verbs/apply.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 import { partOf } from '#apiserver/verbs/update.ts';
 
-/** PATCH …/{plural}/{name} and its status: JSON Patch, merge patch and strategic merge patch. */
+/** PATCH …/{plural}/{name} and its status: JSON Patch, merge patch, strategic merge patch and apply. */
 export async function patch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  if (isApplyPatch(request)) return apply(request, deps);
+  refuseForce(request);
   const { query } = request;
-  const apply = await readPatch(request);
+  const change = await readPatch(request);
   let warnings: readonly string[] = [];
   const modified = await modify(request, deps, {
     async change(current: KubeObject) {
-      const fields = admitFields(request.kind, apply.to(current), {
-        duplicates: apply.duplicates,
+      const fields = admitFields(request.kind, change.to(current), {
+        duplicates: change.duplicates,
         fieldValidation: query.get('fieldValidation'),
       });
       ({ warnings } = fields);
@@ -70,6 +73,7 @@ export async function readPatch(request: ResourceRequest): Promise<ReadPatch> {
 function unsupported(request: ResourceRequest): ApiError {
   const types = ['application/json-patch+json', 'application/merge-patch+json'];
   if (request.kind.schema.$ref) types.push('application/strategic-merge-patch+json');
+  if (request.subresource !== 'scale') types.push('application/apply-patch+yaml');
   return new ApiError(
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,

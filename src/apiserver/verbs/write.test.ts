@@ -79,7 +79,7 @@ test('create: refusals name what was wrong', async () => {
   assertStatus(await wire.send('POST', CONFIG_MAPS), 400, 'BadRequest');
   assertStatus(await wire.send('GET', '/apis/none/v1/things'), 404, 'NotFound');
   assertStatus(await wire.send('POST', `${CONFIG_MAPS}/a`, object), 405, 'MethodNotAllowed');
-  const protobuf = { 'content-type': 'application/vnd.kubernetes.protobuf' };
+  const protobuf = { 'content-type': 'application/cbor' };
   assertStatus(
     await wire.send('POST', CONFIG_MAPS, object, { headers: protobuf }),
     415,

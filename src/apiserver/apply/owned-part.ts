@@ -1,0 +1,44 @@
+import { dereference } from '#api/definitions.ts';
+import type { Kind } from '#api/kind.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { Schema } from '#api/schema.ts';
+import type { Fields, Place } from '#apiserver/apply/shape.ts';
+
+/** What a request is about: the status alone, all but the status where that has a path of its own, or everything. */
+export type Part = 'all but status' | 'status' | 'everything';
+
+/** Whom these belong to is not asked: they say what the object is, or are the server's. */
+const UNOWNED_METADATA = new Set([
+  'name',
+  'namespace',
+  'creationTimestamp',
+  'selfLink',
+  'uid',
+  'generation',
+  'managedFields',
+  'resourceVersion',
+]);
+const METADATA: Schema = { $ref: 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' };
+
+/** The fields of an object that somebody can own, by writing to this part of it; its metadata is there, if empty. */
+export function ownedPart(object: KubeObject, part: Part): Fields {
+  const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
+  const { status, ...wishes } = rest as { readonly status?: unknown };
+  if (part === 'status') return status === undefined ? {} : { status };
+  const owned = Object.entries(metadata).filter(([name]) => !UNOWNED_METADATA.has(name));
+  return { metadata: Object.fromEntries(owned), ...(part === 'everything' ? rest : wishes) };
+}
+
+const places = new WeakMap<Kind, Place>();
+
+/** The schema of whole objects of a kind. */
+export function placeOfKind(kind: Kind): Place {
+  let place = places.get(kind);
+  if (!place) {
+    const { properties } = dereference(kind.schema);
+    const schema: Schema = { type: 'object', properties: { ...properties, metadata: METADATA } };
+    place = { schema, isCore: kind.schema.$ref !== undefined };
+    places.set(kind, place);
+  }
+  return place;
+}

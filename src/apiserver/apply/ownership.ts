@@ -1,0 +1,111 @@
+import { isDeepStrictEqual } from 'node:util';
+import { apiVersionOf } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
+import {
+  parseManagedFields,
+  renderManagedFields,
+  type Owner,
+} from '#apiserver/apply/managed-fields.ts';
+import { ownedPart, placeOfKind, type Part } from '#apiserver/apply/owned-part.ts';
+import { trackUpdate } from '#apiserver/apply/track-update.ts';
+import type { ResourceRequest } from '#apiserver/resource-request.ts';
+
+type ManagedFields = ObjectMeta['managedFields'];
+
+/** As Kubernetes limits a manager's name. */
+const MANAGER_LENGTH_MAX = 128;
+
+export interface Write {
+  readonly request: ResourceRequest;
+  /** Absent where it is created. */
+  readonly current: KubeObject | undefined;
+  readonly part: Part;
+  /** RFC 3339. */
+  readonly now: string;
+  /** Whom an apply has made the owners; absent for other writes, whose owners follow from what they change. */
+  readonly owners?: readonly Owner[];
+}
+
+/**
+ * Writes down in `object` who owns its fields after this write. An object that nobody has kept book of is left so, as is
+ * one created by somebody without a name: the platform's own parts, which write often and never apply.
+ */
+export function recordOwners(object: KubeObject, write: Write): void {
+  const { metadata } = object;
+  const { managedFields: given } = metadata;
+  const live = write.current?.metadata.managedFields;
+  const before = startingOwners(given, live);
+  const owners = write.owners ?? ownersAfterUpdate(object, before, write);
+  const isUntouched = owners === before && isDeepStrictEqual(given, live);
+  const recorded = isUntouched ? live : renderManagedFields(owners);
+  if (recorded && recorded.length > 0) metadata.managedFields = recorded;
+  else delete metadata.managedFields;
+}
+
+/** Of an object as it is stored; none where nobody has kept book. */
+export function ownersOf(object: KubeObject): readonly Owner[] {
+  return parseManagedFields(object.metadata.managedFields) ?? [];
+}
+
+/** Whoever sends a request, as an owner: by its `fieldManager`, else by the program that its User-Agent names. */
+export function ownerBy(
+  request: ResourceRequest,
+  { operation, now }: { readonly operation: Owner['operation']; readonly now: string },
+): Owner {
+  const { kind, subresource } = request;
+  const manager = managerName(request) || 'unknown';
+  const apiVersion = apiVersionOf(kind);
+  return { manager, operation, apiVersion, subresource, time: now, fields: undefined };
+}
+
+/** Whether all that differs is when somebody last wrote the very same fields. */
+export function isSameButTimes(one: KubeObject, other: KubeObject): boolean {
+  const [mine, theirs] = [one.metadata.managedFields, other.metadata.managedFields];
+  if (mine === theirs) return isDeepStrictEqual(one, other);
+  if (!isDeepStrictEqual(withoutTimes(mine), withoutTimes(theirs))) return false;
+  const metadata = { ...one.metadata, ...(theirs && { managedFields: theirs }) };
+  return isDeepStrictEqual({ ...one, metadata }, other);
+}
+
+function withoutTimes(managedFields: ManagedFields): unknown {
+  return managedFields?.map(({ time: _time, ...rest }) => rest);
+}
+
+/**
+ * The owners that a write starts from: those it gives, so that clients can correct them. One empty entry forgets them all;
+ * no entries, or broken ones, mean those there are, because a client that knows nothing of them must not lose them.
+ */
+function startingOwners(given: ManagedFields, live: ManagedFields): readonly Owner[] {
+  const [only] = given ?? [];
+  if (given?.length === 1 && only && Object.keys(only).length === 0) return [];
+  const owners = parseManagedFields(given) ?? [];
+  return owners.length > 0 ? owners : (parseManagedFields(live) ?? []);
+}
+
+function ownersAfterUpdate(
+  object: KubeObject,
+  before: readonly Owner[],
+  { request, current, part, now }: Write,
+): readonly Owner[] {
+  const isRecorded = current ? before.length > 0 : managerName(request) !== '';
+  if (!isRecorded) return before;
+  return trackUpdate(placeOfKind(request.kind), before, {
+    before: current ? ownedPart(current, part) : { metadata: {} },
+    after: ownedPart(object, part),
+    by: ownerBy(request, { operation: 'Update', now }),
+  });
+}
+
+function managerName({ query, headers }: ResourceRequest): string {
+  const given = query.get('fieldManager') ?? '';
+  if (given.length > MANAGER_LENGTH_MAX || /\p{C}/u.test(given)) {
+    throw new ApiError(
+      'Invalid',
+      `fieldManager: Invalid value: ${JSON.stringify(given)}: at most ${MANAGER_LENGTH_MAX} printable characters are accepted`,
+    );
+  }
+  if (given !== '') return given;
+  const program = headers['user-agent']?.split('/')[0] ?? '';
+  return program.replaceAll(/\p{C}/gu, '').slice(0, MANAGER_LENGTH_MAX);
+}

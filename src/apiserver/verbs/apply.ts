@@ -1,0 +1,188 @@
+import type { HttpReply } from '#base/http-message.ts';
+import { apiVersionOf } from '#api/kind.ts';
+import { ApiError, hasReason, notFound } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
+import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
+import { quoted } from '#apiserver/admission/field-path.ts';
+import { applyConfiguration, NotApplicable } from '#apiserver/apply/apply-configuration.ts';
+import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import { ownedPart, placeOfKind } from '#apiserver/apply/owned-part.ts';
+import { ownerBy, ownersOf } from '#apiserver/apply/ownership.ts';
+import { entryReply, objectReply } from '#apiserver/object-reply.ts';
+import { isFields } from '#apiserver/patch/merge-patch.ts';
+import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { timestamp } from '#apiserver/timestamp.ts';
+import { createObject } from '#apiserver/verbs/create.ts';
+import { modify } from '#apiserver/verbs/modify.ts';
+import { partOf } from '#apiserver/verbs/update.ts';
+
+/** Somebody may create, or delete, between two looks at the object; this many times it is looked at again. */
+const TRIES = 5;
+
+export function isApplyPatch({ headers }: ResourceRequest): boolean {
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  return type === 'application/apply-patch+yaml';
+}
+
+/** PATCH …/{plural}/{name} with a configuration to apply: changes the object, or creates it. */
+export async function apply(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  if (!request.query.get('fieldManager')) {
+    throw invalidOption('fieldManager: Required value: is required for apply patch');
+  }
+  const decoded = await decodeBody(request.body, bodyType(request));
+  const configuration = parseConfiguration(request, decoded.value);
+  for (let tries = TRIES; ; tries -= 1) {
+    try {
+      return await applyToObject(request, deps, { ...decoded, configuration });
+    } catch (error) {
+      if (!hasReason(error, 'NotFound') || request.subresource !== undefined) throw error;
+    }
+    await deps.authorizeCreate(request);
+    try {
+      return await createApplied(request, deps, { ...decoded, configuration });
+    } catch (error) {
+      if (!hasReason(error, 'AlreadyExists') || tries <= 1) throw error;
+    }
+  }
+}
+
+/** PatchOptions that make no sense: `force` belongs to apply. Throws Invalid. */
+export function refuseForce({ query }: ResourceRequest): void {
+  if (!query.has('force')) return;
+  throw invalidOption('force: Forbidden: may not be specified for non-apply patch');
+}
+
+interface Application extends Pick<Decoded, 'duplicates'> {
+  readonly configuration: KubeObject;
+}
+
+async function applyToObject(
+  request: ResourceRequest,
+  deps: Deps,
+  application: Application,
+): Promise<HttpReply> {
+  let warnings: readonly string[] = [];
+  const modified = await modify(request, deps, {
+    async change(current) {
+      const fields = appliedTo(current, { request, deps, application });
+      ({ warnings } = fields);
+      return fields;
+    },
+    part: partOf(request),
+    isDryRun: isDryRun(request.query),
+  });
+  const options = { warnings, clock: deps.clock };
+  return modified.entry
+    ? entryReply(request, modified.entry, options)
+    : objectReply(request, modified.object, options);
+}
+
+async function createApplied(
+  request: ResourceRequest,
+  deps: Deps,
+  application: Application,
+): Promise<HttpReply> {
+  const { metadata } = application.configuration;
+  // What is to have a uid or a version already is not what is to be created.
+  if (metadata.uid || metadata.resourceVersion) throw notFound(request.kind, request.name);
+  return createObject(request, deps, appliedTo(undefined, { request, deps, application }));
+}
+
+/** The object that the configuration makes of what is there, checked against its schema, and its owners. */
+function appliedTo(
+  current: KubeObject | undefined,
+  work: {
+    readonly request: ResourceRequest;
+    readonly deps: Deps;
+    readonly application: Application;
+  },
+): Fields & { readonly owners: readonly Owner[] } {
+  const { request, application } = work;
+  const { kind, query } = request;
+  const { configuration } = application;
+  const part = partOf(request);
+  const { metadata, ...given } = ownedPart(configuration, part);
+  const hasMetadata = isFields(metadata) && Object.keys(metadata).length > 0;
+  const now = timestamp(work.deps.clock);
+  const { object, owners } = withReason(request, () =>
+    applyConfiguration(placeOfKind(kind), current ? ownersOf(current) : [], {
+      live: current ? ownedPart(current, part) : { metadata: {} },
+      configuration: { ...given, ...(hasMetadata && { metadata }) },
+      by: ownerBy(request, { operation: 'Apply', now }),
+      isForced: isTrue(query, 'force'),
+    }),
+  );
+  const { uid, resourceVersion, name = request.name, namespace } = configuration.metadata;
+  const value = {
+    ...object,
+    metadata: {
+      ...(object['metadata'] as KubeObject['metadata']),
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(uid !== undefined && { uid }),
+      ...(resourceVersion !== undefined && { resourceVersion }),
+    },
+  };
+  const fieldValidation = query.get('fieldValidation');
+  const { duplicates } = application;
+  // Cloned, because checking fills in and prunes.
+  return { ...admitFields(kind, structuredClone(value), { duplicates, fieldValidation }), owners };
+}
+
+function withReason<T>(request: ResourceRequest, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof NotApplicable)) throw error;
+    const { kind, namespace, name } = request;
+    const place = namespace === undefined ? `/${name}` : `${namespace}/${name}`;
+    const subject = `${place}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
+    throw new ApiError(
+      'BadRequest',
+      `failed to create typed patch object (${subject}): ${error.message}`,
+    );
+  }
+}
+
+/** Throws BadRequest for what is no object of this kind and name. */
+function parseConfiguration(request: ResourceRequest, value: unknown): KubeObject {
+  const { kind, name, namespace } = request;
+  const { apiVersion, kind: kindName, metadata = {} } = isFields(value) ? value : {};
+  if (!isFields(value) || !isFields(metadata)) {
+    throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);
+  }
+  const wanted = apiVersionOf(kind);
+  if (apiVersion !== wanted) {
+    const message = `Incorrect version specified in apply patch. Specified patch version: ${typeof apiVersion === 'string' ? apiVersion : ''}, expected: ${wanted}`;
+    throw new ApiError('BadRequest', message);
+  }
+  if (kindName !== kind.kind) {
+    const message = `the kind in the data (${quoted(kindName)}) does not match the expected kind (${kind.kind})`;
+    throw new ApiError('BadRequest', message);
+  }
+  if (metadata['managedFields'] !== undefined && metadata['managedFields'] !== null) {
+    throw new ApiError('BadRequest', 'metadata.managedFields must be nil');
+  }
+  refuseOther('name', metadata['name'], name);
+  refuseOther('namespace', metadata['namespace'], namespace ?? '');
+  return { ...value, apiVersion: wanted, kind: kind.kind, metadata };
+}
+
+function refuseOther(field: 'name' | 'namespace', found: unknown, wanted: string): void {
+  if (found === undefined || found === '' || found === wanted) return;
+  throw new ApiError(
+    'BadRequest',
+    `the ${field} of the object (${quoted(found)}) does not match the ${field} on the URL (${wanted})`,
+  );
+}
+
+/** Programs send JSON, which is YAML too, and is read much faster as what it is. */
+function bodyType({ body }: ResourceRequest): string {
+  const start = Buffer.from(body?.slice(0, 20) ?? '').toString('latin1');
+  return /^\s*\{\s*["}]/.test(start) ? 'application/json' : 'application/yaml';
+}
+
+function invalidOption(complaint: string): ApiError {
+  return new ApiError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: ${complaint}`);
+}
