@@ -36,6 +36,14 @@ export interface AdmissionContext<T> {
   readonly previous?: T;
 }
 
+/** How one kind's objects are kept as another's: `events.k8s.io` Events are core Events in other words. */
+export interface StoredAs {
+  readonly kind: Kind;
+  /** Both lose nothing, and may reuse what they are given. */
+  toStored(object: KubeObject): KubeObject;
+  fromStored(object: KubeObject): KubeObject;
+}
+
 /** Everything about one kind. CRD, OpenAPI, table columns, CLI output and docs are derived from it. */
 export interface Kind<T extends KubeObject = KubeObject> {
   readonly group: string;
@@ -56,6 +64,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly webhook?: string;
   /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
   readonly notActedOn?: string;
+  /** Set on kinds that are another view of a stored one: both have the same objects. */
+  readonly storedAs?: StoredAs;
   /** Fills in what the author left out; changes `object` in place, reads nothing else. */
   default?(object: T, context: AdmissionContext<T>): void;
   /** Says what is wrong; never throws, never changes `object`. */
@@ -100,7 +110,7 @@ export function defineKind<const S extends Schema, const U extends Schema>(
 /** A kind of Kubernetes' own, whose schema and type are generated: `defineCoreKind<Pod>({…})`. */
 export function defineCoreKind<T extends KubeObject>(
   kind: Pick<Kind<T>, Names> &
-    Partial<Pick<Kind<T>, Optional | 'notActedOn' | 'default' | 'validate'>> & {
+    Partial<Pick<Kind<T>, Optional | 'notActedOn' | 'storedAs' | 'default' | 'validate'>> & {
       /** The full name of the generated definition: `io.k8s.api.core.v1.Pod`. */
       readonly definition: string;
     },

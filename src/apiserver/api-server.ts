@@ -34,6 +34,7 @@ import { list } from '#apiserver/verbs/list.ts';
 import { patch } from '#apiserver/verbs/patch.ts';
 import { update } from '#apiserver/verbs/update.ts';
 import { watch } from '#apiserver/verbs/watch.ts';
+import { isView, viewStore } from '#apiserver/view-store.ts';
 import { StoreUnavailable, type Store } from '#store/store.ts';
 
 export interface ApiServerOptions {
@@ -79,6 +80,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       ...(options.admission ?? []),
     ],
   };
+  const ofViews = new Map(
+    kinds.all
+      .filter(isView)
+      .map((kind) => [kind as Kind, { ...deps, store: viewStore(deps.store, kind) }]),
+  );
   const inFlight = new InFlight(options.limits);
   const { routes = [], connections = [], authorizer, log } = options;
 
@@ -89,7 +95,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
-    return verbOf(resource, connections)(resource, deps);
+    return verbOf(resource, connections)(resource, ofViews.get(resource.kind) ?? deps);
   };
 
   return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import type { Random } from '#base/random.ts';
-import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
@@ -42,7 +42,7 @@ import { pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import type { PartContext } from './run-part.ts';
 
-const kinds = [...coreKinds, ...servingKinds];
+const kinds = [...coreKinds, ...viewKinds, ...servingKinds];
 
 export interface ApiOptions extends PartContext {
   readonly store: Store;
