@@ -4,6 +4,7 @@ import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoi
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 import { podBindingController } from '#controllers/core/pod-binding/pod-binding-controller.ts';
+import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
@@ -29,6 +30,8 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       rootCaController(caPem),
       deploymentController,
       replicaSetController,
+      jobController,
+      jobPodController,
       endpointSliceController,
       podBindingController,
     ],
