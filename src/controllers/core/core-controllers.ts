@@ -1,4 +1,5 @@
 import type { Kind } from '#api/kind.ts';
+import { cronJobController } from '#controllers/core/cron-job/cron-job-controller.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
@@ -31,6 +32,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       deploymentController,
       replicaSetController,
       jobController,
+      cronJobController,
       jobPodController,
       endpointSliceController,
       podBindingController,
