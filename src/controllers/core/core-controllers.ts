@@ -4,10 +4,11 @@ import { deploymentController } from '#controllers/core/deployment/deployment-co
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
-import { podBindingController } from '#controllers/core/pod-binding/pod-binding-controller.ts';
+
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
+import { scheduler } from '#controllers/core/scheduler/scheduler.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
 import type { AnyController } from '#reconcile/controller.ts';
 import type { LoopStarter } from '#reconcile/loop.ts';
@@ -35,7 +36,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       cronJobController,
       jobPodController,
       endpointSliceController,
-      podBindingController,
+      scheduler(),
     ],
     loops: [garbageCollector(kinds)],
   };
