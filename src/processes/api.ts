@@ -10,6 +10,9 @@ import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
+import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
 import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
@@ -81,7 +84,6 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const uidOf = uidLookup(store);
   const tokens = serviceAccountTokens({ key, issuer, audiences, uidOf, clock, random });
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
-  const escalation = escalationCheck(rbac, authorizer);
   const server = createApiServer({
     store,
     kinds,
@@ -102,15 +104,9 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...accessReviewRoutes({ authorizer, objects: rbac }),
     ],
     admission: [
-      {
-        handles: (kind) => RBAC_KINDS.some((rbacKind) => rbacKind.kind === kind.kind),
-        async admit(object, { user, previous }) {
-          // handles() let only the four RBAC kinds come here.
-          const write = { user, object: object as RbacObject };
-          await escalation(previous ? { ...write, previous: previous as RbacObject } : write);
-          return undefined;
-        },
-      },
+      limitRanger(store),
+      escalations(escalationCheck(rbac, authorizer)),
+      resourceQuotas(store, kinds),
     ],
   });
   const stack = new AsyncDisposableStack();
@@ -136,6 +132,19 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       await writeKubeconfigs(options, pki, serverUrl);
     },
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
+  };
+}
+
+/** Nobody gives others more than they have themselves. */
+function escalations(check: ReturnType<typeof escalationCheck>): AdmissionStep {
+  return {
+    handles: (kind) => RBAC_KINDS.some((rbacKind) => rbacKind.kind === kind.kind),
+    async admit(object, { user, previous }) {
+      // handles() let only the four RBAC kinds come here.
+      const write = { user, object: object as RbacObject };
+      await check(previous ? { ...write, previous: previous as RbacObject } : write);
+      return undefined;
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { namespaceController } from '#controllers/core/namespace/namespace-contr
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
+import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
 import { scheduler } from '#controllers/core/scheduler/scheduler.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
 import type { AnyController } from '#reconcile/controller.ts';
@@ -37,6 +38,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       jobPodController,
       endpointSliceController,
       scheduler(),
+      resourceQuotaController(kinds),
     ],
     loops: [garbageCollector(kinds)],
   };
