@@ -12,6 +12,7 @@ import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
+import { serviceAccountVolume } from '#apiserver/admission/service-account-volume.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
@@ -104,6 +105,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...accessReviewRoutes({ authorizer, objects: rbac }),
     ],
     admission: [
+      serviceAccountVolume(store),
       limitRanger(store),
       escalations(escalationCheck(rbac, authorizer)),
       resourceQuotas(store, kinds),

@@ -1,7 +1,11 @@
 import type { Kind } from '#api/kind.ts';
+import { clusterRoleController } from '#controllers/core/cluster-role/cluster-role-controller.ts';
 import { cronJobController } from '#controllers/core/cron-job/cron-job-controller.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
+import { endpointsController } from '#controllers/core/endpoints/endpoints-controller.ts';
+import { mirroredSlicesController } from '#controllers/core/endpoints/mirrored-slices-controller.ts';
+import { eventController } from '#controllers/core/event/event-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 
@@ -37,6 +41,10 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       cronJobController,
       jobPodController,
       endpointSliceController,
+      endpointsController,
+      mirroredSlicesController,
+      eventController,
+      clusterRoleController,
       scheduler(),
       resourceQuotaController(kinds),
     ],
