@@ -58,6 +58,14 @@ export interface CustomFacts {
   readonly withdrawn: AbortSignal;
 }
 
+/** How one kind's objects are kept as another's: `events.k8s.io` Events are core Events in other words. */
+export interface StoredAs {
+  readonly kind: Kind;
+  /** Both lose nothing, and may reuse what they are given. */
+  toStored(object: KubeObject): KubeObject;
+  fromStored(object: KubeObject): KubeObject;
+}
+
 /** Everything about one kind. CRD, OpenAPI, table columns, CLI output and docs are derived from it. */
 export interface Kind<T extends KubeObject = KubeObject> {
   readonly group: string;
@@ -81,6 +89,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Put on an object when its deletion begins: the server itself has something to end first. */
   readonly deletionFinalizer?: string;
   readonly custom?: CustomFacts;
+  /** Set on kinds that are another view of a stored one: both have the same objects. */
+  readonly storedAs?: StoredAs;
   /** Fills in what the author left out; changes `object` in place, reads nothing else. */
   default?(object: T, context: AdmissionContext<T>): void;
   /** Says what is wrong; never throws, never changes `object`. */
@@ -126,7 +136,10 @@ export function defineKind<const S extends Schema, const U extends Schema>(
 export function defineCoreKind<T extends KubeObject>(
   kind: Pick<Kind<T>, Names> &
     Partial<
-      Pick<Kind<T>, Optional | 'notActedOn' | 'deletionFinalizer' | 'default' | 'validate'>
+      Pick<
+        Kind<T>,
+        Optional | 'notActedOn' | 'deletionFinalizer' | 'storedAs' | 'default' | 'validate'
+      >
     > & {
       /** The full name of the generated definition: `io.k8s.api.core.v1.Pod`. */
       readonly definition: string;

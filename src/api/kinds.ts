@@ -1,6 +1,24 @@
 import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
 import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
+import { DaemonSet } from '#api/apps-v1/daemon-set.ts';
+import { StatefulSet } from '#api/apps-v1/stateful-set.ts';
+import { HorizontalPodAutoscaler as HorizontalPodAutoscalerV1 } from '#api/autoscaling-v1/horizontal-pod-autoscaler.ts';
+import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
+import { CronJob } from '#api/batch-v1/cron-job.ts';
+import { Job } from '#api/batch-v1/job.ts';
+import { LimitRange } from '#api/core-v1/limit-range.ts';
+import { PersistentVolume } from '#api/core-v1/persistent-volume.ts';
+import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
+import { PodTemplate } from '#api/core-v1/pod-template.ts';
+import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
+import { Event as EventV1 } from '#api/events-v1/event.ts';
+import { Ingress as NetworkingIngress } from '#api/networking-v1/ingress.ts';
+import { IngressClass } from '#api/networking-v1/ingress-class.ts';
+import { NetworkPolicy } from '#api/networking-v1/network-policy.ts';
+import { PodDisruptionBudget } from '#api/policy-v1/pod-disruption-budget.ts';
+import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
+import { StorageClass } from '#api/storage-v1/storage-class.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
@@ -49,7 +67,26 @@ export const coreKinds: readonly Kind[] = [
   CustomResourceDefinition,
   MutatingWebhookConfiguration,
   ValidatingWebhookConfiguration,
+  PodTemplate,
+  ResourceQuota,
+  LimitRange,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  StatefulSet,
+  DaemonSet,
+  Job,
+  CronJob,
+  HorizontalPodAutoscaler,
+  StorageClass,
+  PriorityClass,
+  PodDisruptionBudget,
+  NetworkPolicy,
+  NetworkingIngress,
+  IngressClass,
 ];
+
+/** Kinds that are other views of the above: served, but not kept, watched or collected a second time. */
+export const viewKinds: readonly Kind[] = [EventV1, HorizontalPodAutoscalerV1];
 
 /** Knative Serving's, which on a foreign cluster are custom resources. */
 export const servingKinds: readonly Kind[] = [

@@ -13,7 +13,11 @@ export function fixedKinds(kinds: readonly Kind[]): ServedKinds {
   return { current: () => kinds, onChange: () => ({ [Symbol.dispose]() {} }) };
 }
 
-/** The same objects are served in every version of their kind: here each kind is there once, in its first version. */
+/**
+ * The same objects are served in every version of their kind, and some as another kind too: here each kind is there once,
+ * in its first version, and what only shows another's objects is not.
+ */
 export function oneVersionOf(kinds: readonly Kind[]): readonly Kind[] {
-  return [...Map.groupBy(kinds, resourceOf).values()].flatMap(([first]) => first ?? []);
+  const stored = kinds.filter(({ storedAs }) => storedAs === undefined);
+  return [...Map.groupBy(stored, resourceOf).values()].flatMap(([first]) => first ?? []);
 }

@@ -37,6 +37,7 @@ import { list } from '#apiserver/verbs/list.ts';
 import { patch } from '#apiserver/verbs/patch.ts';
 import { update } from '#apiserver/verbs/update.ts';
 import { watch } from '#apiserver/verbs/watch.ts';
+import { isView, viewStore } from '#apiserver/view-store.ts';
 import { StoreUnavailable, type Store } from '#store/store.ts';
 
 export interface ApiServerOptions {
@@ -87,6 +88,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authorizeCreate: (request) =>
       authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
+  const ofViews = new Map(
+    kinds.all
+      .filter(isView)
+      .map((kind) => [kind as Kind, { ...deps, store: viewStore(deps.store, kind) }]),
+  );
   const inFlight = new InFlight(options.limits);
 
   const answer = async (request: UserRequest): Promise<HttpReply> => {
@@ -97,7 +103,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
     const warnings: string[] = [];
-    const own = { ...deps, warn: (text: string) => void warnings.push(text) };
+    const seen = ofViews.get(resource.kind) ?? deps;
+    const own = { ...seen, warn: (text: string) => void warnings.push(text) };
     const reply = await serveCustom(resource, own, verbOf(resource, connections));
     return withWarnings(reply, warnings);
   };

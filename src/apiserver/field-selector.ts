@@ -1,5 +1,5 @@
 import { ApiError } from '#api/meta/api-error.ts';
-import type { Kind } from '#api/kind.ts';
+import { resourceOf, type Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 
 export interface FieldSelector {
@@ -39,6 +39,18 @@ const selectableFields: Readonly<Record<string, readonly string[]>> = {
     'source',
     'type',
   ],
+  'events.events.k8s.io': [
+    'regarding.kind',
+    'regarding.namespace',
+    'regarding.name',
+    'regarding.uid',
+    'regarding.apiVersion',
+    'regarding.resourceVersion',
+    'regarding.fieldPath',
+    'reason',
+    'reportingController',
+    'type',
+  ],
   secrets: ['type'],
   services: ['spec.clusterIP', 'spec.type'],
   nodes: ['spec.unschedulable'],
@@ -68,7 +80,11 @@ function parseRequirement(kind: Kind, part: string, whole: string): Requirement 
   if (field === undefined || value === undefined) {
     throw new ApiError('BadRequest', `invalid selector: '${whole}'; can't understand '${part}'`);
   }
-  const own = kind.custom?.selectableFields ?? selectableFields[kind.plural] ?? [];
+  const own =
+    kind.custom?.selectableFields ??
+    selectableFields[resourceOf(kind)] ??
+    selectableFields[kind.plural] ??
+    [];
   if (!['metadata.name', 'metadata.namespace', ...own].includes(field)) {
     throw new ApiError('BadRequest', `field label not supported: ${field}`);
   }

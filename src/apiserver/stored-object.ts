@@ -14,7 +14,8 @@ export function keyOf(kind: Kind, namespace: string | undefined, name: string): 
 
 /** Of every object of a kind, or of those in one namespace. */
 export function prefixOf(kind: Kind, namespace: string | undefined): string {
-  const base = `/registry/${kind.group || 'core'}/${kind.plural}/`;
+  const { group, plural } = kind.storedAs?.kind ?? kind;
+  const base = `/registry/${group || 'core'}/${plural}/`;
   return kind.scope === 'Namespaced' && namespace ? `${base}${namespace}/` : base;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import type { Random } from '#base/random.ts';
-import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { Service } from '#api/core-v1/service.ts';
@@ -11,8 +11,11 @@ import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
-import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
+import { serviceAccountVolume } from '#apiserver/admission/service-account-volume.ts';
+import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
 import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
@@ -87,11 +90,10 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const uidOf = uidLookup(store);
   const tokens = serviceAccountTokens({ key, issuer, audiences, uidOf, clock, random });
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
-  const builtIn = [...coreKinds, ...servingKinds];
+  const builtIn = [...coreKinds, ...viewKinds, ...servingKinds];
   const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
   const caller = webhookCaller({ clock, resolve: serviceResolver(store) });
   const webhooks = webhookAdmission({ store, caller, random, log, signal });
-  const escalation = escalationCheck(rbac, authorizer);
   const server = createApiServer({
     store,
     kinds,
@@ -111,7 +113,13 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...tokenRoutes({ tokens, audiences, uidOf, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
     ],
-    admission: [rbacEscalation(escalation), webhooks],
+    admission: [
+      serviceAccountVolume(store),
+      webhooks,
+      limitRanger(store),
+      rbacEscalation(escalationCheck(rbac, authorizer)),
+      resourceQuotas(store, coreKinds),
+    ],
   });
   const stack = new AsyncDisposableStack();
   stack.use(caller);
@@ -143,6 +151,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
 
 const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
 
+/** Nobody gives others more than they have themselves. */
 function rbacEscalation(escalation: ReturnType<typeof escalationCheck>): AdmissionStep {
   return {
     handles: (kind) =>

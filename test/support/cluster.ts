@@ -18,7 +18,7 @@ import type { LoopStarter } from '#reconcile/loop.ts';
 import { runControllers, type RunningControllers } from '#reconcile/run-controllers.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Store } from '#store/store.ts';
-import { coreKinds } from '#api/kinds.ts';
+import { coreKinds, viewKinds } from '#api/kinds.ts';
 
 export interface ClusterOptions {
   readonly controllers?: readonly AnyController[];
@@ -68,7 +68,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const random = seededRandom(1);
   const log = options.isLoud ? loudLog(clock) : silentLog;
   const store = await openMemoryStore();
-  const kinds = [...coreKinds, ...(options.kinds ?? [])];
+  const kinds = [...coreKinds, ...viewKinds, ...(options.kinds ?? [])];
   const admission = options.refuse ? [refusal(options.refuse)] : [];
   const deps = { store, kinds, clock, random, log, admission };
   const server = createApiServer({ ...deps, ...options.server });

@@ -3,7 +3,7 @@ import { FakeClock } from '#base/fake-clock.ts';
 import { bodyText, type HttpReply } from '#base/http-message.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
-import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
 import { createApiServer, type ApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import { platformUser, type User } from '#apiserver/user.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
@@ -44,7 +44,7 @@ export async function startWire(
   const store = await openMemoryStore(historyMax === undefined ? {} : { historyMax });
   const served = createApiServer({
     store,
-    kinds: [...coreKinds, ...servingKinds],
+    kinds: [...coreKinds, ...viewKinds, ...servingKinds],
     clock,
     random: seededRandom(7),
     log: silentLog,

@@ -21,6 +21,8 @@ export interface PodWorkerOptions {
   readonly onEnded: () => void;
 }
 
+/** A start is not slowed by work that can wait. */
+const TAKEN_OVER_RENEWAL_MS = 10_000;
 const SANDBOX_RETRY = { firstMs: 500, maxMs: 30_000 };
 /** A pod whose object was removed by force has no more time than this. */
 const FORCED_GRACE_MS = 2_000;
@@ -97,24 +99,29 @@ export class PodWorker {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
     try {
       const sandbox = await this.#ensureSandbox(signal);
       // A sandbox that was taken over has its files, and a status that is true already.
-      if (!sandbox.hasContainers) await this.#writeVolumes(sandbox, signal);
+      const isTakenOver = sandbox.hasContainers;
+      if (!isTakenOver) await this.#writeVolumes(sandbox, signal);
       this.#initRunners = this.#runnersFor(sandbox, 'initContainers');
       this.#runners = this.#runnersFor(sandbox, 'containers');
       this.#status.changed();
-      const renewing = this.#renewTokens(sandbox, signal);
+      const lives = AbortSignal.any([signal, ended.signal]);
+      const renewing = this.#renewTokens(sandbox, { signal: lives, isTakenOver });
       for (const runner of this.#initRunners) {
         if ((await runner.run(signal)) !== 0) return;
       }
       await Promise.all(this.#runners.map((runner) => runner.run(signal)));
       await sandbox.releaseNetwork();
+      ended.abort();
       await renewing;
     } catch (error) {
       // The stop's own reason is no failure; anything else is a bug, and this pod's alone.
       if (!signal.aborted) this.#log('a pod stopped being looked after', error);
     } finally {
+      ended.abort();
       this.#status.changed();
     }
   }
@@ -156,13 +163,19 @@ export class PodWorker {
     }
   }
 
-  async #renewTokens(sandbox: PodSandbox, signal: AbortSignal): Promise<void> {
+  /** Nobody knows how old the tokens of a sandbox are that was taken over: they are renewed once it has started. */
+  async #renewTokens(
+    sandbox: PodSandbox,
+    { signal, isTakenOver }: { signal: AbortSignal; isTakenOver: boolean },
+  ): Promise<void> {
     const seconds = tokenRenewalSeconds(this.#pod.spec?.volumes);
     if (seconds === undefined) return;
     try {
+      let waitMs = isTakenOver ? TAKEN_OVER_RENEWAL_MS : seconds * 1000;
       for (;;) {
-        await sleep(this.#parts.clock, seconds * 1000, signal);
+        await sleep(this.#parts.clock, waitMs, signal);
         await this.#writeVolumes(sandbox, signal);
+        waitMs = seconds * 1000;
       }
     } catch (error) {
       if (!signal.aborted) throw error;

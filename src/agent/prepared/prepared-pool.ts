@@ -6,6 +6,7 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import { tokenRenewalSeconds } from '#agent/pods/volumes.ts';
 import { ConfigWatch } from '#agent/prepared/config-watch.ts';
 import {
   canBePrepared,
@@ -44,6 +45,8 @@ interface Entry extends PreparedSandbox {
   isStarted: boolean;
   isNamed: boolean;
   deadline: Disposable | undefined;
+  /** Until its tokens have to be renewed. */
+  fresh: Disposable | undefined;
 }
 
 /** One ReplicaSet that wants prepared sandboxes, from its first sight until it is gone. */
@@ -220,7 +223,14 @@ export class PreparedPool implements AsyncDisposable {
       isStarted: false,
       isNamed: false,
       deadline: undefined,
+      fresh: undefined,
     };
+    const seconds = tokenRenewalSeconds(prepared.pod.spec?.volumes);
+    if (seconds !== undefined) {
+      entry.fresh = this.#parts.clock.after(seconds * 1000, () => {
+        if (!entry.isStarted && !entry.isNamed) this.#discard(entry);
+      });
+    }
     client.entries.add(entry);
     this.#byUid.set(prepared.pod.metadata.uid ?? '', entry);
     if (replicaSet.spec?.replicas !== 0) this.#expect(entry);
@@ -297,6 +307,7 @@ export class PreparedPool implements AsyncDisposable {
 
   #release(entry: Entry): boolean {
     this.#unexpect(entry);
+    entry.fresh?.[Symbol.dispose]();
     this.#clients.get(entry.replicaSet)?.entries.delete(entry);
     return this.#byUid.delete(entry.pod.metadata.uid ?? '');
   }

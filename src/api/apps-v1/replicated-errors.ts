@@ -3,6 +3,7 @@ import type { PodTemplateSpec } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
 import { matchLabelSelector, type LabelSelector } from '#api/meta/selector.ts';
+import { unsupportedErrors } from '#api/meta/value-errors.ts';
 
 interface Replicated {
   readonly replicas?: number;
@@ -38,4 +39,10 @@ export function replicatedErrors(
     ...podSpecErrors(template?.spec, 'spec.template.spec'),
     ...(previous ? immutableErrors('spec.selector', selector, previous.selector) : []),
   ];
+}
+
+/** Pods that are kept up are restarted whatever way they end. */
+export function alwaysRestartErrors(template: PodTemplateSpec | undefined): FieldError[] {
+  const policy = template?.spec?.restartPolicy;
+  return unsupportedErrors('spec.template.spec.restartPolicy', policy, ['Always']);
 }

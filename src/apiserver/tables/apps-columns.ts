@@ -1,15 +1,17 @@
 import type { Deployment } from '#api/apps-v1/deployment.ts';
 import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
-import type { PodTemplateSpec } from '#api/generated/core-v1.ts';
-import type { LabelSelector } from '#api/meta/selector.ts';
+import type { DaemonSet } from '#api/apps-v1/daemon-set.ts';
+import type { StatefulSet } from '#api/apps-v1/stateful-set.ts';
+import type { PodTemplate } from '#api/core-v1/pod-template.ts';
 import {
   ageColumn,
   column,
+  labelsText,
   nameColumn,
-  orNone,
   wideColumn,
   type CellsOf,
 } from '#apiserver/tables/column.ts';
+import { containerNames, images, selectorText } from '#apiserver/tables/template-columns.ts';
 
 export const deploymentColumns: CellsOf<Deployment> = [
   nameColumn,
@@ -33,20 +35,31 @@ export const replicaSetColumns: CellsOf<ReplicaSet> = [
   wideColumn('Selector', ({ spec }) => selectorText(spec?.selector)),
 ];
 
-function containerNames(template: PodTemplateSpec | undefined): string {
-  return (template?.spec?.containers ?? []).map(({ name }) => name).join(',');
-}
+export const statefulSetColumns: CellsOf<StatefulSet> = [
+  nameColumn,
+  column('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
+  ageColumn,
+  wideColumn('Containers', ({ spec }) => containerNames(spec?.template)),
+  wideColumn('Images', ({ spec }) => images(spec?.template)),
+];
 
-function images(template: PodTemplateSpec | undefined): string {
-  return (template?.spec?.containers ?? []).map(({ image }) => image ?? '').join(',');
-}
+export const daemonSetColumns: CellsOf<DaemonSet> = [
+  nameColumn,
+  column('Desired', ({ status }) => status?.desiredNumberScheduled ?? 0),
+  column('Current', ({ status }) => status?.currentNumberScheduled ?? 0),
+  column('Ready', ({ status }) => status?.numberReady ?? 0),
+  column('Up-to-date', ({ status }) => status?.updatedNumberScheduled ?? 0),
+  column('Available', ({ status }) => status?.numberAvailable ?? 0),
+  column('Node Selector', ({ spec }) => labelsText(spec?.template?.spec?.nodeSelector)),
+  ageColumn,
+  wideColumn('Containers', ({ spec }) => containerNames(spec?.template)),
+  wideColumn('Images', ({ spec }) => images(spec?.template)),
+  wideColumn('Selector', ({ spec }) => selectorText(spec?.selector)),
+];
 
-function selectorText(selector: LabelSelector | undefined): string {
-  const labels = Object.entries(selector?.matchLabels ?? {}).map((pair) => pair.join('='));
-  const expressions = (selector?.matchExpressions ?? []).map(({ key, operator, values }) => {
-    if (operator === 'Exists') return key;
-    if (operator === 'DoesNotExist') return `!${key}`;
-    return `${key} ${operator.toLowerCase()} (${(values ?? []).join(',')})`;
-  });
-  return orNone([...labels, ...expressions].join(','));
-}
+export const podTemplateColumns: CellsOf<PodTemplate> = [
+  nameColumn,
+  column('Containers', ({ template }) => containerNames(template)),
+  column('Images', ({ template }) => images(template)),
+  column('Pod Labels', ({ template }) => labelsText(template?.metadata?.labels)),
+];

@@ -1,15 +1,40 @@
 import { resourceOf, type Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { deploymentColumns, replicaSetColumns } from '#apiserver/tables/apps-columns.ts';
+import {
+  daemonSetColumns,
+  deploymentColumns,
+  podTemplateColumns,
+  replicaSetColumns,
+  statefulSetColumns,
+} from '#apiserver/tables/apps-columns.ts';
+import { cronJobColumns, jobColumns } from '#apiserver/tables/batch-columns.ts';
 import { ageColumn, column, nameColumn, type CellsOf } from '#apiserver/tables/column.ts';
+import {
+  ingressClassColumns,
+  ingressColumns,
+  networkPolicyColumns,
+} from '#apiserver/tables/ingress-columns.ts';
 import {
   endpointSliceColumns,
   serviceColumns,
   endpointsColumns,
 } from '#apiserver/tables/network-columns.ts';
-import { eventColumns, nodeColumns } from '#apiserver/tables/node-columns.ts';
+import { eventColumns, eventV1Columns, nodeColumns } from '#apiserver/tables/node-columns.ts';
 import { podColumns } from '#apiserver/tables/pod-columns.ts';
+import {
+  autoscalerColumns,
+  autoscalerV1Columns,
+  budgetColumns,
+  limitRangeColumns,
+  priorityClassColumns,
+  quotaColumns,
+} from '#apiserver/tables/policy-columns.ts';
 import { roleBindingColumns, roleColumns } from '#apiserver/tables/rbac-columns.ts';
+import {
+  claimColumns,
+  storageClassColumns,
+  volumeColumns,
+} from '#apiserver/tables/storage-columns.ts';
 import type { ConfigMap } from '#api/core-v1/config-map.ts';
 import type { Lease } from '#api/coordination-v1/lease.ts';
 import type { Namespace } from '#api/core-v1/namespace.ts';
@@ -60,6 +85,23 @@ const byResource: Readonly<Record<string, CellsOf<never>>> = {
   nodes: nodeColumns,
   'deployments.apps': deploymentColumns,
   'replicasets.apps': replicaSetColumns,
+  podtemplates: podTemplateColumns,
+  resourcequotas: quotaColumns,
+  limitranges: limitRangeColumns,
+  persistentvolumes: volumeColumns,
+  persistentvolumeclaims: claimColumns,
+  'statefulsets.apps': statefulSetColumns,
+  'daemonsets.apps': daemonSetColumns,
+  'jobs.batch': jobColumns,
+  'cronjobs.batch': cronJobColumns,
+  'horizontalpodautoscalers.autoscaling': autoscalerColumns,
+  'events.events.k8s.io': eventV1Columns,
+  'storageclasses.storage.k8s.io': storageClassColumns,
+  'priorityclasses.scheduling.k8s.io': priorityClassColumns,
+  'poddisruptionbudgets.policy': budgetColumns,
+  'networkpolicies.networking.k8s.io': networkPolicyColumns,
+  'ingresses.networking.k8s.io': ingressColumns,
+  'ingressclasses.networking.k8s.io': ingressClassColumns,
   'endpointslices.discovery.k8s.io': endpointSliceColumns,
   'leases.coordination.k8s.io': leaseColumns,
   'roles.rbac.authorization.k8s.io': roleColumns,
@@ -70,6 +112,10 @@ const byResource: Readonly<Record<string, CellsOf<never>>> = {
 
 /** Undefined for kinds whose columns are paths in their own definition. */
 export function coreColumns(kind: Kind): CellsOf<KubeObject> | undefined {
+  // The one group whose versions have fields of different names.
+  if (kind.plural === 'horizontalpodautoscalers' && kind.version === 'v1') {
+    return autoscalerV1Columns as CellsOf<KubeObject>;
+  }
   const resource = resourceOf(kind);
   if (!Object.hasOwn(byResource, resource)) return undefined;
   // The entry of a resource takes the objects of that resource, and only these are handed to it.

@@ -1,4 +1,5 @@
 import type { Event } from '#api/core-v1/event.ts';
+import { Event as EventV1 } from '#api/events-v1/event.ts';
 import type { Node } from '#api/core-v1/node.ts';
 import { ageOf } from '#apiserver/tables/age.ts';
 import {
@@ -55,6 +56,13 @@ export const eventColumns: CellsOf<Event> = [
   wideColumn('Count', ({ count, series }) => String(series?.count ?? count ?? 1)),
   { ...nameColumn, priority: 1 },
 ];
+
+/** The same cells for the same object, whatever group it is asked for in. */
+export const eventV1Columns: CellsOf<EventV1> = eventColumns.map((one) => ({
+  ...one,
+  // The view of an Event in its own group goes back to a core Event.
+  cell: (event: EventV1, now: Date) => one.cell(EventV1.storedAs?.toStored(event) as Event, now),
+}));
 
 function lastSeen({ series, lastTimestamp, firstTimestamp, eventTime }: Event): string | undefined {
   return series?.lastObservedTime ?? lastTimestamp ?? firstTimestamp ?? eventTime;

@@ -1,12 +1,19 @@
-import type { ServedKinds } from '#api/served-kinds.ts';
+import { oneVersionOf, type ServedKinds } from '#api/served-kinds.ts';
+import { clusterRoleController } from '#controllers/core/cluster-role/cluster-role-controller.ts';
+import { cronJobController } from '#controllers/core/cron-job/cron-job-controller.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
+import { endpointsController } from '#controllers/core/endpoints/endpoints-controller.ts';
+import { mirroredSlicesController } from '#controllers/core/endpoints/mirrored-slices-controller.ts';
 import { eventController } from '#controllers/core/event/event-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
-import { podBindingController } from '#controllers/core/pod-binding/pod-binding-controller.ts';
+
+import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
+import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
+import { scheduler } from '#controllers/core/scheduler/scheduler.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
 import type { AnyController } from '#reconcile/controller.ts';
 import type { LoopStarter } from '#reconcile/loop.ts';
@@ -30,9 +37,16 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       rootCaController(caPem),
       deploymentController,
       replicaSetController,
+      jobController,
+      cronJobController,
+      jobPodController,
       endpointSliceController,
-      podBindingController,
+      endpointsController,
+      mirroredSlicesController,
       eventController,
+      clusterRoleController,
+      scheduler(),
+      resourceQuotaController(oneVersionOf(kinds.current())),
     ],
     loops: [garbageCollector(kinds)],
   };

@@ -11,7 +11,7 @@ type ServicePort = NonNullable<NonNullable<Service['spec']>['ports']>[number];
 /** Upstream's figure: a change of one pod rewrites one slice, whose size this bounds. */
 const ENDPOINTS_MAX = 100;
 
-const SERVICE_NAME = 'kubernetes.io/service-name';
+export const SERVICE_NAME = 'kubernetes.io/service-name';
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 export const MANAGER = 'endpointslice-controller.k8s.io';
 const HEADLESS = 'service.kubernetes.io/headless';

@@ -1,0 +1,32 @@
+import { alwaysRestartErrors, replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
+import type { DaemonSet as Generated } from '#api/generated/apps-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type DaemonSet = Generated;
+export const DaemonSet = defineCoreKind<DaemonSet>({
+  group: 'apps',
+  version: 'v1',
+  kind: 'DaemonSet',
+  plural: 'daemonsets',
+  scope: 'Namespaced',
+  definition: 'io.k8s.api.apps.v1.DaemonSet',
+  shortNames: ['ds'],
+  categories: ['all'],
+  subresources: ['status'],
+  notActedOn: 'DaemonSets are stored, but no pods are made for them yet',
+  default({ spec }) {
+    if (!spec) return;
+    spec.revisionHistoryLimit ??= 10;
+    const strategy = (spec.updateStrategy ??= {});
+    strategy.type ??= 'RollingUpdate';
+    if (strategy.type === 'RollingUpdate') {
+      strategy.rollingUpdate = { maxSurge: 0, maxUnavailable: 1, ...strategy.rollingUpdate };
+    }
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec);
+  },
+  validate: ({ spec }, { previous }) => [
+    ...replicatedErrors(spec, previous?.spec),
+    ...alwaysRestartErrors(spec?.template),
+  ],
+});

@@ -1,0 +1,59 @@
+import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import type { JobSpec } from '#api/generated/batch-v1.ts';
+import type { FieldError } from '#api/kind.ts';
+import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
+import { matchLabelSelector } from '#api/meta/selector.ts';
+import { negativeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
+
+/** What is wrong with a Job's spec, or with the one a CronJob makes Jobs from; `at` is its path. */
+export function jobSpecErrors(spec: JobSpec | undefined, at: string): FieldError[] {
+  if (!spec) return [required(at)];
+  const { completionMode, completions, template } = spec;
+  const isIndexed = completionMode === 'Indexed';
+  return [
+    ...negativeErrors(`${at}.parallelism`, spec.parallelism),
+    ...negativeErrors(`${at}.completions`, completions),
+    ...negativeErrors(`${at}.activeDeadlineSeconds`, spec.activeDeadlineSeconds),
+    ...negativeErrors(`${at}.backoffLimit`, spec.backoffLimit),
+    ...negativeErrors(`${at}.ttlSecondsAfterFinished`, spec.ttlSecondsAfterFinished),
+    ...unsupportedErrors(`${at}.completionMode`, completionMode, ['NonIndexed', 'Indexed']),
+    ...(isIndexed && completions === undefined
+      ? [required(`${at}.completions`, 'when completion mode is Indexed')]
+      : []),
+    ...podSpecErrors(template?.spec, `${at}.template.spec`),
+    ...restartErrors(template?.spec?.restartPolicy, `${at}.template.spec.restartPolicy`),
+  ];
+}
+
+/** A Job's own: that its selector finds its pods, and that what its pods are made from stays. */
+export function jobErrors(spec: JobSpec | undefined, previous: JobSpec | undefined): FieldError[] {
+  const errors = jobSpecErrors(spec, 'spec');
+  if (!spec) return errors;
+  const labels = spec.template?.metadata?.labels;
+  if (!spec.selector) errors.push(required('spec.selector'));
+  else if (!matchLabelSelector(spec.selector)(labels)) {
+    const why = '`selector` does not match template `labels`';
+    errors.push(wrongValue('spec.template.metadata.labels', labels ?? {}, why));
+  }
+  if (previous) errors.push(...changeErrors(spec, previous));
+  return errors;
+}
+
+function changeErrors(spec: JobSpec, previous: JobSpec): FieldError[] {
+  // An indexed Job may grow and shrink with its parallelism; the schema of its work stays.
+  const isElastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism;
+  return [
+    ...(isElastic
+      ? []
+      : immutableErrors('spec.completions', spec.completions, previous.completions)),
+    ...immutableErrors('spec.selector', spec.selector, previous.selector),
+    ...(previous.suspend ? [] : immutableErrors('spec.template', spec.template, previous.template)),
+    ...immutableErrors('spec.completionMode', spec.completionMode, previous.completionMode),
+  ];
+}
+
+function restartErrors(policy: string | undefined, path: string): FieldError[] {
+  // What a Job's pod does when it ends is the Job's business: `Always`, also by default, would never let it end.
+  if (policy === 'OnFailure' || policy === 'Never') return [];
+  return [required(path, 'valid values: "OnFailure", "Never"')];
+}

@@ -1,0 +1,18 @@
+import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
+import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import type { PodTemplate as Generated } from '#api/generated/core-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+
+export type PodTemplate = Generated;
+export const PodTemplate = defineCoreKind<PodTemplate>({
+  group: '',
+  version: 'v1',
+  kind: 'PodTemplate',
+  plural: 'podtemplates',
+  scope: 'Namespaced',
+  definition: 'io.k8s.api.core.v1.PodTemplate',
+  default({ template }) {
+    if (template?.spec) defaultPodSpec(template.spec);
+  },
+  validate: ({ template }) => podSpecErrors(template?.spec, 'template.spec'),
+});

@@ -1,0 +1,69 @@
+import type { ResourceQuota as Generated } from '#api/generated/core-v1.ts';
+import { defineCoreKind, type FieldError } from '#api/kind.ts';
+import { immutableErrors, wrongValue } from '#api/meta/field-error.ts';
+import { isQuantity, parseQuantity } from '#api/meta/quantity.ts';
+
+const QUOTA_SCOPES = ['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort'] as const;
+
+/** Besides these, anything with a domain of its own: `count/jobs.batch`, `requests.nvidia.com/gpu`. */
+const STANDARD: ReadonlySet<string> = new Set([
+  'cpu',
+  'memory',
+  'ephemeral-storage',
+  'requests.cpu',
+  'requests.memory',
+  'requests.storage',
+  'requests.ephemeral-storage',
+  'limits.cpu',
+  'limits.memory',
+  'limits.ephemeral-storage',
+  'pods',
+  'services',
+  'services.nodeports',
+  'services.loadbalancers',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+]);
+const NANO = 1_000_000_000n;
+
+export type ResourceQuota = Generated;
+export const ResourceQuota = defineCoreKind<ResourceQuota>({
+  group: '',
+  version: 'v1',
+  kind: 'ResourceQuota',
+  plural: 'resourcequotas',
+  scope: 'Namespaced',
+  definition: 'io.k8s.api.core.v1.ResourceQuota',
+  shortNames: ['quota'],
+  subresources: ['status'],
+  validate({ spec = {} }, { previous }) {
+    const isKnown = (spec.scopes ?? []).every((scope) =>
+      QUOTA_SCOPES.some((known) => known === scope),
+    );
+    return [
+      ...Object.entries(spec.hard ?? {}).flatMap(([name, amount]) => hardErrors(name, amount)),
+      ...(isKnown ? [] : [wrongValue('spec.scopes', spec.scopes, 'unsupported scope')]),
+      ...(previous ? immutableErrors('spec.scopes', spec.scopes, previous.spec?.scopes) : []),
+    ];
+  },
+});
+
+function hardErrors(name: string, amount: string | number): FieldError[] {
+  const path = `spec.hard[${name}]`;
+  const shown = String(amount);
+  const errors: FieldError[] = [];
+  if (!STANDARD.has(name) && !name.includes('/')) {
+    errors.push(wrongValue(path, name, 'must be a standard resource type or fully qualified'));
+    errors.push(wrongValue(path, name, 'must be a standard resource for quota'));
+  }
+  // A text that is no amount at all was refused with its type.
+  if (!isQuantity(amount)) return errors;
+  const { nano } = parseQuantity(amount);
+  if (nano < 0n) errors.push(wrongValue(path, shown, 'must be greater than or equal to 0'));
+  const isCounted = !/cpu|memory|storage/.test(name) && nano % NANO !== 0n;
+  if (isCounted) errors.push(wrongValue(path, shown, 'must be an integer'));
+  return errors;
+}

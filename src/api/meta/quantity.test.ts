@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  addQuantities,
+  numberOf,
+  parseQuantity,
+  renderQuantity,
+  subtractQuantities,
+} from '#api/meta/quantity.ts';
+
+test('quantity: read and written in the canonical form', () => {
+  const check = (text: string | number, canonical: string): void =>
+    assert.equal(renderQuantity(parseQuantity(text)), canonical, String(text));
+  check('50m', '50m');
+  check('0.05', '50m');
+  check('1', '1');
+  check(2, '2');
+  check('1000m', '1');
+  check('1500m', '1500m');
+  check('1Gi', '1Gi');
+  check('1024Mi', '1Gi');
+  check('1.5Gi', '1536Mi');
+  check('1000000', '1M');
+  check('1e3', '1k');
+  check('1E', '1E');
+  check('-250m', '-250m');
+  check('.5', '500m');
+  check('0', '0');
+  check('0.1n', '1n');
+  check('1e-12', '1n');
+});
+
+test('quantity: what is none is refused in the words clients know', () => {
+  for (const text of ['', 'x', '1Kb', '1 Gi', '--1', '1.2.3']) {
+    assert.throws(() => parseQuantity(text), /quantities must match the regular expression/);
+  }
+});
+
+test('quantity: sums are exact and keep the notation', () => {
+  const sum = ['100m', '100m', '100m'].map(parseQuantity).reduce((a, b) => addQuantities(a, b));
+  assert.equal(renderQuantity(sum), '300m');
+  const left = subtractQuantities(parseQuantity('1Gi'), parseQuantity('256Mi'));
+  assert.equal(renderQuantity(left), '768Mi');
+  assert.equal(numberOf(parseQuantity('250m')), 0.25);
+});

@@ -1,0 +1,24 @@
+import type { FieldError } from '#api/kind.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
+
+/** Of a field that takes one of a few words; absent is never wrong. */
+export function unsupportedErrors(
+  path: string,
+  value: string | undefined,
+  supported: readonly string[],
+): FieldError[] {
+  if (value === undefined || supported.includes(value)) return [];
+  const list = supported.map((each) => JSON.stringify(each)).join(', ');
+  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
+  return [{ path, message, reason: 'FieldValueNotSupported' }];
+}
+
+export function negativeErrors(path: string, value: number | undefined): FieldError[] {
+  if (value === undefined || value >= 0) return [];
+  return [wrongValue(path, value, 'must be greater than or equal to 0')];
+}
+
+export function duplicateValue(path: string, value: unknown): FieldError {
+  const message = `Duplicate value: ${JSON.stringify(value)}`;
+  return { path, message, reason: 'FieldValueDuplicate' };
+}

@@ -1,0 +1,37 @@
+import type { PriorityClass as Generated } from '#api/generated/scheduling-v1.ts';
+import { defineCoreKind } from '#api/kind.ts';
+import { forbiddenField, immutableErrors } from '#api/meta/field-error.ts';
+import { unsupportedErrors } from '#api/meta/value-errors.ts';
+
+/** Above it are Kubernetes' own. */
+const VALUE_MAX = 1_000_000_000;
+
+export type PriorityClass = Generated;
+export const PriorityClass = defineCoreKind<PriorityClass>({
+  group: 'scheduling.k8s.io',
+  version: 'v1',
+  kind: 'PriorityClass',
+  plural: 'priorityclasses',
+  scope: 'Cluster',
+  definition: 'io.k8s.api.scheduling.v1.PriorityClass',
+  shortNames: ['pc'],
+  notActedOn: 'PriorityClasses are stored, but pods are not scheduled or preempted by priority yet',
+  default(priorityClass) {
+    priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
+  },
+  validate({ metadata, value, preemptionPolicy }, { previous }) {
+    const isSystem = metadata.name?.startsWith('system-') ?? false;
+    return [
+      ...(value > VALUE_MAX && !isSystem
+        ? [
+            forbiddenField(
+              'value',
+              'maximum allowed value of a user defined priority is 1000000000',
+            ),
+          ]
+        : []),
+      ...unsupportedErrors('preemptionPolicy', preemptionPolicy, ['PreemptLowerPriority', 'Never']),
+      ...(previous ? immutableErrors('value', value, previous.value) : []),
+    ];
+  },
+});

@@ -1,0 +1,149 @@
+import { LimitRange } from '#api/core-v1/limit-range.ts';
+import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { podAmounts, type Amounts } from '#api/core-v1/pod-requests.ts';
+import type { Container, LimitRangeItem } from '#api/generated/core-v1.ts';
+import { forbidden } from '#api/meta/api-error.ts';
+import { numberOf, parseQuantity, renderQuantity } from '#api/meta/quantity.ts';
+import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
+import type { Store } from '#store/store.ts';
+
+const ANNOTATION = 'kubernetes.io/limit-ranger';
+
+/** What a container, a pod or a claim asks for and may have. */
+interface Asked {
+  readonly requests: Amounts;
+  readonly limits: Amounts;
+}
+
+/** Fills in what a namespace's LimitRanges say by default, and refuses what is outside them, in Kubernetes' words. */
+export function limitRanger(store: Store): AdmissionStep {
+  return {
+    handles: (kind) => kind === Pod || kind === PersistentVolumeClaim,
+    async admit(object, { kind, operation, subresource }) {
+      // A pod's resources stay as they were created.
+      if (subresource !== undefined || (kind === Pod && operation === 'UPDATE')) return undefined;
+      const { namespace = '', name = '' } = object.metadata;
+      const { entries } = await store.list(prefixOf(LimitRange, namespace));
+      const items = entries.flatMap((entry) => objectOf<LimitRange>(entry).spec?.limits ?? []);
+      if (items.length === 0) return undefined;
+      const problems =
+        kind === Pod
+          ? podProblems(object as Pod, items)
+          : claimProblems(object as PersistentVolumeClaim, items);
+      if (problems.length === 0) return undefined;
+      const why = problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`;
+      throw forbidden(kind, name, why ?? '');
+    },
+  };
+}
+
+function podProblems(pod: Pod, items: readonly LimitRangeItem[]): string[] {
+  const { spec } = pod;
+  if (!spec) return [];
+  for (const item of items) if (item.type === 'Container') fillIn(pod, item);
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  return items.flatMap((item) => {
+    if (item.type === 'Container') {
+      return containers.flatMap((container) => problems(item, askedBy(container)));
+    }
+    if (item.type !== 'Pod') return [];
+    const asked = { requests: podAmounts(spec, 'requests'), limits: podAmounts(spec, 'limits') };
+    return problems(item, asked);
+  });
+}
+
+function claimProblems(
+  { spec }: PersistentVolumeClaim,
+  items: readonly LimitRangeItem[],
+): string[] {
+  const requests = amounts(spec?.resources?.requests);
+  // A claim has no limit: what it asks for is what it gets.
+  return items
+    .filter(({ type }) => type === 'PersistentVolumeClaim')
+    .flatMap((item) => problems(item, { requests, limits: requests }));
+}
+
+function fillIn(pod: Pod, { default: limits = {}, defaultRequest = {} }: LimitRangeItem): void {
+  const told: string[] = [];
+  for (const [role, containers] of [
+    ['container', pod.spec?.containers],
+    ['init container', pod.spec?.initContainers],
+  ] as const) {
+    for (const container of containers ?? []) {
+      const resources = (container.resources ??= {});
+      const requested = missing(resources.requests, defaultRequest);
+      const limited = missing(resources.limits, limits);
+      if (requested.length > 0) resources.requests = { ...defaultRequest, ...resources.requests };
+      if (limited.length > 0) resources.limits = { ...limits, ...resources.limits };
+      const of = `for ${role} ${container.name}`;
+      if (requested.length > 0) told.push(`${requested.join(', ')} request ${of}`);
+      if (limited.length > 0) told.push(`${limited.join(', ')} limit ${of}`);
+    }
+  }
+  if (told.length === 0) return;
+  const text = `LimitRanger plugin set: ${told.join('; ')}`;
+  pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION]: text };
+}
+
+function missing(given: object | undefined, defaults: object): string[] {
+  return Object.keys(defaults)
+    .filter((name) => !given || !Object.hasOwn(given, name))
+    .toSorted();
+}
+
+function askedBy({ resources }: Container): Asked {
+  return { requests: amounts(resources?.requests), limits: amounts(resources?.limits) };
+}
+
+function amounts(values: Readonly<Record<string, string | number>> = {}): Amounts {
+  return new Map(Object.entries(values).map(([name, text]) => [name, parseQuantity(text)]));
+}
+
+/** Two spaces before `No`: clients compare these texts. */
+function problems(
+  { type, min, max, maxLimitRequestRatio }: LimitRangeItem,
+  asked: Asked,
+): string[] {
+  const { requests, limits } = asked;
+  const found: string[] = [];
+  for (const [name, least] of amounts(min)) {
+    const what = `minimum ${name} usage per ${type} is ${renderQuantity(least)}`;
+    const [request, limit] = [requests.get(name), limits.get(name)];
+    if (!request) found.push(`${what}.  No request is specified`);
+    else if (request.nano < least.nano) {
+      found.push(`${what}, but request is ${renderQuantity(request)}`);
+    }
+    if (limit && limit.nano < least.nano) {
+      found.push(`${what}, but limit is ${renderQuantity(limit)}`);
+    }
+  }
+  for (const [name, most] of amounts(max)) {
+    const what = `maximum ${name} usage per ${type} is ${renderQuantity(most)}`;
+    const [request, limit] = [requests.get(name), limits.get(name)];
+    if (!limit) found.push(`${what}.  No limit is specified`);
+    else if (limit.nano > most.nano) found.push(`${what}, but limit is ${renderQuantity(limit)}`);
+    if (request && request.nano > most.nano && type !== 'PersistentVolumeClaim') {
+      found.push(`${what}, but request is ${renderQuantity(request)}`);
+    }
+  }
+  return [...found, ...ratioProblems(type, maxLimitRequestRatio, asked)];
+}
+
+function ratioProblems(
+  type: string,
+  ratios: LimitRangeItem['maxLimitRequestRatio'],
+  { requests, limits }: Asked,
+): string[] {
+  return [...amounts(ratios)].flatMap(([name, most]) => {
+    const what = `${name} max limit to request ratio per ${type} is ${renderQuantity(most)}`;
+    const [request, limit] = [requests.get(name), limits.get(name)];
+    if (!request || request.nano === 0n) {
+      return [`${what}, but no request is specified or request is 0`];
+    }
+    if (!limit || limit.nano === 0n) return [`${what}, but no limit is specified or limit is 0`];
+    const ratio = numberOf(limit) / numberOf(request);
+    return ratio > numberOf(most) ? [`${what}, but provided ratio is ${ratio.toFixed(6)}`] : [];
+  });
+}

@@ -1,0 +1,51 @@
+import { sum, type Amounts } from '#api/core-v1/pod-requests.ts';
+import { isInScope, limitedBy, quotaUsage } from '#api/core-v1/quota-usage.ts';
+import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
+import type { Kind } from '#api/kind.ts';
+import { parseQuantity, renderQuantity } from '#api/meta/quantity.ts';
+import {
+  defineController,
+  keyOf,
+  on,
+  type Context,
+  type Controller,
+} from '#reconcile/controller.ts';
+
+/** Says in the status of each quota how much of it is used, for people: admission counts for itself. */
+export function resourceQuotaController(kinds: readonly Kind[]): Controller<ResourceQuota> {
+  const counted = kinds.filter(({ scope }) => scope === 'Namespaced');
+  return defineController<ResourceQuota>({
+    kind: ResourceQuota,
+    watches: counted.map((kind) =>
+      on(kind, ({ metadata }, known) =>
+        known.list(ResourceQuota, metadata.namespace).map((quota) => keyOf(quota)),
+      ),
+    ),
+    async reconcile(quota, context) {
+      const hard = quota.spec?.hard ?? {};
+      const used = await usedOf(quota, counted, context);
+      const amounts = Object.keys(hard).map((name) => [
+        name,
+        renderQuantity(used.get(name) ?? parseQuantity(0)),
+      ]);
+      // What fromEntries makes of pairs of texts.
+      return { status: { hard, used: Object.fromEntries(amounts) as Record<string, string> } };
+    },
+  });
+}
+
+async function usedOf(
+  quota: ResourceQuota,
+  kinds: readonly Kind[],
+  { client }: Context,
+): Promise<Amounts> {
+  const { namespace = '' } = quota.metadata;
+  let used: Amounts = new Map();
+  for (const kind of kinds) {
+    for (const object of (await client.list(kind, { namespace })).items) {
+      if (!isInScope(quota, kind, object)) continue;
+      used = sum(used, limitedBy(quota, quotaUsage(kind, object)));
+    }
+  }
+  return used;
+}
