@@ -14,7 +14,6 @@ import {
   requireRoot,
   settingsOf,
   startPlatform,
-  untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
 import type { Invocation } from './invocation.ts';
@@ -41,10 +40,9 @@ export async function demo(invocation: Invocation, flags: DemoFlags): Promise<vo
   }
   const settings = await settingsOf(invocation, flags);
   let show: (detail: string) => void = () => undefined;
-  const supervisor = await startPlatform(invocation, settings, (parts) =>
+  const { supervisor, interrupted } = await startPlatform(invocation, settings, (parts) =>
     show(describeParts(parts)),
   );
-  const interrupted = untilInterrupted();
   try {
     await step('platform is up', async (update) => {
       show = update;

@@ -50,17 +50,24 @@ export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Pr
   );
 }
 
+export interface StartedPlatform {
+  readonly supervisor: Supervisor;
+  /** Resolves at Ctrl-C, which also begins to stop the platform, however far its start has come. */
+  readonly interrupted: Promise<void>;
+}
+
 /** Starts the platform in this process's care. Its log goes to a file; `onChange` tells how the parts do. */
 export async function startPlatform(
   invocation: Invocation,
   settings: Settings,
   onChange: (parts: readonly PartStatus[]) => void,
-): Promise<Supervisor> {
+): Promise<StartedPlatform> {
+  const interrupted = untilInterrupted();
   const flags = [...flagsOf(settings), '--node-name', settings.nodeName];
   mkdirSync(pathsOf(settings.home).logs, { recursive: true, mode: 0o700 });
   const logFile = openSync(pathsOf(settings.home).log('supervisor'), 'a', 0o600);
   const log = jsonLog((line) => void writeSync(logFile, line), systemClock);
-  return await Supervisor.start({
+  const supervisor = await Supervisor.start({
     settings,
     parts: ['control', 'gateway'].map((name) => ({
       name,
@@ -70,6 +77,9 @@ export async function startPlatform(
     log,
     onChange,
   });
+  // Whoever stops it at the end waits for the same stop, and sees its error.
+  interrupted.then(() => supervisor.stop()).catch(() => undefined);
+  return { supervisor, interrupted };
 }
 
 /** The settings as `up` takes them. */
