@@ -7,6 +7,8 @@ import { Namespace } from '#api/core-v1/namespace.ts';
 import type { ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
+import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import { platformUser, type User } from '#apiserver/user.ts';
 import type { Client } from '#client/client.ts';
@@ -23,6 +25,11 @@ import { coreKinds, viewKinds } from '#api/kinds.ts';
 export interface ClusterOptions {
   readonly controllers?: readonly AnyController[];
   readonly loops?: readonly LoopStarter[];
+  /** Controllers and loops of all kinds there are, custom resources included. */
+  readonly extensible?: (kinds: ServedKinds) => {
+    readonly controllers: readonly AnyController[];
+    readonly loops: readonly LoopStarter[];
+  };
   /** Beside the core kinds. */
   readonly kinds?: readonly Kind[];
   /** The time of the server and the controllers; a FakeClock unless told. */
@@ -68,7 +75,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const random = seededRandom(1);
   const log = options.isLoud ? loudLog(clock) : silentLog;
   const store = await openMemoryStore();
-  const kinds = [...coreKinds, ...viewKinds, ...(options.kinds ?? [])];
+  const builtIn = [...coreKinds, ...viewKinds, ...(options.kinds ?? [])];
+  const stop = new AbortController();
+  const { signal } = stop;
+  const kinds = options.extensible
+    ? await CustomResources.open({ store, builtIn, clock, log, signal })
+    : fixedKinds(builtIn);
+  const all = options.extensible?.(kinds);
   const admission = options.refuse ? [refusal(options.refuse)] : [];
   const deps = { store, kinds, clock, random, log, admission };
   const server = createApiServer({ ...deps, ...options.server });
@@ -77,15 +90,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   for (const name of options.namespaces ?? ['default']) {
     await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
-  const stop = new AbortController();
   const running = await runControllers({
     client,
-    controllers: options.controllers ?? [],
-    loops: options.loops ?? [],
+    controllers: [...(options.controllers ?? []), ...(all?.controllers ?? [])],
+    loops: [...(options.loops ?? []), ...(all?.loops ?? [])],
     clock,
     random,
     log,
-    signal: stop.signal,
+    signal,
   });
   const settled = (): Promise<void> => settle({ client, store, clock, running });
   return {
