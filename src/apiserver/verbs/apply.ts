@@ -6,9 +6,9 @@ import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { applyConfiguration, NotApplicable } from '#apiserver/apply/apply-configuration.ts';
-import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import { storedOwners, type Owner } from '#apiserver/apply/managed-fields.ts';
 import { ownedPart, placeOfKind } from '#apiserver/apply/owned-part.ts';
-import { ownerBy, ownersOf } from '#apiserver/apply/ownership.ts';
+import { ownerBy } from '#apiserver/apply/ownership.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isFields } from '#apiserver/patch/merge-patch.ts';
 import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
@@ -106,7 +106,7 @@ function appliedTo(
   const hasMetadata = isFields(metadata) && Object.keys(metadata).length > 0;
   const now = timestamp(work.deps.clock);
   const { object, owners } = withReason(request, () =>
-    applyConfiguration(placeOfKind(kind), current ? ownersOf(current) : [], {
+    applyConfiguration(placeOfKind(kind), storedOwners(current), {
       live: current ? ownedPart(current, part) : { metadata: {} },
       configuration: { ...given, ...(hasMetadata && { metadata }) },
       by: ownerBy(request, { operation: 'Apply', now }),
