@@ -1,7 +1,8 @@
 import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 import { ApiError } from '#api/meta/api-error.ts';
-import { createProgram, invocationOf } from '#cli/program.ts';
+import { invocationOf } from '#cli/invocation.ts';
+import { createProgram } from '#cli/program.ts';
 import { UserError } from '#cli/terminal.ts';
 import { PortTaken } from '#supervisor/ports.ts';
 import { homeOf } from '#supervisor/settings.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { test } from 'node:test';
 import { layers } from '#layers.ts';
@@ -100,6 +100,31 @@ test('no test is skipped or runs alone', () => {
   const marked = tests.filter((file) => file !== 'test/tidy.test.ts');
   assert.deepEqual(
     marked.filter((file) => marks.test(readFileSync(file, 'utf8'))),
+    [],
+  );
+});
+
+test('ARCHITECTURE.md has every folder, with what it never does, and no other', () => {
+  const rows = readFileSync('ARCHITECTURE.md', 'utf8').matchAll(
+    /^\| ([a-z]+) \| .+ \| never .+ \|$/gm,
+  );
+  const described = new Set([...rows].map((row) => row[1]));
+  assert.deepEqual(described, new Set(Object.keys(layers)));
+  assert.deepEqual(described, new Set(globSync('src/*/').map((folder) => folder.split('/')[1])));
+});
+
+test('the documents name files that exist', () => {
+  const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'STYLE.md'];
+  const named = documents.flatMap((document) => {
+    const text = readFileSync(document, 'utf8');
+    const paths = text.matchAll(
+      /`((?:src|test|docs|scripts|samples)\/[\w./-]+)`|\]\(([\w./-]+)\)/g,
+    );
+    return [...paths].map((match) => match[1] ?? match[2] ?? '');
+  });
+  assert.ok(named.length > 10, 'too few paths found: this check would pass without looking');
+  assert.deepEqual(
+    named.filter((path) => !existsSync(path)),
     [],
   );
 });

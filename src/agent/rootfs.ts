@@ -77,21 +77,29 @@ const run = promisify(execFile);
 /** Layers hold deletions as overlayfs does: a character device 0/0 in place of what is gone. */
 async function copyLayers(layers: readonly string[], target: string): Promise<void> {
   for (const layer of layers) {
-    const gone = await whiteouts(layer, '');
-    for (const name of gone) await rm(path.join(target, name), { recursive: true, force: true });
+    const gone = await makeWay(layer, target);
     await run('cp', ['-a', '--reflink=auto', '--', `${layer}/.`, target]);
-    for (const name of gone) await rm(path.join(target, name), { force: true });
+    for (const file of gone) await rm(file, { force: true });
   }
 }
 
-async function whiteouts(layer: string, folder: string): Promise<string[]> {
-  const entries = await readdir(path.join(layer, folder), { withFileTypes: true });
+/**
+ * Removes from `target` what the layer replaces, because cp would write through a link of a lower layer, out of the
+ * container. Parents come first, so no link is ever above a path that is removed. Returns where whiteouts will be.
+ */
+async function makeWay(layer: string, target: string): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of entries) {
-    const name = path.join(folder, entry.name);
-    if (entry.isDirectory()) found.push(...(await whiteouts(layer, name)));
-    else if (entry.isCharacterDevice() && (await lstat(path.join(layer, name))).rdev === 0)
-      found.push(name);
+  for (const entry of await readdir(layer, { withFileTypes: true })) {
+    const source = path.join(layer, entry.name);
+    const place = path.join(target, entry.name);
+    const below = await lstat(place).catch(() => undefined);
+    if (entry.isDirectory() && below?.isDirectory()) {
+      found.push(...(await makeWay(source, place)));
+      continue;
+    }
+    if (below) await rm(place, { recursive: true, force: true });
+    if (entry.isDirectory()) found.push(...(await makeWay(source, place)));
+    else if (entry.isCharacterDevice() && (await lstat(source)).rdev === 0) found.push(place);
   }
   return found;
 }

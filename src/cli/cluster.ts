@@ -3,7 +3,7 @@ import { createClient } from '#client/create-client.ts';
 import { httpsTransport } from '#client/https-transport.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { readKubeconfig } from './kubeconfig.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 
 export interface Cluster extends AsyncDisposable {
   readonly client: Client;

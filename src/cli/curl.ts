@@ -3,7 +3,7 @@ import http from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Service } from '#api/serving-v1/service.ts';
 import { connect } from './cluster.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { print, UserError } from './terminal.ts';
 
 export interface CurlCall {

@@ -1,6 +1,6 @@
 import { Service } from '#api/serving-v1/service.ts';
 import { connect } from './cluster.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { print, UserError } from './terminal.ts';
 
 export async function deleteService(

@@ -14,10 +14,9 @@ import {
   requireRoot,
   settingsOf,
   startPlatform,
-  untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { untilReady } from './service-ready.ts';
 import { dim, formatMs, print, remark, step, UserError } from './terminal.ts';
 import { describePlatform } from './up.ts';
@@ -41,10 +40,9 @@ export async function demo(invocation: Invocation, flags: DemoFlags): Promise<vo
   }
   const settings = await settingsOf(invocation, flags);
   let show: (detail: string) => void = () => undefined;
-  const supervisor = await startPlatform(invocation, settings, (parts) =>
+  const { supervisor, interrupted } = await startPlatform(invocation, settings, (parts) =>
     show(describeParts(parts)),
   );
-  const interrupted = untilInterrupted();
   try {
     await step('platform is up', async (update) => {
       show = update;
@@ -83,7 +81,7 @@ async function walk(invocation: Invocation, settings: Settings): Promise<void> {
         onProgress: update,
         signal: AbortSignal.timeout(READY_MS),
       }),
-    (built) => built.reference,
+    (built) => built.reference.slice(0, built.reference.indexOf('@sha256:') + 20),
   );
   const service = await step(
     'Service hello is ready',

@@ -5,7 +5,7 @@ import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import { requireRoot } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { remark, step, UserError } from './terminal.ts';
 
 export async function down(
@@ -53,7 +53,8 @@ async function stopOrphan(recordFile: string): Promise<void> {
 }
 
 /** What a home consists of; anything else in the folder is not ours to remove. */
-const OWN = /^(agent|build|compile-cache|images|kubeconfig|logs|network\.json|pki|pods|run|store)/;
+const OWN =
+  /^(agent|build|compile-cache|images|kubeconfig|logs|network\.json|pki|run|store)(?:\.tmp-\d+)?$/;
 
 function removeHome(home: string): void {
   let names: string[];

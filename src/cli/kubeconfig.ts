@@ -3,7 +3,7 @@ import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import { mergeKubeconfig } from '#client/kubeconfig.ts';
 import { pathsOf } from '#supervisor/settings.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { print, remark, UserError } from './terminal.ts';
 
 export async function kubeconfig(

@@ -1,6 +1,6 @@
 import { Service } from '#api/serving-v1/service.ts';
 import { connect } from './cluster.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { readyOf } from './service-ready.ts';
 import { print, printJson, printTable } from './terminal.ts';
 

@@ -2,7 +2,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import type { Client } from '#client/client.ts';
 import { connect } from './cluster.ts';
 import { untilInterrupted } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { remark } from './terminal.ts';
 
 export interface LogFlags {

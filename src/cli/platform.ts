@@ -8,7 +8,7 @@ import { alreadyRunning, Supervisor } from '#supervisor/supervisor.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import type { PartStatus } from '#supervisor/report.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { UserError } from './terminal.ts';
 
 /** The flags that `up` and `demo` share. */
@@ -17,6 +17,7 @@ export interface ListenerFlags {
   readonly apiPort: number;
   readonly registryPort: number;
   readonly listen: readonly string[];
+  readonly acceptLoss?: boolean;
 }
 
 /** Throws where the machine will not let us, in words that say what to do. */
@@ -44,8 +45,15 @@ export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Pr
       apiPort: await choosePort(flags.apiPort, '--api-port'),
       registryPort: await choosePort(flags.registryPort, '--registry-port'),
       listen: flags.listen,
+      acceptLoss: flags.acceptLoss ?? false,
     }
   );
+}
+
+export interface StartedPlatform {
+  readonly supervisor: Supervisor;
+  /** Resolves at Ctrl-C, which also begins to stop the platform, however far its start has come. */
+  readonly interrupted: Promise<void>;
 }
 
 /** Starts the platform in this process's care. Its log goes to a file; `onChange` tells how the parts do. */
@@ -53,12 +61,13 @@ export async function startPlatform(
   invocation: Invocation,
   settings: Settings,
   onChange: (parts: readonly PartStatus[]) => void,
-): Promise<Supervisor> {
+): Promise<StartedPlatform> {
+  const interrupted = untilInterrupted();
   const flags = [...flagsOf(settings), '--node-name', settings.nodeName];
   mkdirSync(pathsOf(settings.home).logs, { recursive: true, mode: 0o700 });
   const logFile = openSync(pathsOf(settings.home).log('supervisor'), 'a', 0o600);
   const log = jsonLog((line) => void writeSync(logFile, line), systemClock);
-  return await Supervisor.start({
+  const supervisor = await Supervisor.start({
     settings,
     parts: ['control', 'gateway'].map((name) => ({
       name,
@@ -68,6 +77,9 @@ export async function startPlatform(
     log,
     onChange,
   });
+  // Whoever stops it at the end waits for the same stop, and sees its error.
+  interrupted.then(() => supervisor.stop()).catch(() => undefined);
+  return { supervisor, interrupted };
 }
 
 /** The settings as `up` takes them. */
@@ -80,6 +92,7 @@ export function flagsOf(settings: Settings): string[] {
     '--registry-port',
     String(settings.registryPort),
     ...settings.listen.flatMap((address) => ['--listen', address]),
+    ...(settings.acceptLoss ? ['--accept-loss'] : []),
   ];
 }
 

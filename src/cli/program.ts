@@ -1,13 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { homeOf } from '#supervisor/settings.ts';
-
-/** What a command may know of where it was called. */
-export interface Invocation {
-  readonly home: string;
-  /** Runs src/main.ts again: the program and its first arguments. */
-  readonly self: readonly [string, ...string[]];
-  readonly environment: Readonly<Record<string, string | undefined>>;
-}
+import type { Invocation } from './invocation.ts';
 
 /** The commands and their flags. What a command does is loaded when it is called, so that `--help` costs nothing. */
 export function createProgram(invocation: Invocation): Command {
@@ -20,19 +12,16 @@ export function createProgram(invocation: Invocation): Command {
   return program;
 }
 
-export function invocationOf(
-  self: readonly [string, ...string[]],
-  environment: Readonly<Record<string, string | undefined>>,
-): Invocation {
-  return { home: homeOf(environment), self, environment };
-}
-
 function addPlatformCommands(program: Command, invocation: Invocation): void {
   withListeners(
     program
       .command('up')
       .description('start the platform; Ctrl-C stops it and its pods')
       .option('-d, --detach', 'run in the background')
+      .option(
+        '--accept-loss',
+        'start with what is provable of a damaged store; the log says what is lost',
+      )
       .option('--print-unit', 'print a systemd unit that runs the platform, and do nothing else'),
   ).action(async (options) => (await import('./up.ts')).up(invocation, options));
   program

@@ -5,7 +5,7 @@ import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
 import { connect } from './cluster.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { readyOf } from './service-ready.ts';
 import { describePlatform } from './up.ts';
 import { print, printJson, printTable, UserError } from './terminal.ts';
@@ -41,7 +41,7 @@ export async function status(
   );
   print();
   const record = readLiveRecord(paths.processRecord('gateway'));
-  if (record) describePlatform(JSON.parse(record.settings) as Settings);
+  if (record) describePlatform(JSON.parse(record.settings) as Settings, print);
   if (counts)
     print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
 }

@@ -38,9 +38,15 @@ export async function step<T>(
   const isTerminal = process.stderr.isTTY;
   const startMs = performance.now();
   const show = (detail: string): void => {
-    if (isTerminal) process.stderr.write(`\r\u001B[K  ${what} ${dim(detail)}`);
+    if (!isTerminal) return;
+    // A line that wraps could not be rewritten in place.
+    const line = `… ${what}${detail === '' ? '' : `: ${detail}`}`.slice(
+      0,
+      process.stderr.columns - 1,
+    );
+    process.stderr.write(`\r\u001B[K${dim(line)}`);
   };
-  show('…');
+  show('');
   try {
     const result = await work(show);
     const took = dim(`${formatMs(performance.now() - startMs)}`);

@@ -10,10 +10,9 @@ import {
   requireRoot,
   settingsOf,
   startPlatform,
-  untilInterrupted,
   type ListenerFlags,
 } from './platform.ts';
-import type { Invocation } from './program.ts';
+import type { Invocation } from './invocation.ts';
 import { dim, print, remark, step, UserError } from './terminal.ts';
 
 export interface UpFlags extends ListenerFlags {
@@ -34,17 +33,17 @@ export async function up(invocation: Invocation, flags: UpFlags): Promise<void> 
 
 async function upAttached(invocation: Invocation, settings: Settings): Promise<void> {
   let show: (detail: string) => void = () => undefined;
-  const supervisor = await startPlatform(invocation, settings, (parts) =>
+  const { supervisor, interrupted } = await startPlatform(invocation, settings, (parts) =>
     show(describeParts(parts)),
   );
   try {
     await step('platform is up', async (update) => {
       show = update;
-      await Promise.race([supervisor.ready(), untilInterrupted()]);
+      await supervisor.ready();
     });
     describePlatform(settings);
     remark(dim('Ctrl-C stops the platform and its pods.'));
-    await Promise.race([untilInterrupted(), supervisor.ended()]);
+    await Promise.race([interrupted, supervisor.ended()]);
   } finally {
     await step('platform is down', async (update) => {
       show = update;
@@ -67,39 +66,46 @@ async function upDetached(invocation: Invocation, settings: Settings): Promise<v
   });
   closeSync(output);
   const gone = once(child, 'exit').then(() => {
-    throw new UserError(readFileSync(outputFile, 'utf8').trim());
+    // Its last words; the steps before them are not what the person has to act on.
+    const words = readFileSync(outputFile, 'utf8').split(/^knode: /m);
+    throw new UserError(words.at(-1)?.trim() ?? '');
   });
   gone.catch(() => undefined); // It is raced below while it matters.
   await step('platform is up', async (update) => {
-    await Promise.race([gone, untilReady(paths.supervisorSocket, update)]);
+    await Promise.race([gone, untilReady(paths, update)]);
   });
   child.unref();
   describePlatform(settings);
   remark(dim("It runs in the background: 'knode status' shows it, 'knode down' stops it."));
 }
 
-async function untilReady(socket: string, update: (detail: string) => void): Promise<void> {
+async function untilReady(
+  { supervisorSocket, logs }: ReturnType<typeof pathsOf>,
+  update: (detail: string) => void,
+): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + DETACHED_START_MS;
   for (;;) {
-    const status = await askSupervisor(socket, { type: 'status' });
+    const status = await askSupervisor(supervisorSocket, { type: 'status' });
     if (status) update(describeParts(status.parts));
     if (status?.parts.every((part) => part.state === 'ready')) return;
     if (systemClock.monotonicMs() > deadlineMs) {
       const found = status ? describeParts(status.parts) : 'nothing runs';
-      throw new UserError(`Cannot start within a minute: ${found}; the logs say more`);
+      throw new UserError(
+        `Not ready within a minute: ${found}; 'knode status' shows how it goes on, 'knode down' stops it, the logs in ${logs} say more`,
+      );
     }
     await sleep(systemClock, 20);
   }
 }
 
-export function describePlatform(settings: Settings): void {
+export function describePlatform(settings: Settings, write = remark): void {
   const { home, httpPort, apiPort, registryPort } = settings;
   const port = httpPort === 80 ? '' : `:${httpPort}`;
-  remark(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
-  remark(`  API         https://127.0.0.1:${apiPort}`);
-  remark(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
-  remark(`  state       ${home}`);
-  remark(`  kubectl     export KUBECONFIG=${pathsOf(home).kubeconfig}`);
+  write(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
+  write(`  API         https://127.0.0.1:${apiPort}`);
+  write(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
+  write(`  state       ${home}`);
+  write(`  kubectl     export KUBECONFIG=${pathsOf(home).kubeconfig}`);
 }
 
 function systemdUnit({ self, home }: Invocation): string {

@@ -285,3 +285,35 @@ test('dns: a taken port is an error that says what to do', async () => {
     new RegExp(`cannot listen on 127.0.0.1 port ${bed.dns.port}: free the port`),
   );
 });
+
+test('a resolver that cannot even be asked is one that does not answer', async () => {
+  // The broadcast address: connecting to it fails at once, as to a network that the machine has no route to.
+  await using bed = await startBed({ upstreams: ['255.255.255.255'] });
+  for (const ask of [overUdp, overTcp]) {
+    const reply = decode(await ask(bed.dns.port, query('example.com', 'A')));
+    assert.equal(rcodeOf(reply), 2);
+  }
+});
+
+test('a client that asks much and reads the answers late loses none', async () => {
+  await using bed = await startBed();
+  const socket = createConnection({ port: bed.dns.port, host: '127.0.0.1' });
+  socket.pause();
+  // Each question is answered with 36 times its size.
+  const questions = 3_000;
+  const one = prefixed(query('many.default.svc.cluster.local', 'A'));
+  socket.write(Buffer.concat(Array.from({ length: questions }, () => one)));
+  // Meanwhile the server reads what it will.
+  for (let count = 0; count < 20; count += 1) {
+    await overUdp(bed.dns.port, query('web.default.svc.cluster.local', 'A'));
+  }
+  let answers = 0;
+  const replies = new LengthPrefixed(() => {
+    answers += 1;
+    if (answers === questions) socket.end();
+  });
+  socket.on('data', (chunk: Buffer) => replies.write(chunk));
+  socket.resume();
+  await once(socket, 'end');
+  assert.equal(answers, questions);
+});

@@ -86,9 +86,11 @@ function serveConnection(
   socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
   const queries = new LengthPrefixed((query) => {
     void answer(resolver.resolve(query, 'tcp'), log, (reply) => {
-      if (socket.writable) socket.write(prefixed(reply));
+      // Who asks and does not read the answers is read no further; it is soon idle, and ended.
+      if (socket.writable && !socket.write(prefixed(reply))) socket.pause();
     });
   });
+  socket.on('drain', () => socket.resume());
   socket.on('data', (chunk: Buffer) => queries.write(chunk));
 }
 

@@ -80,10 +80,11 @@ function askOverUdp({ address, port, asked, take, fail }: Ask): Disposable {
   };
   socket.on('message', take);
   socket.on('error', fail);
-  // Connected, the kernel drops what others send.
-  socket.connect(port, address, () => {
+  // Connected, the kernel drops what others send. Without a callback a network that is not there comes as `error`.
+  socket.on('connect', () => {
     if (!isClosed) socket.send(asked);
   });
+  socket.connect(port, address);
   return { [Symbol.dispose]: close };
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Clock } from '#base/clock.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { Deadlines } from './deadlines.ts';
 
@@ -30,4 +31,28 @@ test('a deadline may set the next one as it ends', () => {
   deadlines.set('again');
   clock.advance(1_000);
   assert.equal(ended, 3);
+});
+
+test('one timer serves all, also where the end of one wait begins another', () => {
+  const clock = new FakeClock();
+  let timers = 0;
+  const counting: Clock = {
+    now: () => clock.now(),
+    monotonicMs: () => clock.monotonicMs(),
+    after(delayMs, run) {
+      timers += 1;
+      return clock.after(delayMs, () => {
+        timers -= 1;
+        run();
+      });
+    },
+  };
+  using deadlines = new Deadlines<string>(counting, 100, (item) => deadlines.set(`${item}'`));
+  for (const item of ['a', 'b', 'c']) {
+    deadlines.set(item);
+    clock.advance(10);
+  }
+  clock.advance(1_000);
+  assert.equal(deadlines.size, 3);
+  assert.equal(timers, 1);
 });

@@ -40,8 +40,8 @@ export class Deadlines<T> implements Disposable {
     this.#ends.clear();
   }
 
+  /** The timer that has fired stays in place meanwhile: what is set as others end must not begin a second one. */
   #expire(): void {
-    this.#timer = undefined;
     const nowMs = this.#clock.monotonicMs();
     for (const [item, endMs] of this.#ends) {
       // A timer may fire a fraction early; what is due within it is not worth another.
@@ -52,5 +52,6 @@ export class Deadlines<T> implements Disposable {
       this.#ends.delete(item);
       this.#onExpired(item);
     }
+    this.#timer = undefined;
   }
 }

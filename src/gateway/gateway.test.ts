@@ -204,3 +204,36 @@ test('a class of another gateway is never touched', async () => {
   const theirs = await client.get(Ingress, { namespace: 'default', name: 'theirs' });
   assert.equal(theirs?.status, undefined);
 });
+
+test('a pod that was announced counts no more once the autoscaler is another, and is asked for again', async () => {
+  await using bed = await startGatewayBed();
+  await using app = await startApp((_request, response) => response.end('here'));
+  await bed.revision('hello-00001');
+  await bed.route('hello.default.localhost', 'hello-00001');
+  const port = bed.gateway.ports.public;
+  const call = (): Promise<{ body: string }> => ask(port, { host: 'hello.default.localhost' });
+  const starting = {
+    type: 'starting',
+    namespace: 'default',
+    revision: 'hello-00001',
+    pod: 'a',
+    address: '127.0.0.1',
+    port: app.port,
+  } as const;
+  const first = call();
+  await bed.heard('demand');
+  bed.autoscaler.broadcast(starting);
+  assert.equal((await first).body, 'here');
+  await bed.heard('report');
+  // A line that is no message ends the connection, and the gateway makes a new one.
+  bed.autoscaler.broadcast({ ...starting, port: -1 });
+  await bed.heard('report');
+  const second = call();
+  const earlier = await Promise.race([
+    second.then(() => 'answer'),
+    bed.heard('demand').then(() => 'demand'),
+  ]);
+  assert.equal(earlier, 'demand');
+  bed.autoscaler.broadcast({ ...starting, pod: 'b' });
+  assert.equal((await second).body, 'here');
+});

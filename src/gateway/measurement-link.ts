@@ -32,7 +32,7 @@ export class MeasurementLink implements Disposable {
       random,
       log,
       onMessage: (message) => this.#take(message),
-      onConnected: () => this.#repeatDemands(),
+      onConnected: () => this.#beginAnew(),
     });
     this.#timer = clock.after(REPORT_EVERY_MS, () => this.#report());
   }
@@ -64,8 +64,15 @@ export class MeasurementLink implements Disposable {
     else pods?.hint({ name: message.pod, address: message.address, port: message.port });
   }
 
-  #repeatDemands(): void {
-    for (const backend of this.#options.directory().revisions().values()) backend.repeatDemand();
+  /**
+   * The autoscaler may be another than before, and knows nothing of what the last one promised: its `stopped` will never
+   * come, and the address may go to a pod of somebody else. What was not listed by now is asked for again.
+   */
+  #beginAnew(): void {
+    for (const backend of this.#options.directory().revisions().values()) {
+      backend.pods.unhintAll();
+      backend.repeatDemand();
+    }
   }
 
   #report(): void {

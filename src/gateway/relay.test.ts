@@ -365,3 +365,35 @@ test('relay: a plain Service is served by its endpoints, past one that is dead',
   await bed.route('empty.example', 'empty');
   assert.equal((await ask(bed.gateway.ports.public, { host: 'empty.example' })).status, 503);
 });
+
+test('relay: a client that reads no interim responses does not make the gateway hold them', async () => {
+  const total = 64_000_000;
+  let written = 0;
+  const interim = `HTTP/1.1 103 Early Hints\r\nx-fill: ${'x'.repeat(60_000)}\r\n\r\n`;
+  await using at = await startBed((incoming, response) => {
+    const { socket } = incoming;
+    if (incoming.url !== '/hints') {
+      response.end();
+      return;
+    }
+    const more = (): void => {
+      while (written < total) {
+        written += interim.length;
+        if (socket.write(interim)) continue;
+        socket.once('drain', more);
+        return;
+      }
+    };
+    more();
+  });
+  const socket = createConnection({ port: at.port, host: '127.0.0.1' });
+  socket.pause();
+  socket.write(request('GET /hints HTTP/1.1'));
+  let before = -1;
+  while (written !== before) {
+    before = written;
+    for (let count = 0; count < 20; count += 1) await ask(at.port, { host: HOST });
+  }
+  socket.destroy();
+  assert.ok(written > 0 && written < total, `${written} bytes left the pod though nobody reads`);
+});

@@ -16,6 +16,7 @@ import { openImages, type LocalImages } from '#images/images.ts';
 import { platformOf } from '#images/manifest.ts';
 import { startRegistry } from '#images/registry/registry.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
+import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
 import { openApi, type Api } from './api.ts';
@@ -32,15 +33,17 @@ export async function runControl(home: string, args: readonly string[]): Promise
 const STOP_PODS_MS = 30_000;
 
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
-  const { settings, clock, log, signal } = context;
+  const { settings, clock, log, signal, done } = context;
   const random = systemRandom;
   const parts = { clock, random, log };
   const { home } = settings;
   const network = await openNetwork(home);
   const { ranges, apiService, dnsService } = network;
+  done('network');
   await using resources = new AsyncDisposableStack();
 
-  const store = resources.use(await openSqliteStore({ folder: path.join(home, 'store'), clock }));
+  const store = resources.use(await openStore(context));
+  done('store');
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
   const api = resources.use(
@@ -61,6 +64,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const addresses = { podFacing: ranges.podFacing, apiPort, apiService, dnsService };
   await ensureClusterObjects(api.client, addresses);
   await api.serve();
+  done('api');
 
   const images = await openContent(context, resources);
   const autoscaler = resources.use(
@@ -90,10 +94,12 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     await started[Symbol.asyncDispose]();
   });
   pending.delete('agent');
+  done('agent');
   resources.use(
     await startControllers(context, { api, images, autoscaler, podFacing: ranges.podFacing }),
   );
   pending.delete('controllers');
+  done('controllers');
   return resources.move();
 }
 
@@ -122,6 +128,15 @@ async function startControllers(
     clock,
     log,
     signal,
+  });
+}
+
+async function openStore({ settings, clock, log }: PartContext): Promise<Store> {
+  return await openSqliteStore({
+    folder: path.join(settings.home, 'store'),
+    acceptLoss: settings.acceptLoss,
+    onLoss: (damages) => log.warn('the store was damaged; this is lost', { damages }),
+    clock,
   });
 }
 

@@ -21,7 +21,7 @@ export async function runGateway(home: string, args: readonly string[]): Promise
 }
 
 async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> {
-  const { settings, clock, log, signal } = context;
+  const { settings, clock, log, signal, done } = context;
   const paths = pathsOf(settings.home);
   const { podFacing } = await ensureRanges(networkFileOf(settings.home), instanceOf(settings.home));
   const parts = { clock, random: systemRandom, log };
@@ -41,6 +41,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
       upstreams: hostResolvers(),
     }),
   );
+  done('dns');
   const gateway = await startGateway({
     ...parts,
     client,
@@ -60,6 +61,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     clusterDomain: CLUSTER_DOMAIN,
   });
   resources.defer(async () => await gateway.close(AbortSignal.timeout(DRAIN_MS)));
+  done('gateway');
   return resources.move();
 }
 

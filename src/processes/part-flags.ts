@@ -12,6 +12,7 @@ export function parsePartFlags(home: string, args: readonly string[]): Settings 
       'registry-port': { type: 'string', default: '5000' },
       'node-name': { type: 'string', default: hostname().toLowerCase() },
       listen: { type: 'string', multiple: true, default: [] },
+      'accept-loss': { type: 'boolean', default: false },
     },
   });
   return {
@@ -21,5 +22,6 @@ export function parsePartFlags(home: string, args: readonly string[]): Settings 
     apiPort: Number(values['api-port']),
     registryPort: Number(values['registry-port']),
     listen: values.listen,
+    acceptLoss: values['accept-loss'],
   };
 }

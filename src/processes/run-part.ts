@@ -9,6 +9,8 @@ export interface PartContext {
   readonly log: Log;
   /** Aborted when the part is told to stop. */
   readonly signal: AbortSignal;
+  /** Says that a step of the start is done; the log line `ready` has what each took. */
+  readonly done: (step: string) => void;
 }
 
 /**
@@ -35,16 +37,23 @@ export async function runPart(
     settings: JSON.stringify(settings),
     clock,
   });
+  const tookMs: Record<string, number> = {};
+  let sinceMs = 0; // The monotonic clock begins with the process.
+  const done = (step: string): void => {
+    tookMs[step] = Math.round(clock.monotonicMs() - sinceMs);
+    sinceMs = clock.monotonicMs();
+  };
+  done('load');
   let running: AsyncDisposable;
   try {
-    running = await start({ settings, clock, log, signal: stop.signal });
+    running = await start({ settings, clock, log, signal: stop.signal, done });
   } catch (error) {
     log.error('cannot start', { error });
     await reporter.failed(error instanceof Error ? error.message : String(error));
     process.exit(1);
   }
   reporter.ready();
-  log.info('ready');
+  log.info('ready', { tookMs });
   await aborted(stop.signal);
   log.info('stopping');
   await running[Symbol.asyncDispose]();

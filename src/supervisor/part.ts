@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import type net from 'node:net';
 import { backoffMs } from '#base/backoff.ts';
 import { sleep, type Clock } from '#base/clock.ts';
@@ -26,6 +26,9 @@ const HEALTHY_MS = 60_000;
 const STOP_MS = 45_000;
 /** A part that survived its supervisor calls the next one within a second. */
 const ADOPT_MS = 5_000;
+
+/** A log larger than this is put aside when its part starts, over the one put aside before: a crash loop ends at twice that. */
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
 /** One process of the platform: starts it or adopts it, starts it again when it ends, stops it when told. */
 export class Part {
@@ -105,6 +108,7 @@ export class Part {
 
   async #spawn(): Promise<void> {
     const { command, logFile, recordFile, settings } = this.#options;
+    putAside(logFile);
     const log = openSync(logFile, 'a', 0o600);
     const [program, ...args] = command;
     let child: ChildProcess;
@@ -166,6 +170,11 @@ export class Part {
   #fields(): { part: string; pid: number | undefined } {
     return { part: this.#options.name, pid: this.#pid };
   }
+}
+
+function putAside(logFile: string): void {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_BYTES_MAX) renameSync(logFile, `${logFile}.1`);
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {

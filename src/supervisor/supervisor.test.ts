@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -56,6 +56,7 @@ function bench(): Bench {
     apiPort: 0,
     registryPort: 0,
     listen: [],
+    acceptLoss: false,
   };
   const script = path.join(home, 'part.mjs');
   writeFileSync(script, PART);
@@ -140,6 +141,26 @@ test('supervisor: a part that cannot start says why', async () => {
   await using b = bench();
   const supervisor = await b.start('the store is damaged');
   await assert.rejects(supervisor.ready(), new CannotStart('the store is damaged'));
+});
+
+test('supervisor: a part that ends again and again before it is ready ends the wait', async () => {
+  await using b = bench();
+  const { logs } = pathsOf(b.settings.home);
+  mkdirSync(logs, { recursive: true });
+  writeFileSync(path.join(logs, 'part.log'), Buffer.alloc(17 * 1024 * 1024));
+  writeFileSync(path.join(b.settings.home, 'part.mjs'), 'process.exit(4)');
+  const supervisor = await b.start();
+  await assert.rejects(supervisor.ready(), /part ended 6 times .*code 4; .*part\.log says more/);
+  assert.deepEqual(readdirSync(logs), ['part.log', 'part.log.1']);
+  assert.equal(statSync(path.join(logs, 'part.log')).size, 0);
+});
+
+test('supervisor: a stop ends the wait for a part that is not ready yet', async () => {
+  await using b = bench();
+  writeFileSync(path.join(b.settings.home, 'part.mjs'), 'setTimeout(() => {}, 60_000)');
+  const supervisor = await b.start();
+  await askSupervisor(pathsOf(b.settings.home).supervisorSocket, { type: 'stop' });
+  await assert.rejects(supervisor.ready(), /told to stop before it was ready/);
 });
 
 test('supervisor: adopts the part that outlived a killed one', async () => {

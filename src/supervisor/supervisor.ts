@@ -19,6 +19,9 @@ export function alreadyRunning(home: string, pid: number): CannotStart {
   );
 }
 
+/** A part that ended this often before the platform was ever ready will not be ready by trying again: about a second. */
+const STARTS_MAX = 6;
+
 export interface SupervisorOptions {
   readonly settings: Settings;
   /** Each is started when the one before it is ready; stopped in the reverse order. */
@@ -81,7 +84,7 @@ export class Supervisor {
     return supervisor;
   }
 
-  /** Resolves when every part is ready; rejects with CannotStart when one says that it cannot be. */
+  /** Resolves when every part is ready; rejects with CannotStart when one cannot be, or when it is stopped before. */
   async ready(): Promise<void> {
     await this.#ready.promise;
   }
@@ -102,6 +105,7 @@ export class Supervisor {
   }
 
   async #stop(): Promise<void> {
+    this.#ready.reject(new CannotStart('Cannot start: it was told to stop before it was ready'));
     for (const part of this.#parts.toReversed()) await part.stop();
     this.#server.close();
     rmSync(pathsOf(this.#options.settings.home).supervisorSocket, { force: true });
@@ -151,8 +155,17 @@ export class Supervisor {
   #onChange(): void {
     const { status } = this;
     this.#options.onChange?.(status);
+    const failing = status.find((part) => part.restarts >= STARTS_MAX);
+    if (failing) this.#ready.reject(this.#keepsEnding(failing));
     if (status.every((part) => part.state === 'ready')) this.#ready.resolve();
     else this.#startNext().catch((error: unknown) => this.#ready.reject(error));
+  }
+
+  #keepsEnding({ name, restarts, message }: PartStatus): CannotStart {
+    const log = pathsOf(this.#options.settings.home).log(name);
+    return new CannotStart(
+      `Cannot start: ${name} ended ${restarts} times before it was ready: ${message ?? 'it does not say why'}; ${log} says more`,
+    );
   }
 
   /** Starts the first part that was never started, once all before it are ready. */

@@ -1,6 +1,7 @@
 import type { Kind } from '#api/kind.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
+import { eventController } from '#controllers/core/event/event-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 import { podBindingController } from '#controllers/core/pod-binding/pod-binding-controller.ts';
@@ -31,6 +32,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       replicaSetController,
       endpointSliceController,
       podBindingController,
+      eventController,
     ],
     loops: [garbageCollector(kinds)],
   };

@@ -512,6 +512,30 @@ test('serving: back to an older revision by its name', async () => {
   await on.cluster.steady();
 });
 
+test('serving: traffic that follows no Configuration comes to rest', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  const image = 'localhost:5000/hello:v2';
+  const pinnedTo = (revision: string): Service =>
+    hello({ image, traffic: `[{ revisionName: ${revision}, percent: 100 }]` });
+  await client.apply(Service, pinnedTo('hello-00001'));
+  await on.play();
+  const service = await client.get(Service, { namespace, name: 'hello' });
+  assert.equal(service?.status?.latestReadyRevisionName, 'hello-00002');
+  assert.equal(summary(service?.status?.conditions)['Ready'], 'True');
+  const waiting = await client.get(Revision, { namespace, name: 'hello-00002' });
+  assert.equal(waiting?.metadata.labels?.['serving.knative.dev/routingState'], 'reserve');
+  await on.cluster.steady();
+  await client.delete(Service, { namespace, name: 'hello' });
+  await on.play();
+  await client.create(Service, pinnedTo('hello-nowhere'));
+  await on.play();
+  assert.equal((await conditionsOf(on.cluster, Route, 'hello'))['Ready'], 'False RevisionMissing');
+  await on.cluster.steady();
+});
+
 test('serving: a Route to nowhere says what is missing', async () => {
   await using on = await stage();
   await on.cluster.client.create(
@@ -530,6 +554,24 @@ spec: { traffic: [{ configurationName: none, percent: 100 }] }
     IngressReady: 'Unknown',
     Ready: 'False ConfigurationMissing',
   });
+  await on.cluster.steady();
+});
+
+test('serving: a tag that makes the host name too long is said, and traffic stays', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  const tag = 't'.repeat(60);
+  const traffic = `[{ latestRevision: true, percent: 100, tag: ${tag} }]`;
+  await client.apply(Service, hello({ traffic }));
+  await on.play();
+  const service = await client.get(Service, { namespace, name: 'hello' });
+  assert.equal(summary(service?.status?.conditions)['Ready'], 'False ErrorConfig');
+  assert.equal(service?.status?.observedGeneration, 2);
+  assert.deepEqual(service.status.traffic, [
+    { revisionName: 'hello-00001', percent: 100, latestRevision: true },
+  ]);
   await on.cluster.steady();
 });
 

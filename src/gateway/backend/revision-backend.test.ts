@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createConnection, createServer, type Server } from 'node:net';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { seededRandom } from '#base/random.ts';
@@ -235,6 +236,27 @@ test('a revision whose probe only the agent can make trusts the API alone', () =
   assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
   revision.pods.setEndpoints([ready('a')]);
   assert.equal(revision.waiting, 0);
+});
+
+test('that a pod can be connected to does not contradict an agent that says it is not ready', async () => {
+  const server = await listen();
+  const probe = { exec: { command: ['false'] } };
+  const spec = { containers: [{ image: 'x', readinessProbe: probe }] };
+  const { revision } = backend(spec, systemClock);
+  const endpoint = { ...ready('a'), port: portOf(server) };
+  revision.pods.setEndpoints([endpoint]);
+  const [pod] = revision.pods.usable;
+  assert.ok(pod);
+  const connected = once(server, 'connection');
+  revision.pods.suspect(pod);
+  revision.pods.setEndpoints([{ ...endpoint, isReady: false }]);
+  const witness = createConnection({ port: endpoint.port, host: '127.0.0.1' });
+  await Promise.all([connected, once(witness, 'connect')]);
+  await setImmediate();
+  assert.deepEqual(revision.pods.usable, []);
+  witness.destroy();
+  revision[Symbol.dispose]();
+  server.close();
 });
 
 test('which pod is picked depends on the limit', () => {

@@ -78,6 +78,12 @@ export class RevisionPods implements Disposable {
     this.#update();
   }
 
+  /** No announced pod that is not listed yet can be relied on. */
+  unhintAll(): void {
+    for (const known of this.#known.values()) if (known.isHint) this.#remove(known);
+    this.#update();
+  }
+
   /** Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown. */
   drain(name: string, onDrained: () => void): void {
     const known = this.#known.get(name) ?? this.#leaving.get(name);
@@ -161,6 +167,9 @@ export class RevisionPods implements Disposable {
 
   #probe(known: Known): void {
     const { probe } = this.#options;
+    // One that merely asked whether it can be connected to must not contradict the agent.
+    known.probing?.[Symbol.dispose]();
+    known.probing = undefined;
     if (probe.type !== 'agent') this.#ask(known, probe);
   }
 

@@ -245,8 +245,12 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     this.#rest = undefined;
     const { headDeadlines, stallDeadlines, lingerDeadlines } = this.#options;
     headDeadlines.clear(this);
-    stallDeadlines.clear(this);
-    lingerDeadlines.set(this);
+    // A client that reads slowly has as long for the end of a response as for the rest of it.
+    stallDeadlines.set(this);
+    this.#socket.once('finish', () => {
+      stallDeadlines.clear(this);
+      lingerDeadlines.set(this);
+    });
     this.#socket.off('data', this.#readSocket);
     this.#socket.end();
     this.#isPaused = false;

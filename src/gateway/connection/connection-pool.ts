@@ -26,7 +26,7 @@ export class ConnectionPool implements Disposable {
   take(): PodConnection {
     const nowMs = this.#clock.monotonicMs();
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
-      if (idle.usableUntilMs > nowMs) return idle;
+      if (idle.isOpen && idle.usableUntilMs > nowMs) return idle;
       idle.destroy();
     }
     return this.connect();

@@ -168,3 +168,23 @@ test('held bodies have a total, beyond which requests are refused', async () => 
   await once(refused, 'end');
   refused.destroy();
 });
+
+test('the end of a last response waits for a client that reads slowly', async () => {
+  await using bed = await startBed();
+  const socket = createConnection({ port: bed.listener.port, host: '127.0.0.1' });
+  socket.pause();
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  const exchange = await bed.next();
+  const body = Buffer.alloc(32_000_000);
+  exchange.startResponse(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`, 'raw');
+  exchange.sendData(body);
+  exchange.endResponse();
+  bed.clock.advance(60_000);
+  let received = 0;
+  socket.on('data', (chunk) => {
+    received += chunk.length;
+  });
+  socket.resume();
+  await once(socket, 'end');
+  assert.ok(received > body.length);
+});

@@ -72,6 +72,11 @@ export class PodConnection implements MessageReader {
     return new PodConnection(socket, options);
   }
 
+  /** False as soon as either side has ended it, which is before its `onClosed` is called. */
+  get isOpen(): boolean {
+    return !this.#socket.destroyed;
+  }
+
   /** The one that is told of the response to the request that is written now. */
   begin(reader: ResponseReader, method: string): void {
     this.#reader = reader;

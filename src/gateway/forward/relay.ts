@@ -130,7 +130,7 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   }
 
   onResponsePause(): void {
-    if (this.#isOver || !this.#exchange.isResponseStarted) return;
+    if (this.#isOver) return;
     this.#exchange.flush();
     if (this.#exchange.isFull) this.#connection?.pause();
   }

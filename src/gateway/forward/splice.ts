@@ -20,10 +20,10 @@ export function splice(
     [client, pod],
     [pod, client],
   ] as const) {
-    // A reset of one side is told to the other as its end.
+    // A reset of one side is told to the other as its end; after a proper end what was said before still goes out.
     one.on('error', () => other.destroy());
     one.on('close', () => {
-      other.destroy();
+      other.destroySoon();
       closed();
     });
   }

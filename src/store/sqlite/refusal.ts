@@ -30,7 +30,7 @@ export class StoreDamaged extends Error {
     const more = damages.length - shown.length;
     super(
       `Cannot open the store in ${folder}: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}. ` +
-        'Restore a backup, or accept the loss to go on with what can be proven',
+        'Restore a backup, or go on with what can be proven: knode up --accept-loss',
     );
     this.damages = damages;
   }

@@ -20,6 +20,9 @@ export function routedNames(
   }: { readonly configurations: readonly Configuration[]; readonly revisions: readonly Revision[] },
 ): RoutedNames {
   const named = { configurations: new Set<string>(), revisions: new Set<string>() };
+  // Its Service names it there whatever the traffic is; were the name cleared here, the two would never come to rest.
+  const service = route.metadata.labels?.[servingKeys.service];
+  if (service !== undefined) named.configurations.add(service);
   for (const target of [...(route.spec.traffic ?? []), ...(route.status?.traffic ?? [])]) {
     const { configurationName, revisionName, latestRevision } = target;
     if (revisionName) named.revisions.add(revisionName);

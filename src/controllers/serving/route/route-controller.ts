@@ -1,5 +1,6 @@
 import { Service } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
+import { dns1035Error } from '#api/meta/dns-label.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
@@ -10,7 +11,11 @@ import type { Client } from '#client/client.ts';
 import { defineController, on, type Context, type Controller } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
-import { assignTraffic, type Targets } from '#controllers/serving/route/assign-traffic.ts';
+import {
+  assignTraffic,
+  type Assignment,
+  type Targets,
+} from '#controllers/serving/route/assign-traffic.ts';
 import { desiredIngress } from '#controllers/serving/route/desired-ingress.ts';
 import { desiredPlaceholder, gatewayOf } from '#controllers/serving/route/desired-placeholder.ts';
 import { hostName, routeHosts, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
@@ -42,7 +47,7 @@ async function reconcileRoute(
   config: ServingConfig,
 ): ReturnType<Controller<Route>['reconcile']> {
   const { client, clock } = context;
-  const assignment = assignTraffic(route, await readTargets(client, route));
+  const assignment = withHosts(route, assignTraffic(route, await readTargets(client, route)));
   const now = clock.now();
   // Until all of it can be assigned, what was assigned before goes on.
   if ('problem' in assignment) {
@@ -67,6 +72,19 @@ async function reconcileRoute(
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
   return { status: routeStatus(route, observed, { now, config }) };
+}
+
+/** Tag and name together may be no host name, though each of them is one. */
+function withHosts(route: Route, assignment: Assignment): Assignment {
+  if ('problem' in assignment) return assignment;
+  for (const { tag } of assignment.targets) {
+    const host = hostName(route, tag);
+    const error = dns1035Error(host);
+    if (error === undefined) continue;
+    const message = `Invalid host name "${host}" of the tag "${tag}": ${error}`;
+    return { problem: { status: 'False', reason: 'ErrorConfig', message } };
+  }
+  return assignment;
 }
 
 async function readTargets(client: Client, route: Route): Promise<Targets> {
