@@ -177,6 +177,48 @@ test('informer: lists anew where the history does not reach, and tells what chan
   assert.equal(bed.network.lists.length, 2);
 });
 
+test('informer: lists anew where the server lost what it had shown', async () => {
+  await using before = await startCluster();
+  await using after = await startCluster();
+  let server: Client = before.client;
+  const cut = new AbortController();
+  const clock = new FakeClock();
+  await using informer = new Informer(ConfigMap, {
+    client: {
+      list: (kind, selection) => server.list(kind, selection),
+      watch: (kind, selection, signal) =>
+        server.watch(
+          kind,
+          selection,
+          cut.signal.aborted ? signal : AbortSignal.any([signal, cut.signal]),
+        ),
+    },
+    clock,
+    random: seededRandom(1),
+    log: silentLog,
+    signal: new AbortController().signal,
+  });
+  for (const name of ['a', 'b', 'lost']) await before.client.create(ConfigMap, configMap(name));
+  assert.ok(await informer.until(() => informer.list().length === 3, 1_000_000));
+  await after.client.create(ConfigMap, configMap('a'));
+  assert.ok(after.store.revision < before.store.revision);
+  server = after.client;
+  cut.abort();
+  for (let round = 0; round < 5; round += 1) {
+    clock.advance(10_000);
+    await turn();
+    await turn();
+  }
+  assert.deepEqual(
+    informer.list().map(({ metadata }) => metadata.name),
+    ['a'],
+  );
+});
+
+function configMap(name: string): ConfigMap {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' } };
+}
+
 test('informer: waits longer and longer for a server that is away', async () => {
   await using bed = await startBed();
   let attempts = 0;

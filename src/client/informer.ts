@@ -3,7 +3,7 @@ import { sleep, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { resourceOf, type Kind } from '#api/kind.ts';
-import { hasReason } from '#api/meta/api-error.ts';
+import { ApiError, hasReason } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Client, Ref, Selection, WatchEvent } from '#client/client.ts';
 import { isLater } from '#client/resource-version.ts';
@@ -122,7 +122,7 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
         await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) break;
-        this.#mustList ||= hasReason(error, 'Expired') || hasReason(error, 'Gone');
+        this.#mustList ||= isLost(error);
         log.warn('informer: cannot follow, will try again', {
           kind: resourceOf(this.kind),
           error,
@@ -174,6 +174,13 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     }
     for (const look of this.#waiters) look();
   }
+}
+
+/** Whether no watch can go on from the version we have: history begins after it, or, in a server that lost some, ends before. */
+function isLost(error: unknown): boolean {
+  if (hasReason(error, 'Expired') || hasReason(error, 'Gone')) return true;
+  const causes = error instanceof ApiError ? (error.details.causes ?? []) : [];
+  return causes.some(({ reason }) => reason === 'ResourceVersionTooLarge');
 }
 
 async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {

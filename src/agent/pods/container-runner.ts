@@ -149,6 +149,9 @@ export class ContainerRunner {
       if (!made.startedAt) await sandbox.note(container.name, { ...made, startedAt });
       const exit = await parts.runtime.exited(made.id, signal);
       await this.#ended(exit);
+    } catch (error) {
+      // Without a word of how it ended, it counts as lost.
+      if (!(error instanceof RuntimeError)) throw error;
     } finally {
       stop.abort();
       await probing;

@@ -119,6 +119,19 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
     await runtime.delete(id);
   });
 
+  test(`${name}: a command that takes too long is ended, and all of it`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = await create(runtime, setting, 'setTimeout(() => {}, 1e9)');
+    await runtime.start(id);
+    const late = await runtime.exec(id, ['/bin/node', '-e', 'setTimeout(() => {}, 1e9)'], 300);
+    assert.equal(late.exitCode, undefined);
+    const count = 'fs.readdirSync("/proc").filter((name) => Number(name)).length';
+    const left = await runtime.exec(id, ['/bin/node', '-p', count], 10_000);
+    assert.deepEqual(left, { exitCode: 0, output: '2\n' });
+    await runtime.delete(id);
+  });
+
   test(`${name}: a container deleted before its start cannot be started`, async () => {
     await using setting = await setup();
     await using runtime = await setting.open();

@@ -10,13 +10,16 @@ export interface Runtime extends AsyncDisposable {
   start(id: string): Promise<void>;
   /** Signals the container's first process; resolves also where it has ended. */
   kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
-  /** Resolves when the container has ended, at once if it had. Rejects with the signal's reason. Never before `create`. */
+  /**
+   * Resolves when the container has ended, at once if it had. Rejects with the signal's reason, and with RuntimeError where
+   * it has ended and nobody knows how. Never before `create`.
+   */
   exited(id: string, signal: AbortSignal): Promise<ContainerExit>;
   /** Ends the container if need be and removes what the runtime knows of it; also where it knows nothing. */
   delete(id: string): Promise<void>;
   /** Every container of this instance, also those that an earlier process made or half made. */
   list(): Promise<readonly KnownContainer[]>;
-  /** Runs a command in a running container; one that takes longer is killed and has no exit code. */
+  /** Runs a command in a running container; one that takes longer is ended and has no exit code. */
   exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
 }
 

@@ -2,17 +2,19 @@ import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { CommandError, runCommand } from '#base/command.ts';
 import { sleep, type Clock } from '#base/clock.ts';
-import type {
-  ContainerExit,
-  CreateRequest,
-  ExecResult,
-  KnownContainer,
-  Runtime,
+import {
+  RuntimeError,
+  type ContainerExit,
+  type CreateRequest,
+  type ExecResult,
+  type KnownContainer,
+  type Runtime,
 } from '#agent/runtime/runtime.ts';
 import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
 import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
-import { ExitFolder } from '#agent/runtime/runc/exit-folder.ts';
+import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
+import { isInitAlive } from '#agent/runtime/runc/init-process.ts';
 
 export interface RuncOptions {
   readonly instance: string;
@@ -21,6 +23,12 @@ export interface RuncOptions {
 
 /** runc removes the state of a container that ended; conmon needs a moment more to write its exit file. */
 const CONMON_END_MS = 5_000;
+/** Of a container whose conmon was killed the kernel tells nobody, so its first process is looked at this often. */
+const LOOK_MS = 2_000;
+/** A command that was ended has this long to be gone, then runc is ended too. */
+const EXEC_END_MS = 5_000;
+/** How soon after its start runc has written down the command's process id is not known. */
+const EXEC_PID_MS = 10;
 /** Longest a created container may take to let go of its fifo. */
 const START_MS = 10_000;
 
@@ -68,6 +76,7 @@ interface Places {
 class RuncRuntime implements Runtime {
   readonly #places: Places;
   readonly #exits: ExitFolder;
+  #execs = 0;
 
   constructor(places: Places) {
     this.#places = places;
@@ -121,7 +130,14 @@ class RuncRuntime implements Runtime {
   }
 
   async exited(id: string, signal: AbortSignal): Promise<ContainerExit> {
-    const exit = await this.#exits.exited(id, signal);
+    const told = new AbortController();
+    const until = AbortSignal.any([signal, told.signal]);
+    let exit: Exit;
+    try {
+      exit = await Promise.race([this.#exits.exited(id, until), this.#endedUnseen(id, until)]);
+    } finally {
+      told.abort();
+    }
     return { ...exit, isOomKilled: await isOomKilled(this.cgroupsPathOf(id)) };
   }
 
@@ -163,19 +179,57 @@ class RuncRuntime implements Runtime {
   async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
     const { runc, folder } = this.#places;
     const root = path.join(folder, 'state');
+    const pidFile = path.join(folder, `exec-${process.pid}-${(this.#execs += 1)}`);
+    const done = new AbortController();
+    // Ending runc would leave the command running, so the command is ended, and runc with it.
+    const ending = this.#killNamed(pidFile, { timeoutMs, signal: done.signal });
     try {
-      const output = await runCommand([runc, '--root', root, 'exec', id, ...command], {
-        timeoutMs,
-      });
+      const output = await runCommand(
+        [runc, '--root', root, 'exec', '--pid-file', pidFile, id, ...command],
+        { timeoutMs: timeoutMs + EXEC_END_MS },
+      );
       return { exitCode: 0, output };
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      return { exitCode: error.code ?? undefined, output: error.stderr };
+      const isLate = await Promise.race([ending, Promise.resolve(false)]);
+      return { exitCode: isLate ? undefined : (error.code ?? undefined), output: error.stderr };
+    } finally {
+      done.abort();
+      await ending;
+      await rm(pidFile, { force: true });
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#exits[Symbol.dispose]();
+  }
+
+  /** Rejects when the container has ended and the one who should tell is gone too. */
+  async #endedUnseen(id: string, signal: AbortSignal): Promise<never> {
+    const { clock } = this.#places;
+    do await sleep(clock, LOOK_MS, signal);
+    while (await isInitAlive(this.#stateOf(id)));
+    // Perhaps conmon is only about to tell.
+    await sleep(clock, CONMON_END_MS, signal);
+    throw new RuntimeError('the container ended, and its conmon was not there to see how');
+  }
+
+  /** SIGKILL for the process that `pidFile` names, after `timeoutMs` and once it names one, unless `signal` is aborted before. */
+  async #killNamed(
+    pidFile: string,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    const { clock } = this.#places;
+    try {
+      await sleep(clock, timeoutMs, signal);
+      for (;;) {
+        const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+        if (pid > 0) return process.kill(pid, 'SIGKILL');
+        await sleep(clock, EXEC_PID_MS, signal);
+      }
+    } catch {
+      return false; // It ended by itself.
+    }
   }
 
   #stateOf(id: string): string {

@@ -15,17 +15,17 @@ test('event: goes an hour after it was last seen', async () => {
   const node = await client.create(Node, fixture<Node>('{ metadata: { name: n } }'));
   const tell = (reason: string): Promise<void> =>
     recordEvent(cluster, node, { type: 'Normal', reason, message: 'so', component: 'test' });
-  const reasons = async (): Promise<readonly unknown[]> =>
-    (await client.list(Event)).items.map(({ reason }) => reason).toSorted();
+  const reasons = async (): Promise<ReadonlySet<unknown>> =>
+    new Set((await client.list(Event)).items.map(({ reason }) => reason));
   await tell('Once');
   await tell('Again');
   await cluster.advance(HALF_HOUR_MS);
   await tell('Again');
   await cluster.steady();
-  assert.deepEqual(await reasons(), ['Again', 'Once']);
+  assert.deepEqual(await reasons(), new Set(['Again', 'Once']));
   await cluster.advance(HALF_HOUR_MS);
-  assert.deepEqual(await reasons(), ['Again']);
+  assert.deepEqual(await reasons(), new Set(['Again']));
   await cluster.steady();
   await cluster.advance(HALF_HOUR_MS);
-  assert.deepEqual(await reasons(), []);
+  assert.deepEqual(await reasons(), new Set());
 });
