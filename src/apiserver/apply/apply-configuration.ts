@@ -1,7 +1,7 @@
 import { appliedFields } from '#apiserver/apply/applied-fields.ts';
 import { compare } from '#apiserver/apply/compare.ts';
 import { applyConflict, type Conflict } from '#apiserver/apply/conflict.ts';
-import { difference, intersection, union } from '#apiserver/apply/field-set.ts';
+import { difference, intersection, union, type FieldSet } from '#apiserver/apply/field-set.ts';
 import { isSameOwner, type Owner } from '#apiserver/apply/managed-fields.ts';
 import { mergeConfiguration } from '#apiserver/apply/merge-configuration.ts';
 import { prune } from '#apiserver/apply/prune.ts';
@@ -16,6 +16,8 @@ export interface Application {
   readonly by: Owner;
   /** Take what others own, rather than refuse. */
   readonly isForced: boolean;
+  /** What may be taken from others in any case. */
+  readonly yielded?: FieldSet | undefined;
 }
 
 export interface Applied {
@@ -39,7 +41,7 @@ const BEFORE_FIRST_APPLY = 'before-first-apply';
 export function applyConfiguration(
   place: Place,
   owners: readonly Owner[],
-  { live, configuration, by, isForced }: Application,
+  { live, configuration, by, isForced, yielded }: Application,
 ): Applied {
   const errors: string[] = [];
   const fields = appliedFields(place, configuration, { errors });
@@ -55,7 +57,7 @@ export function applyConfiguration(
   const object = (prune(place, merged, { last, kept }) ?? {}) as Fields;
   const { changed, removed } = compare(place, live, object);
   const conflicts = others.flatMap((owner): Conflict[] => {
-    const taken = intersection(owner.fields, changed);
+    const taken = difference(intersection(owner.fields, changed), yielded);
     return taken === undefined ? [] : [{ owner, fields: taken }];
   });
   if (conflicts.length > 0 && !isForced) throw applyConflict(conflicts);

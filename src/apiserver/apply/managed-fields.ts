@@ -1,3 +1,4 @@
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { parseFieldSet, union, type FieldSet } from '#apiserver/apply/field-set.ts';
 
 /** Who wrote what: one entry of `metadata.managedFields`. */
@@ -17,8 +18,16 @@ const ANCIENT = 'ancient-changes';
 /** Undefined where it is not what Kubernetes writes: such a list is as good as none. */
 export function parseManagedFields(value: unknown): readonly Owner[] | undefined {
   if (!Array.isArray(value)) return undefined;
-  const owners = value.map(ownerOf);
+  const owners = value.map((entry) => ownerOf(entry, parseFieldSet));
   return owners.every((owner) => owner !== undefined) ? owners : undefined;
+}
+
+/** Of an object as it is stored: what was checked when it was written is not checked at every write after it. */
+export function storedOwners(object: KubeObject | undefined): readonly Owner[] {
+  const owners = object?.metadata.managedFields?.map((entry) =>
+    ownerOf(entry, (fields) => fields as FieldSet),
+  );
+  return owners?.filter((owner) => owner !== undefined) ?? [];
 }
 
 /** As they are stored: those without fields left out, in Kubernetes' order. */
@@ -46,7 +55,10 @@ export function isSameOwner(one: Owner, other: Owner): boolean {
   );
 }
 
-function ownerOf(value: unknown): Owner | undefined {
+function ownerOf(
+  value: unknown,
+  parseFields: (fields: unknown) => FieldSet | undefined,
+): Owner | undefined {
   const { manager, operation, apiVersion, subresource, time, fieldsType, fieldsV1 } = (value ??
     {}) as Readonly<Record<string, unknown>>;
   if (operation !== 'Apply' && operation !== 'Update') return undefined;
@@ -59,7 +71,7 @@ function ownerOf(value: unknown): Owner | undefined {
     apiVersion,
     subresource: typeof subresource === 'string' && subresource !== '' ? subresource : undefined,
     time: typeof time === 'string' ? time : undefined,
-    fields: parseFieldSet(fieldsV1),
+    fields: parseFields(fieldsV1),
   };
 }
 

@@ -5,6 +5,7 @@ import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import {
   parseManagedFields,
   renderManagedFields,
+  storedOwners,
   type Owner,
 } from '#apiserver/apply/managed-fields.ts';
 import { ownedPart, placeOfKind, type Part } from '#apiserver/apply/owned-part.ts';
@@ -35,17 +36,13 @@ export function recordOwners(object: KubeObject, write: Write): void {
   const { metadata } = object;
   const { managedFields: given } = metadata;
   const live = write.current?.metadata.managedFields;
-  const before = startingOwners(given, live);
+  const isLive = isDeepStrictEqual(given, live);
+  const before = isLive ? storedOwners(write.current) : startingOwners(given, write.current);
   const owners = write.owners ?? ownersAfterUpdate(object, before, write);
-  const isUntouched = owners === before && isDeepStrictEqual(given, live);
+  const isUntouched = isLive && owners === before;
   const recorded = isUntouched ? live : renderManagedFields(owners);
   if (recorded && recorded.length > 0) metadata.managedFields = recorded;
   else delete metadata.managedFields;
-}
-
-/** Of an object as it is stored; none where nobody has kept book. */
-export function ownersOf(object: KubeObject): readonly Owner[] {
-  return parseManagedFields(object.metadata.managedFields) ?? [];
 }
 
 /** Whoever sends a request, as an owner: by its `fieldManager`, else by the program that its User-Agent names. */
@@ -76,11 +73,11 @@ function withoutTimes(managedFields: ManagedFields): unknown {
  * The owners that a write starts from: those it gives, so that clients can correct them. One empty entry forgets them all;
  * no entries, or broken ones, mean those there are, because a client that knows nothing of them must not lose them.
  */
-function startingOwners(given: ManagedFields, live: ManagedFields): readonly Owner[] {
+function startingOwners(given: ManagedFields, current: KubeObject | undefined): readonly Owner[] {
   const [only] = given ?? [];
   if (given?.length === 1 && only && Object.keys(only).length === 0) return [];
   const owners = parseManagedFields(given) ?? [];
-  return owners.length > 0 ? owners : (parseManagedFields(live) ?? []);
+  return owners.length > 0 ? owners : storedOwners(current);
 }
 
 function ownersAfterUpdate(

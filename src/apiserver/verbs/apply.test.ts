@@ -149,6 +149,27 @@ test('apply: paths of their own have owners of their own', async () => {
   );
 });
 
+test('apply: kubectl takes over what its client-side apply has set, and nobody has changed', async () => {
+  await using wire = await startWire();
+  const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
+  const last = JSON.stringify(configMap({ x: '1', y: '1' }));
+  const collection = '/api/v1/namespaces/default/configmaps?fieldManager=kubectl-client-side-apply';
+  const annotations = { [annotation]: last };
+  await wire.send('POST', collection, configMap({ x: '1', y: '1' }, { annotations }));
+  const other = `${CONFIG_MAP}?fieldManager=other`;
+  await wire.send('PATCH', other, { data: { y: '2' } }, merge);
+  const wanted = configMap({ x: '3', y: '3' });
+  const refused = await applyAs(wire, 'kubectl', wanted);
+  assert.equal(
+    at(refused.body, 'message'),
+    'Apply failed with 1 conflict: conflict with "other" using v1: .data.y',
+  );
+  const applied = await applyAs(wire, 'kubectl', configMap({ x: '3' }));
+  assert.equal(applied.status, 200);
+  const { [annotation]: kept } = at(applied.body, 'metadata.annotations') as Record<string, string>;
+  assert.deepEqual(at(JSON.parse(kept ?? '{}'), 'data'), { x: '3' });
+});
+
 test('apply: what it cannot take, in Kubernetes’ words', async () => {
   await using wire = await startWire();
   const cases: readonly [query: string, object: unknown, status: number, message: RegExp][] = [

@@ -6,9 +6,10 @@ import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { applyConfiguration, NotApplicable } from '#apiserver/apply/apply-configuration.ts';
-import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import { clientAppliedFields, withLastApplied } from '#apiserver/apply/last-applied.ts';
+import { storedOwners, type Owner } from '#apiserver/apply/managed-fields.ts';
 import { ownedPart, placeOfKind } from '#apiserver/apply/owned-part.ts';
-import { ownerBy, ownersOf } from '#apiserver/apply/ownership.ts';
+import { ownerBy } from '#apiserver/apply/ownership.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isFields } from '#apiserver/patch/merge-patch.ts';
 import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
@@ -104,20 +105,24 @@ function appliedTo(
   const part = partOf(request);
   const { metadata, ...given } = ownedPart(configuration, part);
   const hasMetadata = isFields(metadata) && Object.keys(metadata).length > 0;
-  const now = timestamp(work.deps.clock);
+  const by = ownerBy(request, { operation: 'Apply', now: timestamp(work.deps.clock) });
+  const { manager } = by;
+  const place = placeOfKind(kind);
   const { object, owners } = withReason(request, () =>
-    applyConfiguration(placeOfKind(kind), current ? ownersOf(current) : [], {
+    applyConfiguration(place, storedOwners(current), {
       live: current ? ownedPart(current, part) : { metadata: {} },
       configuration: { ...given, ...(hasMetadata && { metadata }) },
-      by: ownerBy(request, { operation: 'Apply', now }),
+      by,
       isForced: isTrue(query, 'force'),
+      yielded: clientAppliedFields(place, current, { manager, part }),
     }),
   );
   const { uid, resourceVersion, name = request.name, namespace } = configuration.metadata;
+  const kept = withLastApplied(object, { manager, configuration });
   const value = {
-    ...object,
+    ...kept,
     metadata: {
-      ...(object['metadata'] as KubeObject['metadata']),
+      ...(kept['metadata'] as KubeObject['metadata']),
       name,
       ...(namespace !== undefined && { namespace }),
       ...(uid !== undefined && { uid }),

@@ -79,9 +79,9 @@ test('create: refusals name what was wrong', async () => {
   assertStatus(await wire.send('POST', CONFIG_MAPS), 400, 'BadRequest');
   assertStatus(await wire.send('GET', '/apis/none/v1/things'), 404, 'NotFound');
   assertStatus(await wire.send('POST', `${CONFIG_MAPS}/a`, object), 405, 'MethodNotAllowed');
-  const protobuf = { 'content-type': 'application/cbor' };
+  const cbor = { 'content-type': 'application/cbor' };
   assertStatus(
-    await wire.send('POST', CONFIG_MAPS, object, { headers: protobuf }),
+    await wire.send('POST', CONFIG_MAPS, object, { headers: cbor }),
     415,
     'UnsupportedMediaType',
   );
