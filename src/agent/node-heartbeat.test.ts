@@ -23,20 +23,20 @@ test('heartbeat: renews the lease every ten seconds, and makes the node ready ag
   await Promise.all([leases.synced(), nodes.synced()]);
   const facts = { name: 'n', address: '10.0.0.1', podRange: '10.0.0.0/16', clock };
   const beating = keepHeartbeat(client, facts, { log: silentLog, signal });
-  const renewed = (time: string): Promise<void> =>
+  const renewed = (time: string): Promise<boolean> =>
     leases.until(() => leases.list()[0]?.spec?.renewTime === time, WAIT_MS);
   const isReady = (): boolean =>
     nodes.list()[0]?.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  await renewed('2026-01-01T00:00:00.000000Z');
-  await nodes.until(isReady, WAIT_MS);
+  assert.ok(await renewed('2026-01-01T00:00:00.000000Z'));
+  assert.ok(await nodes.until(isReady, WAIT_MS));
   const node = await client.get(Node, { name: 'n' });
   assert.ok(node);
   const conditions = [{ type: 'Ready', status: 'Unknown' }];
   await client.updateStatus(Node, { ...node, status: { ...node.status, conditions } });
-  await nodes.until(() => !isReady(), WAIT_MS);
+  assert.ok(await nodes.until(() => !isReady(), WAIT_MS));
   clock.advance(10_000);
-  await renewed('2026-01-01T00:00:10.000000Z');
-  await nodes.until(isReady, WAIT_MS);
+  assert.ok(await renewed('2026-01-01T00:00:10.000000Z'));
+  assert.ok(await nodes.until(isReady, WAIT_MS));
   stop.abort();
   await beating;
 });

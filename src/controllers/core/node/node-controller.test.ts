@@ -30,6 +30,7 @@ test('node: nobody knows how one is that has not been heard of for forty seconds
   await client.updateStatus(Node, { ...node, status: { conditions } });
   for (let round = 0; round < 6; round += 1) {
     await renew(cluster);
+    await cluster.settled();
     await cluster.advance(30_000);
     assert.equal(await readiness(cluster), 'True');
   }
