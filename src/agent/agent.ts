@@ -23,6 +23,7 @@ import { PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
 import type { OpenPorts } from '#agent/network/service-rules.ts';
 import { ServiceSync } from '#agent/network/service-sync.ts';
+import { keepHeartbeat } from '#agent/node-heartbeat.ts';
 import { registerNode } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
@@ -107,6 +108,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const podSet = new PodSet({ parts, pods, pool, adopted });
     const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
     await registerNode(client, facts);
+    const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
     return {
       start: (target, onStopped) => pool.start(target, onStopped),
       reservedName: (kind, object) => pool.reservedName(kind, object),
@@ -123,6 +125,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         await pool[Symbol.asyncDispose]();
         await rules[Symbol.asyncDispose]();
         stop.abort();
+        await beating;
         await Promise.all(informers.map((informer) => informer[Symbol.asyncDispose]()));
         await parts.runtime[Symbol.asyncDispose]();
       },

@@ -10,6 +10,7 @@ import { garbageCollector } from '#controllers/core/garbage-collector/garbage-co
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
+import { nodeController } from '#controllers/core/node/node-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
 import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
@@ -45,6 +46,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       mirroredSlicesController,
       eventController,
       clusterRoleController,
+      nodeController,
       scheduler(),
       resourceQuotaController(oneVersionOf(kinds.current())),
     ],

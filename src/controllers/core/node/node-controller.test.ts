@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Lease } from '#api/coordination-v1/lease.ts';
+import { Node } from '#api/core-v1/node.ts';
+import { nodeController } from '#controllers/core/node/node-controller.ts';
+import { startCluster, type Cluster } from '#test/support/cluster.ts';
+import { fixture } from '#test/support/fixture.ts';
+
+async function readiness({ client }: Cluster): Promise<string | undefined> {
+  const node = await client.get(Node, { name: 'n' });
+  return node?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+}
+
+async function renew({ client, clock }: Cluster): Promise<void> {
+  const renewTime = clock.now().toISOString().replace('Z', '000Z');
+  const lease = fixture<Lease>(
+    `{ metadata: { name: n, namespace: kube-node-lease }, spec: { renewTime: "${renewTime}" } }`,
+  );
+  await client.apply(Lease, { ...lease, apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' });
+}
+
+test('node: nobody knows how one is that has not been heard of for forty seconds', async () => {
+  await using cluster = await startCluster({
+    controllers: [nodeController],
+    namespaces: ['kube-node-lease'],
+  });
+  const { client } = cluster;
+  const node = await client.create(Node, fixture<Node>('{ metadata: { name: n } }'));
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  await client.updateStatus(Node, { ...node, status: { conditions } });
+  for (let round = 0; round < 6; round += 1) {
+    await renew(cluster);
+    await cluster.settled();
+    await cluster.advance(30_000);
+    assert.equal(await readiness(cluster), 'True');
+  }
+  await cluster.steady();
+  await cluster.advance(10_000);
+  assert.equal(await readiness(cluster), 'Unknown');
+  await cluster.steady();
+});
