@@ -40,8 +40,6 @@ export interface AdmissionContext<T> {
 export interface CustomFacts {
   /** The version in which objects of every version are stored. */
   readonly storageVersion: string;
-  /** What the schema says of `metadata`, beyond what holds for every object. */
-  readonly metadata?: Schema;
   /** JSONPaths with a leading dot. */
   readonly scale?: {
     readonly specReplicasPath: string;

@@ -3,9 +3,10 @@ import type {
   CustomResourceDefinitionVersion,
   JSONSchemaProps,
 } from '#api/generated/apiextensions-v1.ts';
-import type { AdmissionContext, CustomFacts, Kind } from '#api/kind.ts';
+import type { AdmissionContext, CustomFacts, FieldError, Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Schema } from '#api/schema.ts';
+import { valueErrors } from '#apiserver/admission/schema-value.ts';
 import { ruleErrors } from '#apiserver/cel/rule-errors.ts';
 
 /** The kinds of a definition whose names are accepted: one for each version that is served. */
@@ -40,8 +41,24 @@ function kindOf(
     subresources: [...(status ? ['status' as const] : []), ...(scale ? ['scale' as const] : [])],
     columns: columnsOf(version),
     custom: factsOf(definition, version, withdrawn),
-    validate: (object: KubeObject, { previous }: AdmissionContext<KubeObject>) =>
-      ruleErrors(wholeSchema, object, { previous, path: '' }),
+    validate: (object: KubeObject, { previous }: AdmissionContext<KubeObject>) => [
+      ...nameErrors(version, object),
+      ...ruleErrors(wholeSchema, object, { previous, path: '' }),
+    ],
+  });
+}
+
+/** A schema may say of the metadata what names are like, and nothing else. */
+function nameErrors(
+  { schema }: CustomResourceDefinitionVersion,
+  { metadata }: KubeObject,
+): FieldError[] {
+  const fields = schema?.openAPIV3Schema?.properties?.['metadata']?.properties ?? {};
+  return (['name', 'generateName'] as const).flatMap((name) => {
+    const field = fields[name];
+    const value = metadata[name];
+    if (!field || value === undefined) return [];
+    return valueErrors(field as Schema, value, `metadata.${name}`);
   });
 }
 
@@ -50,12 +67,10 @@ function factsOf(
   version: CustomResourceDefinitionVersion,
   withdrawn: AbortSignal,
 ): CustomFacts {
-  const schemaOfMetadata = version.schema?.openAPIV3Schema?.properties?.['metadata'];
   const scale = version.subresources?.scale;
   const apiVersion = `${spec.group}/${version.name}`;
   return {
     storageVersion: spec.versions.find(({ storage }) => storage)?.name ?? version.name,
-    ...(schemaOfMetadata && { metadata: schemaOfMetadata as Schema }),
     ...(scale && { scale }),
     selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.slice(1)),
     ...(version.deprecated && {

@@ -55,6 +55,7 @@ const schema = object({
     },
     { required: ['s'] },
   ),
+  metadata: object({ name: { type: 'string', maxLength: 5 } }),
   status: object({ x: string, replicas: { type: 'integer' }, selector: string }),
 });
 
@@ -218,6 +219,11 @@ test('validation: says what kube-apiserver 1.34 says', async () => {
   await check(
     { ip: 'x' },
     'spec.ip: Invalid value: "x": spec.ip in body must be of type ipv4: "x"',
+  );
+  const named = await wire.send('POST', BARS, bar({}, 'longer'));
+  assert.match(
+    String(at(named.body, 'message')),
+    /metadata.name: Too long: may not be more than 5 bytes$/,
   );
   await wire.send('POST', BARS, bar());
   const put = await wire.send('PUT', `${BARS}/x`, bar());
