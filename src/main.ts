@@ -11,6 +11,11 @@ import { CannotStart } from '#supervisor/supervisor.ts';
 /** What a person can act on; anything else is a bug, and its stack is shown. */
 const EXPECTED = [UserError, CannotStart, PortTaken, ApiError];
 
+// Whoever reads may have seen enough: `knode status | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
 const [role, part, ...flags] = process.argv.slice(2);
 enableCompileCache(path.join(homeOf(process.env), 'compile-cache'));
 try {
