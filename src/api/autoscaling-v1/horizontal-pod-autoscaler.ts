@@ -15,6 +15,7 @@ export const HorizontalPodAutoscaler = defineCoreKind<HorizontalPodAutoscaler>({
   kind: 'HorizontalPodAutoscaler',
   plural: 'horizontalpodautoscalers',
   scope: 'Namespaced',
+  notActedOn: 'HorizontalPodAutoscalers are stored, but nothing scales by them yet',
   definition: 'io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler',
   shortNames: ['hpa'],
   categories: ['all'],
