@@ -52,21 +52,27 @@ export class Part {
     return { name, pid: this.#pid, state: this.#state, restarts: this.#restarts, ...message };
   }
 
-  async start(): Promise<void> {
+  /** Takes over the process that outlived an earlier supervisor, if there is one; ends it where it was asked for otherwise. */
+  async adopt(): Promise<void> {
     const record = readLiveRecord(this.#options.recordFile);
-    if (!record) return await this.#spawn();
-    this.#pid = record.pid;
+    if (!record) return;
     if (record.settings !== this.#options.settings) {
-      this.#options.log.info('replacing a part that runs with other settings', this.#fields());
+      this.#options.log.info('ending a part that runs with other settings', { pid: record.pid });
       await this.#endForeign(record.pid);
-      return await this.#spawn();
+      return;
     }
+    this.#pid = record.pid;
     this.#options.log.info('adopting a part that runs', this.#fields());
     this.#set('starting');
     this.#timer = this.#options.clock.after(ADOPT_MS, () => {
-      process.kill(record.pid, 'SIGKILL');
+      signalProcess(record.pid, 'SIGKILL');
       this.#onEnd('it runs but did not answer');
     });
+  }
+
+  /** Does nothing where it was adopted. */
+  async start(): Promise<void> {
+    if (this.#pid === undefined && this.#state === 'stopped') await this.#spawn();
   }
 
   /** The part has called: `socket` closes when it ends. */

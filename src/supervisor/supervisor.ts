@@ -79,6 +79,8 @@ export class Supervisor {
       throw alreadyRunning(home, running.pid);
     }
     const supervisor = new Supervisor(options);
+    // Before anybody can call: a part that is not yet known would call in vain.
+    for (const part of supervisor.#parts) await part.adopt();
     await supervisor.#listen(paths.supervisorSocket);
     await supervisor.#startNext();
     return supervisor;
@@ -168,12 +170,13 @@ export class Supervisor {
     );
   }
 
-  /** Starts the first part that was never started, once all before it are ready. */
+  /** Starts the first part that was never started, once all before it are ready; adopted ones are passed over. */
   async #startNext(): Promise<void> {
     const next = this.#parts[this.#started];
     const isTime = this.status.slice(0, this.#started).every((part) => part.state === 'ready');
-    if (!next || !isTime || this.#stopping) return;
+    if (!next || !isTime || this.#stopping || !this.#server.listening) return;
     this.#started += 1;
     await next.start();
+    await this.#startNext();
   }
 }

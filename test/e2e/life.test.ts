@@ -78,6 +78,19 @@ test('a killed supervisor: the parts and pods go on, and the next up adopts them
   assert.equal((await call(url)).status, 200);
 });
 
+test('a killed supervisor and control: the gateway serves on, and is adopted before control is back', async () => {
+  await using it = await startPlatform();
+  const url = await deployWarm(it);
+  const gateway = pidOf(it.home, 'gateway');
+  process.kill(await supervisorPid(it), 'SIGKILL');
+  process.kill(pidOf(it.home, 'control'), 'SIGKILL');
+  assert.equal((await call(url)).status, 200);
+  const again = await it.knode('up', '-d');
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(pidOf(it.home, 'gateway'), gateway);
+  assert.equal((await call(url)).status, 200);
+});
+
 test('everything killed: containers go on, and the next up adopts them', async () => {
   await using it = await startPlatform();
   const url = await deployWarm(it);
