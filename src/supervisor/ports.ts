@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import net from 'node:net';
 
@@ -11,13 +12,24 @@ export class PortTaken extends Error {
  * PortTaken, naming the flag and the owner.
  */
 export async function choosePort(wanted: number, flag: string, fallback?: number): Promise<number> {
-  const port = await tryListen(wanted);
+  const port = wanted === 0 ? await anyFreePort() : await tryListen(wanted);
   if (port !== undefined) return port;
   if (fallback !== undefined) return await choosePort(fallback, flag);
   const owner = portOwner(wanted);
   throw new PortTaken(
     `Cannot listen on port ${wanted}: ${owner ?? 'another program'} has it; stop it, or choose another port with ${flag} PORT`,
   );
+}
+
+/** Below the range that outgoing connections take theirs from, so that none takes it before it is listened on. */
+const FREE_PORTS = { first: 10_000, last: 32_000 };
+
+async function anyFreePort(): Promise<number | undefined> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = await tryListen(randomInt(FREE_PORTS.first, FREE_PORTS.last));
+    if (port !== undefined) return port;
+  }
+  return undefined;
 }
 
 async function tryListen(wanted: number): Promise<number | undefined> {
