@@ -13,7 +13,7 @@ import { seededRandom } from '#base/random.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 
 /** More with KNODE_CRASHES=500. */
-const CRASHES = Number(process.env['KNODE_CRASHES'] ?? 20);
+const CRASHES = Number(process.env['KNODE_CRASHES'] ?? 8);
 const SEED = 4;
 const folder = mkdtempSync(path.join(tmpdir(), 'knode-crash-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -21,7 +21,7 @@ import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import type { Entry, Revision, Store } from '#store/store.ts';
 
 /** More with KNODE_FAULTS=500. */
-const SEEDS = Number(process.env['KNODE_FAULTS'] ?? 100);
+const SEEDS = Number(process.env['KNODE_FAULTS'] ?? 40);
 const BYTES_MAX = 1024 ** 3;
 const home = mkdtempSync(path.join(tmpdir(), 'knode-damage-'));
 after(() => rmSync(home, { recursive: true, force: true }));
