@@ -23,6 +23,8 @@ import { PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
 import type { OpenPorts } from '#agent/network/service-rules.ts';
 import { ServiceSync } from '#agent/network/service-sync.ts';
+import { runningPods } from '#agent/metrics/running-pods.ts';
+import { UsageMeter } from '#agent/metrics/usage-meter.ts';
 import { keepHeartbeat } from '#agent/node-heartbeat.ts';
 import { registerNode } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
@@ -64,6 +66,8 @@ export interface Agent extends AsyncDisposable {
   ): { readonly name: string; readonly uid: string } | undefined;
   /** Serves GET …/pods/{name}/log. Throws ApiError. */
   podLog(request: PodLogRequest): HttpReply;
+  /** What the node and its pods use, as of the last round: for `metrics.k8s.io`. */
+  readonly metrics: Pick<UsageMeter, 'pods' | 'nodes'>;
   /** Changes which ports of the pod-facing address pods may reach. */
   open(ports: OpenPorts): Promise<void>;
   /**
@@ -109,7 +113,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
     await registerNode(client, facts);
     const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
+    const metrics = new UsageMeter({
+      runtime: parts.runtime,
+      running: () => runningPods(pods.list(), (uid) => podSet.sandboxOf(uid)?.record),
+      nodeName,
+      clock,
+    });
+    const measuring = metrics.keep({ log, signal: stop.signal });
     return {
+      metrics,
       start: (target, onStopped) => pool.start(target, onStopped),
       reservedName: (kind, object) => pool.reservedName(kind, object),
       podLog(request) {
@@ -125,7 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         await pool[Symbol.asyncDispose]();
         await rules[Symbol.asyncDispose]();
         stop.abort();
-        await beating;
+        await Promise.all([beating, measuring]);
         await Promise.all(informers.map((informer) => informer[Symbol.asyncDispose]()));
         await parts.runtime[Symbol.asyncDispose]();
       },

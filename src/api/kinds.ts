@@ -13,6 +13,8 @@ import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
 import { PodTemplate } from '#api/core-v1/pod-template.ts';
 import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { Event as EventV1 } from '#api/events-v1/event.ts';
+import { NodeMetrics } from '#api/metrics-v1beta1/node-metrics.ts';
+import { PodMetrics } from '#api/metrics-v1beta1/pod-metrics.ts';
 import { Ingress as NetworkingIngress } from '#api/networking-v1/ingress.ts';
 import { IngressClass } from '#api/networking-v1/ingress-class.ts';
 import { NetworkPolicy } from '#api/networking-v1/network-policy.ts';
@@ -87,6 +89,9 @@ export const coreKinds: readonly Kind[] = [
 
 /** Kinds that are other views of the above: served, but not kept, watched or collected a second time. */
 export const viewKinds: readonly Kind[] = [EventV1, HorizontalPodAutoscalerV1];
+
+/** What is measured, told as objects: served, but never stored. */
+export const measuredKinds: readonly Kind[] = [NodeMetrics, PodMetrics];
 
 /** Knative Serving's, which on a foreign cluster are custom resources. */
 export const servingKinds: readonly Kind[] = [

@@ -56,7 +56,7 @@ interface ValidationRule {
 export type Of<S> = S extends Schema<infer T> ? T : never;
 
 type OptionalKeys<P> = { [K in keyof P]: P[K] extends { optional: true } ? K : never }[keyof P];
-type Fields<P> = { [K in Exclude<keyof P, OptionalKeys<P>>]: Of<P[K]> } & {
+export type Fields<P> = { [K in Exclude<keyof P, OptionalKeys<P>>]: Of<P[K]> } & {
   [K in OptionalKeys<P>]?: Of<P[K]>;
 };
 

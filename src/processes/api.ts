@@ -36,10 +36,11 @@ import { discoveryRoutes } from '#apiserver/discovery/discovery-routes.ts';
 import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
 import { versionRoute } from '#apiserver/discovery/version-route.ts';
 import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
+import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-routes.ts';
 import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
-import { listen } from '#apiserver/server.ts';
+import { listen, type ListenOptions } from '#apiserver/server.ts';
 import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
 import { webhookCaller, type ServiceResolver } from '#apiserver/webhooks/webhook-call.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
@@ -64,6 +65,7 @@ export interface ApiOptions extends PartContext {
   readonly readiness: () => readonly string[];
   readonly connections: NonNullable<ApiServerOptions['connections']>;
   readonly generateName: NonNullable<ApiServerOptions['generateName']>;
+  readonly metrics: MetricsReader;
 }
 
 export interface Api extends AsyncDisposable {
@@ -112,6 +114,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...oidcRoutes({ key, issuer, serverUrl }),
       ...tokenRoutes({ tokens, audiences, uidOf, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
+      ...metricsRoutes(options.metrics, clock),
     ],
     admission: [
       serviceAccountVolume(store),
@@ -128,25 +131,30 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     authority: pki.authority,
     client: createClient((request) => server.handle({ ...request, user: platformUser })),
     async serve() {
-      const addresses = [options.apiService, options.podFacing, ...settings.listen];
-      const names = serverNames({ clusterDomain: CLUSTER_DOMAIN, addresses });
-      const { certificate, key: serverKey } = await pki.server(names);
-      for (const host of ['127.0.0.1', '::1', options.podFacing, ...settings.listen]) {
-        const listener = await listen({
-          server,
-          authenticator: withImpersonation(authenticator(tokens), authorizer),
-          tls: { cert: certificate, key: serverKey, ca: pki.authority },
-          host,
-          port: settings.apiPort,
-          clock,
-          log,
-        });
-        stack.use(listener);
-      }
+      const authenticated = withImpersonation(authenticator(tokens), authorizer);
+      await openListeners({ ...options, pki, server, authenticator: authenticated }, stack);
       await writeKubeconfigs(options, pki, serverUrl);
     },
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
+}
+
+/** One on each address that may reach the API, with a certificate for all its names; `stack` owns them. */
+async function openListeners(
+  options: ApiOptions &
+    Pick<ListenOptions, 'server' | 'authenticator'> & {
+      readonly pki: Awaited<ReturnType<typeof openPki>>;
+    },
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const { settings, pki, podFacing } = options;
+  const addresses = [options.apiService, podFacing, ...settings.listen];
+  const names = serverNames({ clusterDomain: CLUSTER_DOMAIN, addresses });
+  const { certificate: cert, key } = await pki.server(names);
+  const tls = { cert, key, ca: pki.authority };
+  for (const host of ['127.0.0.1', '::1', podFacing, ...settings.listen]) {
+    stack.use(await listen({ ...options, tls, host, port: settings.apiPort }));
+  }
 }
 
 const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];

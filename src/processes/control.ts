@@ -18,7 +18,7 @@ import { runControllers } from '#reconcile/run-controllers.ts';
 import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
-import { openApi, type Api } from './api.ts';
+import { openApi, type Api, type ApiOptions } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -55,8 +55,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      connections: [podLogs(() => agent)],
-      generateName: (kind, object) => agent?.reservedName(kind, object),
+      ...answersOf(() => agent),
     }),
   );
   const { apiPort } = settings;
@@ -178,6 +177,20 @@ async function openContent(
 /** What pods may reach of this machine. */
 function openPorts({ apiPort }: Settings): { tcp: number[]; udp: number[] } {
   return { tcp: [53, apiPort, GATEWAY_PORTS.internal, GATEWAY_PORTS.backend], udp: [53] };
+}
+
+/** What the API server asks the agent; while it starts there is nothing to tell. */
+function answersOf(
+  agent: () => Agent | undefined,
+): Pick<ApiOptions, 'connections' | 'generateName' | 'metrics'> {
+  return {
+    connections: [podLogs(agent)],
+    generateName: (kind, object) => agent()?.reservedName(kind, object),
+    metrics: {
+      pods: () => agent()?.metrics.pods() ?? [],
+      nodes: () => agent()?.metrics.nodes() ?? [],
+    },
+  };
 }
 
 /** GET …/pods/{name}/log is answered by the agent. */

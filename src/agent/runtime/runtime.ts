@@ -21,6 +21,15 @@ export interface Runtime extends AsyncDisposable {
   list(): Promise<readonly KnownContainer[]>;
   /** Runs a command in a running container; one that takes longer is ended and has no exit code. */
   exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
+  /** What the container uses; undefined where it has ended. */
+  usage(id: string): Promise<Usage | undefined>;
+}
+
+export interface Usage {
+  /** Nanoseconds of processor time since it began, on all processors together. */
+  readonly cpuNanos: number;
+  /** The working set in bytes: what would not go if the kernel wanted memory back. */
+  readonly memoryBytes: number;
 }
 
 export interface CreateRequest {

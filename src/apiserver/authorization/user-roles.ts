@@ -21,6 +21,9 @@ export const userRoles: readonly ClusterRole[] = [
   ]),
   gathered('system:aggregate-to-edit', 'edit', editRules()),
   gathered('system:aggregate-to-view', 'view', viewRules()),
+  gathered('system:aggregated-metrics-reader', 'view', [
+    on('metrics.k8s.io', ['nodes', 'pods'], READ),
+  ]),
   gathered('knative-serving-namespaced-admin', 'admin', [
     on('serving.knative.dev', ['*'], ['*']),
     ...knativeInternal(),

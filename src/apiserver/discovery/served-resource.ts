@@ -9,6 +9,7 @@ import { Namespace } from '#api/core-v1/namespace.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import type { Kind } from '#api/kind.ts';
+import { measuredKinds } from '#api/kinds.ts';
 
 /** What objects are sent to and come from a resource. */
 interface Content {
@@ -66,7 +67,11 @@ export function servedResources(kinds: readonly Kind[]): readonly ServedResource
       })),
   );
   const all = [...kinds.flatMap(resourcesOf), ...withOwnRoutes];
-  return [...all, ...reviews.map((kind) => ({ ...resourceOf(kind), verbs: ['create'] }))];
+  return [
+    ...all,
+    ...reviews.map((kind) => ({ ...resourceOf(kind), verbs: ['create'] })),
+    ...measuredKinds.map((kind) => ({ ...resourceOf(kind), verbs: ['get', 'list'] })),
+  ];
 }
 
 /** The full name of a kind's schema: Kubernetes' own has one, ours is made as CRDs' are: `dev.knative.serving.v1.Route`. */

@@ -1,5 +1,6 @@
 import { definition } from '#api/definitions.ts';
 import { apiVersionOf, type Kind } from '#api/kind.ts';
+import { measuredKinds } from '#api/kinds.ts';
 import type { Schema } from '#api/schema.ts';
 import { definitionName } from '#apiserver/discovery/served-resource.ts';
 
@@ -31,7 +32,9 @@ export function componentSchemas(
   kinds: readonly Kind[],
   dialect: Dialect,
 ): Readonly<Record<string, Schema>> {
-  const ours = new Map(kinds.filter(({ schema }) => !schema.$ref).flatMap(ownSchemas));
+  const ours = new Map(
+    [...kinds, ...measuredKinds].filter(({ schema }) => !schema.$ref).flatMap(ownSchemas),
+  );
   // A set grows while it is iterated, so what a schema refers to is visited too.
   const wanted = new Set(names);
   const found: [string, Schema][] = [];

@@ -14,6 +14,7 @@ import {
   ingressColumns,
   networkPolicyColumns,
 } from '#apiserver/tables/ingress-columns.ts';
+import { nodeMetricsColumns, podMetricsColumns } from '#apiserver/tables/metrics-columns.ts';
 import {
   endpointSliceColumns,
   serviceColumns,
@@ -102,6 +103,8 @@ const byResource: Readonly<Record<string, CellsOf<never>>> = {
   'networkpolicies.networking.k8s.io': networkPolicyColumns,
   'ingresses.networking.k8s.io': ingressColumns,
   'ingressclasses.networking.k8s.io': ingressClassColumns,
+  'nodes.metrics.k8s.io': nodeMetricsColumns,
+  'pods.metrics.k8s.io': podMetricsColumns,
   'endpointslices.discovery.k8s.io': endpointSliceColumns,
   'leases.coordination.k8s.io': leaseColumns,
   'roles.rbac.authorization.k8s.io': roleColumns,

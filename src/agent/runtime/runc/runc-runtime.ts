@@ -9,8 +9,10 @@ import {
   type ExecResult,
   type KnownContainer,
   type Runtime,
+  type Usage,
 } from '#agent/runtime/runtime.ts';
 import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
+import { cgroupUsage } from '#agent/runtime/runc/cgroup-usage.ts';
 import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
 import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
@@ -198,6 +200,10 @@ class RuncRuntime implements Runtime {
       await ending;
       await rm(pidFile, { force: true });
     }
+  }
+
+  usage(id: string): Promise<Usage | undefined> {
+    return cgroupUsage(this.cgroupsPathOf(id));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
