@@ -3,7 +3,7 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Client } from '#client/client.ts';
 import type { Images } from '#images/image.ts';
-import type { Gate } from '#agent/gate.ts';
+import type { Gate } from '#base/gate.ts';
 import type { AddressPool } from '#agent/network/address-pool.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';

@@ -16,7 +16,7 @@ import { Informer } from '#client/informer.ts';
 import type { Images } from '#images/image.ts';
 import { adoptSandboxes } from '#agent/adopt.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
-import { Gate } from '#agent/gate.ts';
+import { Gate } from '#base/gate.ts';
 import { AddressPool } from '#agent/network/address-pool.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { PodNetwork } from '#agent/network/pod-network.ts';
@@ -28,6 +28,7 @@ import { UsageMeter } from '#agent/metrics/usage-meter.ts';
 import { keepHeartbeat } from '#agent/node-heartbeat.ts';
 import { registerNode } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
+import { readPodRecords } from '#agent/pods/pod-record.ts';
 import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
 import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
@@ -68,6 +69,8 @@ export interface Agent extends AsyncDisposable {
   podLog(request: PodLogRequest): HttpReply;
   /** What the node and its pods use, as of the last round: for `metrics.k8s.io`. */
   readonly metrics: Pick<UsageMeter, 'pods' | 'nodes'>;
+  /** Digests of the images that containers of this machine were made from, prepared and ended ones included. */
+  imagesInUse(): Promise<readonly string[]>;
   /** Changes which ports of the pod-facing address pods may reach. */
   open(ports: OpenPorts): Promise<void>;
   /**
@@ -127,6 +130,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       podLog(request) {
         const pod = pods.get(request);
         return podLogReply(request, { pod, sandbox: podSet.sandboxOf(pod?.metadata.uid), clock });
+      },
+      async imagesInUse() {
+        const found = await readPodRecords(parts.podsFolder);
+        return found.flatMap(({ record }) =>
+          Object.values(record?.containers ?? {}).map(({ imageID }) => imageID),
+        );
       },
       open: (ports) => rules.open(ports),
       async stopAllPods(graceMs) {

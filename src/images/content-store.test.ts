@@ -16,7 +16,7 @@ test('content store: a blob is there under its digest once it was taken in', asy
   assert.equal(await store.stat(digest), undefined);
   const stored = await store.ingest([Buffer.from('hel'), Buffer.from('lo')], { digest });
   assert.deepEqual(stored, { digest, size: 5 });
-  assert.deepEqual(await store.stat(digest), { digest, size: 5 });
+  assert.equal((await store.stat(digest))?.size, 5);
   assert.equal(Buffer.from((await store.read(digest, 5)) ?? []).toString(), 'hello');
   await assert.rejects(store.read(digest, 4), isInvalid);
   await store.deleteBlob(digest);

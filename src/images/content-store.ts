@@ -15,6 +15,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import { type Digest, hexOf, isDigest } from './digest.ts';
 import { ImageError } from './image.ts';
+import { InTurn } from './in-turn.ts';
 import { unlessMissing } from './missing-file.ts';
 import { RefStore } from './ref-store.ts';
 
@@ -31,6 +32,11 @@ export interface ContentStoreOptions {
 export interface StoredBlob {
   readonly digest: Digest;
   readonly size: number;
+}
+
+interface FoundBlob extends StoredBlob {
+  /** When it was last written or touched. */
+  readonly touchedAt: Date;
 }
 
 export interface IngestOptions {
@@ -54,6 +60,8 @@ export class ContentStore {
   readonly #ingest: string;
   readonly #clock: Clock;
   readonly #random: Random;
+  /** Who says that a blob is wanted and who deletes it must not cross. */
+  readonly #turns = new InTurn();
 
   private constructor({ home, clock, random }: ContentStoreOptions) {
     this.home = path.join(home, 'images');
@@ -82,17 +90,19 @@ export class ContentStore {
     return path.join(this.#ingest, this.#random.uuid());
   }
 
-  async stat(digest: Digest): Promise<StoredBlob | undefined> {
+  async stat(digest: Digest): Promise<FoundBlob | undefined> {
     const found = await unlessMissing(lstat(this.blobPath(digest)));
-    return found && { digest, size: found.size };
+    return found && { digest, size: found.size, touchedAt: found.mtime };
   }
 
   /** Says that somebody is about to refer to the blob, so that collection leaves it its grace. */
-  async touch(digest: Digest): Promise<StoredBlob | undefined> {
-    const now = this.#clock.now();
-    const file = this.blobPath(digest);
-    const touched = await unlessMissing(utimes(file, now, now).then(() => true));
-    return touched ? this.stat(digest) : undefined;
+  async touch(digest: Digest): Promise<FoundBlob | undefined> {
+    return await this.#turns.run(digest, async () => {
+      const now = this.#clock.now();
+      const file = this.blobPath(digest);
+      const touched = await unlessMissing(utimes(file, now, now).then(() => true));
+      return touched ? this.stat(digest) : undefined;
+    });
   }
 
   /** The whole content, for what is small; undefined when it is not here. Throws ImageError when it is larger. */
@@ -136,20 +146,29 @@ export class ContentStore {
   async beginUpload(bytesMax = BLOB_BYTES_MAX): Promise<Upload> {
     const file = this.temporaryPath();
     const handle = await open(file, 'wx', 0o600);
-    return new Upload({ file, handle, bytesMax, place: (digest) => this.#place(file, digest) });
+    const place = (digest: Digest): Promise<void> =>
+      this.#turns.run(digest, () => this.#place(file, digest));
+    return new Upload({ file, handle, bytesMax, place });
   }
 
   async deleteBlob(digest: Digest): Promise<void> {
     await unlessMissing(unlink(this.blobPath(digest)));
   }
 
-  /** Every blob with its size and when it was last written or touched. */
-  async *blobs(): AsyncGenerator<StoredBlob & { readonly touchedAt: Date }> {
-    for (const name of await readdir(this.#blobs)) {
-      const digest = `sha256:${name}`;
-      const found = await unlessMissing(lstat(path.join(this.#blobs, name)));
-      if (found && isDigest(digest)) yield { digest, size: found.size, touchedAt: found.mtime };
-    }
+  /** Deletes a blob unless it was written or touched since. Returns the bytes freed. */
+  async deleteUntouched(digest: Digest, before: Date): Promise<number> {
+    return await this.#turns.run(digest, async () => {
+      const found = await this.stat(digest);
+      if (!found || found.touchedAt >= before) return 0;
+      await this.deleteBlob(digest);
+      return found.size;
+    });
+  }
+
+  /** Digests of every blob that is here. */
+  async blobs(): Promise<readonly Digest[]> {
+    const names = await readdir(this.#blobs);
+    return names.map((name) => `sha256:${name}`).filter(isDigest);
   }
 
   /** What uploads of this or an ended process have left unfinished. */
@@ -162,6 +181,9 @@ export class ContentStore {
   }
 
   async #place(file: string, digest: Digest): Promise<void> {
+    // An upload may have stood still for long before its last word.
+    const now = this.#clock.now();
+    await utimes(file, now, now);
     await rename(file, this.blobPath(digest));
     const folder = await open(this.#blobs, 'r');
     try {

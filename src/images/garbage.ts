@@ -24,9 +24,11 @@ export interface CollectOptions {
   readonly graceMs?: number;
 }
 
-export interface Reachable {
+interface Reachable {
   /** Manifests, configurations and layers. */
   readonly blobs: ReadonlySet<Digest>;
+  /** Of them, what was looked into: the roots, and what indexes name. */
+  readonly manifests: ReadonlySet<Digest>;
   /** Chain ids of unpacked layers. */
   readonly chains: ReadonlySet<Digest>;
 }
@@ -37,13 +39,10 @@ const GRACE_MS = 60 * 60 * 1000;
 export async function collectGarbage(options: CollectOptions): Promise<number> {
   const { store, images, clock, inUse, graceMs = GRACE_MS } = options;
   const before = new Date(clock.now().getTime() - graceMs);
-  const { blobs, chains } = await reachableContent(store, inUse);
+  const { blobs, chains } = await namedContent(store, [...inUse, ...images.inHand(before)]);
   let freed = 0;
-  for await (const { digest, size, touchedAt } of store.blobs()) {
-    if (blobs.has(digest) || touchedAt >= before) continue;
-    await store.deleteBlob(digest);
-    freed += size;
-  }
+  for (const digest of await store.blobs())
+    if (!blobs.has(digest)) freed += await store.deleteUntouched(digest, before);
   for await (const { file, touchedAt } of store.unfinished())
     if (touchedAt < before) await unlessMissing(unlink(file));
   await images.keepOnlyLayers(chains, before);
@@ -51,19 +50,30 @@ export async function collectGarbage(options: CollectOptions): Promise<number> {
 }
 
 /** All that the store's names and `roots` lead to. */
+export async function namedContent(
+  store: ContentStore,
+  roots: Iterable<Digest> = [],
+): Promise<Reachable> {
+  const named = [...roots];
+  for (const refs of [store.pushed, store.pulled])
+    for (const name of await refs.repositories())
+      named.push(...(Object.keys((await refs.read(name))?.manifests ?? {}) as Digest[]));
+  return await reachableContent(store, named);
+}
+
+/** All that `roots` lead to, themselves included. */
 export async function reachableContent(
   store: ContentStore,
   roots: Iterable<Digest>,
 ): Promise<Reachable> {
   const blobs = new Set<Digest>();
+  const manifests = new Set<Digest>();
   const chains = new Set<Digest>();
   const waiting = [...roots];
-  for (const refs of [store.pushed, store.pulled])
-    for (const name of await refs.repositories())
-      waiting.push(...(Object.keys((await refs.read(name))?.manifests ?? {}) as Digest[]));
   for (let next = waiting.pop(); next; next = waiting.pop()) {
-    if (blobs.has(next)) continue;
+    if (manifests.has(next)) continue;
     blobs.add(next);
+    manifests.add(next);
     const manifest = await readManifest(store, next);
     if (!manifest) continue;
     const children = childrenOf(manifest).map(({ digest }) => digest);
@@ -71,7 +81,7 @@ export async function reachableContent(
     else for (const child of children) blobs.add(child);
     for (const chain of await chainsOf(store, manifest)) chains.add(chain);
   }
-  return { blobs, chains };
+  return { blobs, manifests, chains };
 }
 
 /** Undefined for what is not here, as an index's images for other machines are not, or cannot be read. */

@@ -26,8 +26,8 @@ export interface RegistryCredentials {
 /** An image that cannot be had, in words for a pod's status. */
 export class ImageError extends Error {
   override readonly name = 'ImageError';
-  /** `NotFound`, `Unauthorized` and `Invalid` do not heal by themselves; `Unavailable` may. */
-  readonly reason: 'NotFound' | 'Unauthorized' | 'Invalid' | 'Unavailable';
+  /** `NotFound`, `Unauthorized`, `Invalid` and `InUse` do not heal by themselves; `Unavailable` may. */
+  readonly reason: 'NotFound' | 'Unauthorized' | 'Invalid' | 'InUse' | 'Unavailable';
   constructor(reason: ImageError['reason'], message: string, cause?: unknown) {
     super(message, { cause });
     this.reason = reason;

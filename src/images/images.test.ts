@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { systemClock } from '#base/clock.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { seededRandom } from '#base/random.ts';
 import {
@@ -28,6 +29,7 @@ function open(store: ContentStore, builtIn?: string): Promise<LocalImages> {
     client: new DistributionClient({ clock: hastyClock, random: seededRandom(1) }),
     platform: platformOf('x64'),
     owners: 'current',
+    clock: systemClock,
     isBuiltIn: (domain) => domain === builtIn,
   });
 }
@@ -66,6 +68,17 @@ test('images: what was pushed to the built-in registry is resolved and had witho
   const [layer = ''] = image.layers;
   assert.equal(await readFile(path.join(layer, 'file'), 'utf8'), 'content');
   assert.deepEqual(await images.pull(`localhost:5000/hello@${digest}`, signal), image);
+});
+
+test('images: a digest is found under whatever port the built-in registry had when it was named', async () => {
+  await using home = await temporaryFolder();
+  const store = await openTestStore(home.path);
+  const digest = await publish(store, 'hello');
+  const images = await open(store, '127.0.0.1:5001');
+  for (const host of ['127.0.0.1:5000', 'localhost:5999', '[::1]:5000'])
+    assert.equal((await images.pull(`${host}/hello@${digest}`, signal)).digest, digest, host);
+  assert.equal(await images.find(`example.com/hello@${digest}`), undefined, 'another registry');
+  assert.equal(await images.find('127.0.0.1:5000/hello:v1'), undefined, 'a tag is not content');
 });
 
 test('images: what is nowhere is not found, in words that name it', async () => {

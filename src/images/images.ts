@@ -1,3 +1,4 @@
+import type { Clock } from '#base/clock.ts';
 import type { ContentStore } from './content-store.ts';
 import { type Digest, digestOf } from './digest.ts';
 import type { DistributionClient } from './distribution-client.ts';
@@ -7,6 +8,7 @@ import { readImageArchive } from './image-archive.ts';
 import { LayerStore } from './layer-store.ts';
 import type { Owners } from './layer-tree.ts';
 import {
+  childrenOf,
   chooseManifest,
   type Descriptor,
   type ImageConfigFile,
@@ -18,6 +20,7 @@ import {
 } from './manifest.ts';
 import {
   formatReference,
+  isLoopback,
   manifestKeyOf,
   parseReference,
   type Reference,
@@ -31,6 +34,7 @@ export interface ImagesOptions {
   /** Which of an index's images run here; see `platformOf`. */
   readonly platform: Platform;
   readonly owners: Owners;
+  readonly clock: Clock;
   /** True for the hosts, port included, under which the built-in registry is reached: `localhost:5000`. */
   readonly isBuiltIn: (domain: string) => boolean;
 }
@@ -45,7 +49,7 @@ const DOWNLOADS_AT_ONCE = 3;
 
 /** The images on this machine, over one content store. One process at a time may own it. */
 export async function openImages(options: ImagesOptions): Promise<LocalImages> {
-  const layers = await LayerStore.open(options.store, { owners: options.owners });
+  const layers = await LayerStore.open(options.store, options);
   return new LocalImages(options, layers);
 }
 
@@ -54,6 +58,9 @@ export class LocalImages implements Images {
   readonly #layers: LayerStore;
   readonly #pulls = new SingleFlight<Image>();
   readonly #downloads = new SingleFlight<void>();
+  /** Manifests that are being pulled, and those that were handed out and when: nothing else may know of them yet. */
+  readonly #pulling = new Map<Digest, number>();
+  readonly #handedOut = new Map<Digest, Date>();
 
   constructor(options: ImagesOptions, layers: LayerStore) {
     this.#options = options;
@@ -143,6 +150,18 @@ export class LocalImages implements Images {
     if (parsed.digest || !isNamed) await refs.deleteManifest(repository, digest);
   }
 
+  /** Manifests that are being pulled or were handed out since `before`; older ones are forgotten. */
+  inHand(before: Date): readonly Digest[] {
+    for (const [digest, at] of this.#handedOut) if (at < before) this.#handedOut.delete(digest);
+    return [...this.#pulling.keys(), ...this.#handedOut.keys()];
+  }
+
+  /** The manifest or index that a reference names, whether or not it is here; undefined for a tag that is not. */
+  async rootOf(reference: string): Promise<Digest | undefined> {
+    const parsed = parseReference(reference);
+    return parsed.digest ?? (await this.#findRoot(parsed));
+  }
+
   /** Removes unpacked layers that no image in `wanted` needs and that are older than `before`. */
   async keepOnlyLayers(wanted: ReadonlySet<Digest>, before: Date): Promise<void> {
     await this.#layers.keepOnly(wanted, before);
@@ -158,14 +177,15 @@ export class LocalImages implements Images {
       if (!chosen) throw wrongPlatform(reference, platform);
       manifest = await client.manifest({ ...repository, digest: chosen.digest }, signal);
     }
-    const { content } = manifest;
-    if (content.kind === 'index')
+    if (manifest.content.kind === 'index')
       throw new ImageError('Invalid', `${formatReference(reference)}: an index inside an index`);
-    const blobs = [content.config, ...content.layers];
+    // Before what they lead to: from here on collection leaves all of it alone, however long it takes to come.
+    using _pulling = this.#markPulled(root.digest);
+    for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
+    const blobs = childrenOf(manifest);
     await forEachLimited(blobs, { limit: DOWNLOADS_AT_ONCE, signal }, (blob, shared) =>
       this.#download(reference, blob, shared),
     );
-    for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
     const { digest, mediaType } = root;
     const { tag } = reference;
     await store.pulled.put(repositoryOf(reference), { digest, mediaType, ...(tag && { tag }) });
@@ -176,6 +196,17 @@ export class LocalImages implements Images {
         `${formatReference(reference)}: its content was removed while it was pulled`,
       );
     return image;
+  }
+
+  #markPulled(root: Digest): Disposable {
+    this.#pulling.set(root, (this.#pulling.get(root) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#pulling.get(root) ?? 1) - 1;
+        if (left > 0) this.#pulling.set(root, left);
+        else this.#pulling.delete(root);
+      },
+    };
   }
 
   async #download(reference: Reference, blob: Descriptor, signal: AbortSignal): Promise<void> {
@@ -191,6 +222,8 @@ export class LocalImages implements Images {
     const root = await this.#findRoot(reference);
     const manifest = root && (await this.#readManifest(root));
     if (!manifest) return undefined;
+    // When an image was last wanted is what a full disk asks.
+    await this.#options.store.touch(root);
     if (manifest.content.kind === 'image') return this.#unpacked(manifest, signal);
     const chosen = chooseManifest(manifest.content, this.#options.platform);
     if (!chosen) throw wrongPlatform(reference, this.#options.platform);
@@ -200,9 +233,10 @@ export class LocalImages implements Images {
 
   /** The image once all of its layers are unpacked; undefined when a part of it is not in the store. */
   async #unpacked(manifest: Manifest, signal: AbortSignal): Promise<Image | undefined> {
-    const { store } = this.#options;
+    const { store, clock } = this.#options;
     const { content, digest } = manifest;
     if (content.kind === 'index') return undefined;
+    this.#handedOut.set(digest, clock.now());
     const configBytes = await store.read(content.config.digest, MANIFEST_BYTES_MAX);
     if (!configBytes) return undefined;
     for (const layer of content.layers) if (!(await store.stat(layer.digest))) return undefined;
@@ -241,7 +275,10 @@ export class LocalImages implements Images {
 
   async #findRoot(reference: Reference): Promise<Digest | undefined> {
     const { refs, repository } = this.#refsOf(reference);
-    return refs.find(repository, manifestKeyOf(reference));
+    const found = await refs.find(repository, manifestKeyOf(reference));
+    if (found || !reference.digest || !isLoopback(reference.domain)) return found;
+    // Named while the built-in registry had another port; a digest is the same content under any.
+    return this.#options.store.pushed.find(reference.path, reference.digest);
   }
 
   #refsOf(reference: Reference): {

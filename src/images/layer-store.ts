@@ -1,10 +1,12 @@
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '#base/clock.ts';
 import { runCommand } from '#base/command.ts';
 import type { ContentStore } from './content-store.ts';
 import { type Digest, digestOf, hexOf } from './digest.ts';
 import { ImageError } from './image.ts';
 import type { Owners } from './layer-tree.ts';
+import { InTurn } from './in-turn.ts';
 import { hasCode, unlessMissing } from './missing-file.ts';
 import { SingleFlight } from './single-flight.ts';
 import { UnpackBudget, unpackLayer } from './unpack.ts';
@@ -13,6 +15,11 @@ import { UnpackBudget, unpackLayer } from './unpack.ts';
 export interface LayerSource {
   readonly blob: Digest;
   readonly diffId: Digest;
+}
+
+export interface LayerStoreOptions {
+  readonly owners: Owners;
+  readonly clock: Clock;
 }
 
 const SYNC_TIMEOUT_MS = 120_000;
@@ -26,17 +33,22 @@ export class LayerStore {
   readonly #folder: string;
   readonly #store: ContentStore;
   readonly #owners: Owners;
+  readonly #clock: Clock;
   readonly #flights = new SingleFlight<void>();
+  /** When a folder was last asked for; older than the longest grace is forgotten. */
+  readonly #askedAt = new Map<string, Date>();
+  readonly #turns = new InTurn();
 
-  private constructor(store: ContentStore, owners: Owners) {
+  private constructor(store: ContentStore, { owners, clock }: LayerStoreOptions) {
     this.#folder = path.join(store.home, 'layers');
     this.#store = store;
     this.#owners = owners;
+    this.#clock = clock;
   }
 
   /** Removes what an earlier process left half unpacked. */
-  static async open(store: ContentStore, { owners }: { owners: Owners }): Promise<LayerStore> {
-    const layers = new LayerStore(store, owners);
+  static async open(store: ContentStore, options: LayerStoreOptions): Promise<LayerStore> {
+    const layers = new LayerStore(store, options);
     // Containers with users of their own pass through on their way to a shared root.
     await mkdir(layers.#folder, { recursive: true, mode: 0o711 });
     for (const name of await readdir(layers.#folder))
@@ -49,9 +61,10 @@ export class LayerStore {
     const chain = chainIds(layers.map(({ diffId }) => diffId));
     const folders = chain.map((id) => path.join(this.#folder, hexOf(id)));
     const budget = new UnpackBudget();
+    for (const folder of folders) this.#askedAt.set(folder, this.#clock.now());
     for (const [position, layer] of layers.entries()) {
       const folder = folders[position] ?? '';
-      if (await unlessMissing(lstat(folder))) continue;
+      if (await this.#turns.run(folder, () => unlessMissing(lstat(folder)))) continue;
       const lowers = folders.slice(0, position);
       await this.#flights.run(folder, signal, (shared) =>
         this.#unpack(layer, { folder, lowers, budget, signal: shared }),
@@ -60,18 +73,23 @@ export class LayerStore {
     return folders;
   }
 
-  /** Removes the layers of no chain in `wanted` that were unpacked before `before`. */
+  /** Removes the layers of no chain in `wanted` that were neither unpacked nor asked for since `before`. */
   async keepOnly(wanted: ReadonlySet<Digest>, before: Date): Promise<void> {
+    for (const [folder, at] of this.#askedAt) if (at < before) this.#askedAt.delete(folder);
     for (const name of await readdir(this.#folder)) {
       if (isTemporary(name) || wanted.has(`sha256:${name}`)) continue;
       const folder = path.join(this.#folder, name);
-      const stats = await unlessMissing(lstat(folder));
-      if (!stats || stats.ctime >= before) continue;
-      // First out of sight: a half removed layer must never be taken for a whole one.
-      const doomed = this.#temporary();
-      await rename(folder, doomed);
-      await rm(doomed, { recursive: true });
+      await this.#turns.run(folder, () => this.#removeUnasked(folder, before));
     }
+  }
+
+  async #removeUnasked(folder: string, before: Date): Promise<void> {
+    const stats = await unlessMissing(lstat(folder));
+    if (!stats || stats.ctime >= before || this.#askedAt.has(folder)) return;
+    // First out of sight: a half removed layer must never be taken for a whole one.
+    const doomed = this.#temporary();
+    await rename(folder, doomed);
+    await rm(doomed, { recursive: true });
   }
 
   async #unpack(layer: LayerSource, where: UnpackWhere): Promise<void> {

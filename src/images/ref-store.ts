@@ -2,6 +2,7 @@ import { mkdir, opendir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import { type Digest, parseDigest } from './digest.ts';
+import { InTurn } from './in-turn.ts';
 import { unlessMissing } from './missing-file.ts';
 
 /** What one repository holds. */
@@ -21,7 +22,7 @@ const EMPTY: Repository = { tags: {}, manifests: {} };
  */
 export class RefStore {
   readonly #folder: string;
-  readonly #writes = new Map<string, Promise<void>>();
+  readonly #turns = new InTurn();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -93,24 +94,12 @@ export class RefStore {
   }
 
   async #change(repository: string, change: (stored: Repository) => Repository): Promise<void> {
-    const previous = this.#writes.get(repository) ?? Promise.resolve();
-    const next = previous.then(async () => {
+    await this.#turns.run(repository, async () => {
       const changed = change((await this.read(repository)) ?? EMPTY);
       const file = this.#file(repository);
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       await writeFileAtomic(file, `${JSON.stringify(changed)}\n`);
     });
-    // The next change waits for this one, whatever became of it.
-    const settled = next.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#writes.set(repository, settled);
-    try {
-      await next;
-    } finally {
-      if (this.#writes.get(repository) === settled) this.#writes.delete(repository);
-    }
   }
 
   #file(repository: string): string {

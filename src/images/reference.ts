@@ -63,6 +63,13 @@ export function repositoryOf({ domain, path }: Reference): string {
   return `${domain}/${path}`;
 }
 
+/** True for a registry on this machine, with whatever port: plain HTTP to it harms nobody. */
+export function isLoopback(domain: string): boolean {
+  return /^(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?$/.test(
+    domain,
+  );
+}
+
 export function formatReference(reference: Reference): string {
   const tag = reference.tag ? `:${reference.tag}` : '';
   const digest = reference.digest ? `@${reference.digest}` : '';

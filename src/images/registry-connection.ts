@@ -2,6 +2,7 @@ import { type BackoffPolicy, backoffMs } from '#base/backoff.ts';
 import { type Clock, sleep } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import { ImageError, type RegistryCredentials } from './image.ts';
+import { isLoopback } from './reference.ts';
 import { parseChallenge, RegistryAuth } from './registry-auth.ts';
 
 export interface RegistryConnectionOptions {
@@ -107,11 +108,6 @@ export class RegistryConnection {
       ...(call.body && { body: call.body }),
     });
   }
-}
-
-/** True for a host that is this machine, where plain HTTP harms nobody. */
-function isLoopback(host: string): boolean {
-  return /^(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?$/.test(host);
 }
 
 async function refusal(reply: Response, url: URL): Promise<ImageError> {

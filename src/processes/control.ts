@@ -9,17 +9,13 @@ import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
-import { ContentStore } from '#images/content-store.ts';
-import { DistributionClient } from '#images/distribution-client.ts';
-import { openImages, type LocalImages } from '#images/images.ts';
-import { platformOf } from '#images/manifest.ts';
-import { startRegistry } from '#images/registry/registry.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
 import { openApi, type Api, type ApiOptions } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
+import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
 
@@ -33,8 +29,7 @@ const STOP_PODS_MS = 30_000;
 
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { settings, clock, log, signal, done } = context;
-  const random = systemRandom;
-  const parts = { clock, random, log };
+  const parts = { clock, random: systemRandom, log };
   const { home } = settings;
   const network = await openNetwork(home);
   const { ranges, apiService, dnsService } = network;
@@ -49,7 +44,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     await openApi({
       ...context,
       store,
-      random,
+      random: systemRandom,
       apiService,
       serviceRange: ranges.services,
       reserved: [apiService, dnsService],
@@ -64,7 +59,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   await api.serve();
   done('api');
 
-  const images = await openContent(context, resources);
+  const content = resources.use(await openContent(context));
   const autoscaler = resources.use(
     await startAutoscaler({
       socketPath: pathsOf(home).measurementSocket,
@@ -76,7 +71,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   agent = await startAgent({
     ...parts,
     client: api.client,
-    images,
+    images: content.images,
     home,
     ranges,
     instance: network.instance,
@@ -93,8 +88,9 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   });
   pending.delete('agent');
   done('agent');
+  resources.use(content.keepCollected(api.client, agent));
   resources.use(
-    await startControllers(context, { api, images, autoscaler, podFacing: ranges.podFacing }),
+    await startControllers(context, { api, content, autoscaler, podFacing: ranges.podFacing }),
   );
   pending.delete('controllers');
   done('controllers');
@@ -104,9 +100,9 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  parts: { api: Api; images: LocalImages; autoscaler: Autoscaler; podFacing: string },
+  parts: { api: Api; content: Content; autoscaler: Autoscaler; podFacing: string },
 ): Promise<AsyncDisposable> {
-  const { api, images, autoscaler, podFacing } = parts;
+  const { api, content, autoscaler, podFacing } = parts;
   const core = coreControllers({ kinds: api.kinds, caPem: api.authority });
   const serving = servingControllers({
     config: {
@@ -115,7 +111,7 @@ async function startControllers(
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
     },
     autoscaler,
-    resolveDigest: async (image, _namespace, stop) => await images.resolve(image, stop),
+    resolveDigest: async (image, _namespace, stop) => await content.images.resolve(image, stop),
     clock,
   });
   return await runControllers({
@@ -152,26 +148,6 @@ async function openNetwork(home: string): Promise<Network> {
   await prepareHost(ranges);
   const base = ranges.services.split('.').slice(0, 2).join('.');
   return { instance, ranges, apiService: `${base}.0.1`, dnsService: `${base}.0.10` };
-}
-
-/** The content store with its two doors: the agent's images and the registry. */
-async function openContent(
-  { settings, clock, log }: PartContext,
-  resources: AsyncDisposableStack,
-): Promise<LocalImages> {
-  const parts = { clock, random: systemRandom };
-  const store = await ContentStore.open({ ...parts, home: settings.home });
-  const port = settings.registryPort;
-  const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
-  const images = await openImages({
-    store,
-    client: new DistributionClient(parts),
-    platform: platformOf(process.arch),
-    owners: 'image',
-    isBuiltIn: (domain) => builtIn.has(domain),
-  });
-  resources.use(await startRegistry({ ...parts, store, log, host: '127.0.0.1', port }));
-  return images;
 }
 
 /** What pods may reach of this machine. */

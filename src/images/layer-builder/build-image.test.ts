@@ -49,6 +49,7 @@ async function unpacked(store: ContentStore): Promise<Image> {
     client: new DistributionClient({ clock: hastyClock, random: seededRandom(1) }),
     platform: platformOf('x64'),
     owners: 'current',
+    clock: hastyClock,
     isBuiltIn: (domain) => domain === 'localhost:5000',
   });
   const image = await images.find('localhost:5000/hello:v1');

@@ -1,6 +1,6 @@
 import type { ContentStore } from '../content-store.ts';
 import type { Digest } from '../digest.ts';
-import { reachableContent } from '../garbage.ts';
+import { namedContent } from '../garbage.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistryReply, RegistryRequest } from './registry-exchange.ts';
 
@@ -70,7 +70,7 @@ function parseRange(
 }
 
 async function remove(store: ContentStore, digest: Digest): Promise<RegistryReply> {
-  const { blobs } = await reachableContent(store, []);
+  const { blobs } = await namedContent(store);
   if (blobs.has(digest))
     throw new RegistryError(
       'UNSUPPORTED',

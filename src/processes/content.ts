@@ -1,0 +1,69 @@
+import { systemRandom } from '#base/random.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
+import type { Agent } from '#agent/agent.ts';
+import type { Client } from '#client/client.ts';
+import { ContentStore } from '#images/content-store.ts';
+import { DistributionClient } from '#images/distribution-client.ts';
+import { ImageCollector } from '#images/image-collector.ts';
+import { openImages, type LocalImages } from '#images/images.ts';
+import { platformOf } from '#images/manifest.ts';
+import { startRegistry } from '#images/registry/registry.ts';
+import type { PartContext } from './run-part.ts';
+
+/** The content store with its two doors: the agent's images and the registry. */
+export interface Content extends AsyncDisposable {
+  readonly images: LocalImages;
+  /** Removes what is no longer needed, until it is disposed of. */
+  keepCollected(client: Client, agent: Pick<Agent, 'imagesInUse'>): AsyncDisposable;
+}
+
+export async function openContent({ settings, clock, log }: PartContext): Promise<Content> {
+  const parts = { clock, random: systemRandom };
+  const store = await ContentStore.open({ ...parts, home: settings.home });
+  const port = settings.registryPort;
+  const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
+  const images = await openImages({
+    store,
+    client: new DistributionClient(parts),
+    platform: platformOf(process.arch),
+    owners: 'image',
+    clock,
+    isBuiltIn: (domain) => builtIn.has(domain),
+  });
+  const registry = await startRegistry({ ...parts, store, log, host: '127.0.0.1', port });
+  return {
+    images,
+    keepCollected(client, agent) {
+      const needed = (): Promise<readonly string[]> => neededImages(client, agent);
+      const collector = new ImageCollector({ store, images, clock, log, needed });
+      const stop = new AbortController();
+      const running = collector.run(stop.signal);
+      return {
+        async [Symbol.asyncDispose]() {
+          stop.abort();
+          await running;
+        },
+      };
+    },
+    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+  };
+}
+
+/** What the images on this machine are kept for: containers that exist, and Revisions, which must start from zero at once. */
+async function neededImages(
+  client: Client,
+  agent: Pick<Agent, 'imagesInUse'>,
+): Promise<readonly string[]> {
+  const { items } = await client.list(Revision);
+  return [...(await agent.imagesInUse()), ...items.flatMap(imagesOf)];
+}
+
+/** By digest once the Revision knows it, as its pods name it; as written until then. */
+function imagesOf({ spec, status }: Revision): string[] {
+  const resolved = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const written = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
+  return [
+    ...resolved.flatMap(({ imageDigest }) => imageDigest ?? []),
+    ...written.flatMap(({ image }) => image ?? []),
+  ];
+}
