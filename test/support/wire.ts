@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { FakeClock } from '#base/fake-clock.ts';
-import { bodyText, type HttpReply } from '#base/http-message.ts';
+import { bodyText, type HttpReply, type HttpRequest } from '#base/http-message.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
@@ -9,25 +9,29 @@ import { platformUser, type User } from '#apiserver/user.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Store } from '#store/store.ts';
 
-interface WireOptions {
+export interface WireOptions {
   readonly headers?: Readonly<Record<string, string>>;
+  /** Who asks, where the server is in this process. */
   readonly user?: User;
 }
 
-/** What came back, its body parsed; `any` of JSON is `unknown` here, so tests read it through `at`. */
+/** What came back; JSON is parsed (to `unknown`, so tests read it through `at`), other text is text. */
 export interface WireReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
 }
 
-export interface Wire extends AsyncDisposable {
+/** Requests as they are on the wire: objects are sent as JSON, strings as they are. */
+export interface WireClient {
+X The events of a watch as they come; leave the loop to end it. */
+  watch(target: string, options?: WireOptions): AsyncGenerator<WatchEvent, void, undefined>;
+}
+
+export interface Wire extends WireClient, AsyncDisposable {
   readonly server: ApiServer;
   readonly store: Store;
   readonly clock: FakeClock;
-  send(method: string, target: string, body?: unknown, options?: WireOptions): Promise<WireReply>;
-  /** The events of a watch as they come; leave the loop to end it. */
-  watch(target: string, options?: WireOptions): AsyncGenerator<WatchEvent, void, undefined>;
 }
 
 interface WatchEvent {
@@ -58,51 +62,73 @@ export async function wireOf(
   served: ApiServer,
   { store, clock }: { readonly store: Store; readonly clock: FakeClock },
 ): Promise<Wire> {
-  const call = (
-    method: string,
-    target: string,
-    { body, headers, user, signal }: WireOptions & { body?: unknown; signal: AbortSignal },
-  ): Promise<HttpReply> =>
-    served.handle({
-      method,
-      target,
-      headers: { 'content-type': 'application/json', ...headers },
-      signal,
-      user: user ?? platformUser,
-      ...(body !== undefined && { body: textOf(body) }),
-    });
+  const client = wireClient((request, { user = platformUser }) =>
+    served.handle({ ...request, user }),
+  );
   const wire: Wire = {
+    ...client,
     server: served,
     store,
     clock,
-    async send(method, target, body, sent = {}) {
-      const { signal } = new AbortController();
-      const reply = await call(method, target, { ...sent, body, signal });
-      const text = await bodyText(reply.body);
-      return { status: reply.status, headers: reply.headers, body: JSON.parse(text) as unknown };
-    },
-    async *watch(target, sent = {}) {
-      const gone = new AbortController();
-      const reply = await call('GET', target, { ...sent, signal: gone.signal });
-      if (
-        reply.status !== 200 ||
-        typeof reply.body === 'string' ||
-        reply.body instanceof Uint8Array
-      ) {
-        assert.fail(`the watch was refused: ${await bodyText(reply.body)}`);
-      }
-      try {
-        for await (const line of reply.body) {
-          yield JSON.parse(Buffer.from(line).toString('utf8')) as WatchEvent;
-        }
-      } finally {
-        gone.abort();
-      }
-    },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
   await wire.send('POST', '/api/v1/namespaces', { metadata: { name: 'default' } });
   return wire;
+}
+
+/** A client of whatever `carry` leads to. */
+export function wireClient(
+  carry: (request: HttpRequest, options: WireOptions) => Promise<HttpReply>,
+): WireClient {
+  const request = (method: string, target: string, signal: AbortSignal, body?: unknown) => {
+    const headers = { 'content-type': 'application/json' };
+    const text = body === undefined ? {} : { body: textOf(body) };
+    return { method, target, headers, signal, ...text };
+  };
+  return {
+    async send(method, target, body, options = {}) {
+      const { signal } = new AbortController();
+      const asked = request(method, target, signal, body);
+      const headers = { ...asked.headers, ...options.headers };
+      const reply = await carry({ ...asked, headers }, options);
+      const text = await bodyText(reply.body);
+      const isJson = /json/.test(reply.headers['content-type'] ?? '') && text !== '';
+      const { status } = reply;
+      return {
+        status,
+        headers: reply.headers,
+        body: isJson ? (JSON.parse(text) as unknown) : text,
+      };
+    },
+    async *watch(target, options = {}) {
+      const gone = new AbortController();
+      const asked = request('GET', target, gone.signal);
+      const headers = { ...asked.headers, ...options.headers };
+      const { status, body } = await carry({ ...asked, headers }, options);
+      if (status !== 200 || typeof body === 'string' || body instanceof Uint8Array) {
+        assert.fail(`the watch was refused: ${await bodyText(body)}`);
+      }
+      try {
+        for await (const line of linesOf(body)) yield JSON.parse(line) as WatchEvent;
+      } finally {
+        gone.abort();
+      }
+    },
+  };
+}
+
+/** Chunks need not end where lines do. */
+async function* linesOf(
+  chunks: AsyncIterable<string | Uint8Array>,
+): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of chunks) {
+    rest += typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.filter((line) => line !== '');
+  }
 }
 
 function textOf(body: unknown): string {

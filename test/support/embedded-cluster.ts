@@ -1,0 +1,76 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { systemClock } from '#base/clock.ts';
+import { silentLog } from '#base/log.ts';
+import { systemRandom } from '#base/random.ts';
+import { coreControllers } from '#controllers/core/core-controllers.ts';
+import { openApi } from '#processes/api.ts';
+import { ensureClusterObjects } from '#processes/cluster-objects.ts';
+import { runControllers } from '#reconcile/run-controllers.ts';
+import { openMemoryStore } from '#store/memory/memory-store.ts';
+import type { Revision } from '#store/store.ts';
+import { choosePort } from '#supervisor/ports.ts';
+import { pathsOf } from '#supervisor/settings.ts';
+
+/** A cluster to send requests to, and how to be its administrator. */
+export interface BareCluster extends AsyncDisposable {
+  readonly kubeconfig: string;
+  /** Forgets all versions up to this one, as time does in a cluster that is used. */
+  readonly compact: (resourceVersion: string) => Promise<void>;
+}
+
+/** Of the loopback network: no machine lacks it, and no other listener of this process is there. */
+const POD_FACING = '127.0.0.2';
+const SERVICES = '10.96.0.0/16';
+const API_SERVICE = '10.96.0.1';
+const DNS_SERVICE = '10.96.0.10';
+
+/** The API and the controllers of Kubernetes' own kinds, wired as in control, on a store in memory; no agent. */
+export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
+  await using resources = new AsyncDisposableStack();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const parts = { clock: systemClock, random: systemRandom, log: silentLog, signal };
+  await mkdir(pathsOf(home).run, { recursive: true });
+  const apiPort = await choosePort(0, '--api-port');
+  const store = resources.use(await openMemoryStore());
+  resources.defer(() => stop.abort());
+  const api = resources.use(
+    await openApi({
+      ...parts,
+      store,
+      settings: {
+        home,
+        nodeName: 'node',
+        httpPort: 80,
+        apiPort,
+        registryPort: 5000,
+        listen: [],
+        acceptLoss: false,
+      },
+      done: () => undefined,
+      serviceRange: SERVICES,
+      apiService: API_SERVICE,
+      reserved: [API_SERVICE, DNS_SERVICE],
+      podFacing: POD_FACING,
+      readiness: () => [],
+      connections: [],
+      generateName: () => undefined,
+    }),
+  );
+  await ensureClusterObjects(api.client, {
+    podFacing: POD_FACING,
+    apiPort,
+    apiService: API_SERVICE,
+    dnsService: DNS_SERVICE,
+  });
+  await api.serve();
+  const core = coreControllers({ kinds: api.kinds, caPem: api.authority });
+  resources.use(await runControllers({ ...parts, ...core, client: api.client }));
+  const owned = resources.move();
+  return {
+    kubeconfig: await readFile(pathsOf(home).kubeconfig, 'utf8'),
+    // A resourceVersion is the store's revision in decimal.
+    compact: async (resourceVersion) => await store.compact(Number(resourceVersion) as Revision),
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
