@@ -24,8 +24,17 @@ export interface WireReply {
 
 /** Requests as they are on the wire: objects are sent as JSON, strings as they are. */
 export interface WireClient {
-X The events of a watch as they come; leave the loop to end it. */
-  watch(target: string, options?: WireOptions): AsyncGenerator<WatchEvent, void, undefined>;
+  readonly send: (
+    method: string,
+    target: string,
+    body?: unknown,
+    options?: WireOptions,
+  ) => Promise<WireReply>;
+  /** The events of a watch as they come; leave the loop to end it. */
+  readonly watch: (
+    target: string,
+    options?: WireOptions,
+  ) => AsyncGenerator<WatchEvent, void, undefined>;
 }
 
 export interface Wire extends WireClient, AsyncDisposable {
