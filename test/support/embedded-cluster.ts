@@ -54,6 +54,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
       podFacing: POD_FACING,
       readiness: () => [],
       connections: [],
+      metrics: { pods: () => [], nodes: () => [] },
       generateName: () => undefined,
     }),
   );
