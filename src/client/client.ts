@@ -72,6 +72,11 @@ export interface Client {
   update<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
   /** Replaces the status alone. */
   updateStatus<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  /** What a subresource says (`scale`), as the server's reply. Throws NotFound where the object has none. */
+  getSubresource<T extends KubeObject, R>(
+    kind: Kind<T>,
+    ref: Ref & { readonly subresource: string },
+  ): Promise<R>;
   /** Replaces what the subresource is of (`finalize`, `scale`), and returns the server's reply. */
   updateSubresource<T extends KubeObject, R>(
     kind: Kind<T>,

@@ -69,6 +69,8 @@ export function createClient(transport: Transport): Client {
       }
     },
     watch: (kind, selection, signal) => watchOnce(transport, kind, { selection, signal }),
+    getSubresource: (kind, { subresource, ...ref }) =>
+      call({ method: 'GET', target: resourcePath(kind, { ...ref, subresource }) }),
     updateSubresource: (kind, { subresource, ...ref }, body) =>
       call({ method: 'PUT', target: resourcePath(kind, { ...ref, subresource }), body }),
     createSubresource: (kind, { subresource, ...ref }, body) =>

@@ -9,6 +9,7 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
 import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
+import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-routes.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import { platformUser, type User } from '#apiserver/user.ts';
 import type { Client } from '#client/client.ts';
@@ -38,6 +39,8 @@ export interface ClusterOptions {
   readonly namespaces?: readonly string[];
   /** What the server takes besides: name generator, service ranges, admission, connections. */
   readonly server?: Partial<ApiServerOptions>;
+  /** What is used, where anybody asks. */
+  readonly metrics?: MetricsReader;
   /** Writes that admission refuses, and with what. */
   readonly refuse?: (object: KubeObject) => ApiError | undefined;
   /** Prints what the platform logs: for looking into a failing test. */
@@ -84,7 +87,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const all = options.extensible?.(kinds);
   const admission = options.refuse ? [refusal(options.refuse)] : [];
   const deps = { store, kinds, clock, random, log, admission };
-  const server = createApiServer({ ...deps, ...options.server });
+  const routes = options.metrics ? metricsRoutes(options.metrics, clock) : [];
+  const server = createApiServer({ ...deps, routes, ...options.server });
   const clientOf = (user: User): Client => createClient(transportAs(server, user));
   const client = clientOf(platformUser);
   for (const name of options.namespaces ?? ['default']) {

@@ -52,14 +52,29 @@ function apiVersionErrors(apiVersion: string): FieldError[] {
 function metricErrors(metric: MetricSpec, at: string): FieldError[] {
   if (!metric.type) return [required(`${at}.type`, 'must specify a metric source type')];
   const field = metric.type.charAt(0).toLowerCase() + metric.type.slice(1);
-  const { resource } = metric;
+  const { resource, containerResource } = metric;
   return [
     ...unsupportedErrors(`${at}.type`, metric.type, METRIC_TYPES),
     ...(field in metric ? [] : [required(`${at}.${field}`)]),
-    ...(resource && !resource.name
-      ? [required(`${at}.resource.name`, 'must specify a resource name')]
+    ...(resource ? resourceErrors(resource, `${at}.resource`) : []),
+    ...(containerResource
+      ? [
+          ...resourceErrors(containerResource, `${at}.containerResource`),
+          ...(containerResource.container
+            ? []
+            : [required(`${at}.containerResource.container`, 'must specify a container')]),
+        ]
       : []),
-    ...(resource ? targetErrors(resource.target, `${at}.resource.target`) : []),
+  ];
+}
+
+function resourceErrors(
+  { name, target }: { readonly name: string; readonly target: MetricTarget },
+  at: string,
+): FieldError[] {
+  return [
+    ...(name ? [] : [required(`${at}.name`, 'must specify a resource name')]),
+    ...targetErrors(target, `${at}.target`),
   ];
 }
 

@@ -12,7 +12,6 @@ export const HorizontalPodAutoscaler = defineCoreKind<HorizontalPodAutoscaler>({
   kind: 'HorizontalPodAutoscaler',
   plural: 'horizontalpodautoscalers',
   scope: 'Namespaced',
-  notActedOn: 'HorizontalPodAutoscalers are stored, but nothing scales by them yet',
   definition: 'io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler',
   shortNames: ['hpa'],
   categories: ['all'],

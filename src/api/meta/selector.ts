@@ -34,6 +34,22 @@ export function matchLabelSelector(selector: LabelSelector): LabelMatch {
     expressions.every((matches) => matches(labels));
 }
 
+/** The text of a selector object: `app=a,tier in (x,y),!old`. */
+export function selectorText({ matchLabels, matchExpressions }: LabelSelector): string {
+  const equal = Object.entries(matchLabels ?? {}).map((pair) => pair.join('='));
+  const expressions = (matchExpressions ?? []).map(({ key, operator, values = [] }) => {
+    switch (operator) {
+      case 'Exists':
+        return key;
+      case 'DoesNotExist':
+        return `!${key}`;
+      default:
+        return `${key} ${operator.toLowerCase()} (${values.join(',')})`;
+    }
+  });
+  return [...equal, ...expressions].join(',');
+}
+
 function parseRequirement(part: string, whole: string): LabelMatch {
   const groups = REQUIREMENT.exec(part)?.groups;
   const key = groups?.['key'];

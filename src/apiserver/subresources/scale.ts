@@ -2,6 +2,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { CustomFacts, Kind } from '#api/kind.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { selectorText, type LabelSelector } from '#api/meta/selector.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
@@ -79,8 +80,10 @@ function parseScale(value: unknown): { replicas: number; precondition: Scale['me
 function scaleOf(kind: Kind, object: KubeObject): Record<string, unknown> {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const paths = pathsOf(kind);
-  const selector =
-    paths.labelSelectorPath && selectorText(valueAt(object, paths.labelSelectorPath));
+  const found = paths.labelSelectorPath && valueAt(object, paths.labelSelectorPath);
+  // Custom resources keep the text; Kubernetes' own kinds a selector, which their schema has checked.
+  const own = kind.custom ? {} : ((found ?? {}) as LabelSelector);
+  const selector = typeof found === 'string' ? found : selectorText(own);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -101,15 +104,6 @@ const DEFAULT_PATHS = {
 
 function pathsOf(kind: Kind): NonNullable<CustomFacts['scale']> {
   return kind.custom?.scale ?? DEFAULT_PATHS;
-}
-
-/** Custom resources keep the text; Kubernetes' own kinds a selector. */
-function selectorText(selector: unknown): string {
-  if (typeof selector === 'string') return selector;
-  const { matchLabels } = (selector ?? {}) as { matchLabels?: Record<string, string> };
-  return Object.entries(matchLabels ?? {})
-    .map((pair) => pair.join('='))
-    .join(',');
 }
 
 /** `path` is of fields alone: `.spec.replicas`. */

@@ -7,6 +7,7 @@ import { endpointsController } from '#controllers/core/endpoints/endpoints-contr
 import { mirroredSlicesController } from '#controllers/core/endpoints/mirrored-slices-controller.ts';
 import { eventController } from '#controllers/core/event/event-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
+import { horizontalPodAutoscalerController } from '#controllers/core/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
@@ -41,6 +42,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       jobController,
       cronJobController,
       jobPodController,
+      horizontalPodAutoscalerController(kinds),
       endpointSliceController,
       endpointsController,
       mirroredSlicesController,
