@@ -42,7 +42,7 @@ export async function clusterUnderTest(): Promise<ClusterUnderTest> {
   return (await started).cluster;
 }
 
-function uniqueName(prefix: string): string {
+export function uniqueName(prefix: string): string {
   return `${prefix}-${randomUUID().slice(0, 8)}`;
 }
 

@@ -58,6 +58,8 @@ export async function startRealCluster(home: string): Promise<BareCluster> {
     `--kubeconfig=${files.controllers}`,
     '--secure-port=0',
     '--leader-elect=false',
+    // Its own certificate may not write the rules of aggregated roles; the controller's account may.
+    '--use-service-account-credentials=true',
     `--service-account-private-key-file=${files.tokenKey}`,
     `--root-ca-file=${files.authority}`,
   ]);

@@ -1,4 +1,4 @@
-import { Event as CoreEvent } from '#api/core-v1/event.ts';
+import { Event as CoreEvent, placeErrors } from '#api/core-v1/event.ts';
 import type { Event as Generated } from '#api/generated/events-v1.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
@@ -23,6 +23,7 @@ export const Event = defineCoreKind<Event>({
     // What was recorded as a core Event lacks these, and may still be counted up here.
     if (operation === 'UPDATE') return [];
     return [
+      ...placeErrors(event, { path: 'involvedObject', about: event.regarding?.namespace }),
       ...(event.eventTime ? [] : [required('eventTime')]),
       ...wordErrors('reportingController', event.reportingController),
       ...wordErrors('reportingInstance', event.reportingInstance),

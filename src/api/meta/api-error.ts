@@ -122,3 +122,11 @@ export function forbidden(kind: Named, name: string, why: string): ApiError {
 function detailsOf(kind: Named, name: string): StatusDetails {
   return { name, group: kind.group, kind: kind.plural };
 }
+
+/** The body of a request says another namespace than its path. */
+export function otherNamespace(): ApiError {
+  return new ApiError(
+    'BadRequest',
+    'the namespace of the provided object does not match the namespace sent on the request',
+  );
+}

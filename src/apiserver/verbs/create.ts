@@ -1,6 +1,6 @@
 import type { HttpReply } from '#base/http-message.ts';
 import type { Kind } from '#api/kind.ts';
-import { alreadyExists, ApiError } from '#api/meta/api-error.ts';
+import { alreadyExists, ApiError, otherNamespace } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields, admitObject, refuseLarge, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
@@ -79,12 +79,7 @@ function placeIn(request: ResourceRequest, object: KubeObject): void {
   if (namespace === undefined) {
     throw new ApiError('BadRequest', 'an empty namespace may not be set during creation');
   }
-  if (metadata.namespace && metadata.namespace !== namespace) {
-    throw new ApiError(
-      'BadRequest',
-      `the namespace of the provided object does not match the namespace sent on the request`,
-    );
-  }
+  if (metadata.namespace && metadata.namespace !== namespace) throw otherNamespace();
   metadata.namespace = namespace;
 }
 

@@ -1,5 +1,5 @@
 import type { FieldError } from '#api/kind.ts';
-import { ApiError, conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
+import { ApiError, conflict, notFound, otherNamespace, STALE_OBJECT } from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
@@ -111,7 +111,8 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
 
 function refuseStale(request: ResourceRequest, current: KubeObject, candidate: KubeObject): void {
   const { kind, name } = request;
-  const { uid, resourceVersion } = candidate.metadata;
+  const { uid, resourceVersion, namespace } = candidate.metadata;
+  if (namespace && namespace !== current.metadata.namespace) throw otherNamespace();
   if (uid && uid !== current.metadata.uid) {
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
     throw conflict(kind, name, why);

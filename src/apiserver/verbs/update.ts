@@ -1,6 +1,6 @@
 import type { HttpReply } from '#base/http-message.ts';
 import type { FieldError, Kind } from '#api/kind.ts';
-import { ApiError } from '#api/meta/api-error.ts';
+import { ApiError, otherNamespace } from '#api/meta/api-error.ts';
 import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields } from '#apiserver/admission/admit.ts';
@@ -23,12 +23,7 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
       `the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL (${name})`,
     );
   }
-  if (object.metadata.namespace && object.metadata.namespace !== namespace) {
-    throw new ApiError(
-      'BadRequest',
-      'the namespace of the provided object does not match the namespace sent on the request',
-    );
-  }
+  if (object.metadata.namespace && object.metadata.namespace !== namespace) throw otherNamespace();
   const modified = await modify(request, deps, {
     change: async () => ({
       object: structuredClone(object),
