@@ -4,10 +4,11 @@
  * that `../shared/kubernetes/build` makes; KUBE_HOME says where they are.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
+import { createServer, type AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -34,7 +35,9 @@ const GROUP_VERSIONS = [
   'apis/storage.k8s.io/v1',
 ];
 const TOKEN = randomUUID();
-const PORTS = { etcd: 23790, peer: 23800, api: 26443 };
+const READY_MS = 60_000;
+const ANSWER_MS = 30_000;
+const [ETCD_PORT = 0, PEER_PORT = 0, API_PORT = 0] = await freePorts(3);
 const out = path.resolve(process.argv[2] ?? 'src/api/generated');
 const bin = path.join(
   process.env['KUBE_HOME'] ??
@@ -44,33 +47,50 @@ const bin = path.join(
 
 const home = mkdtempSync(path.join(tmpdir(), 'knode-openapi-'));
 const children: ChildProcess[] = [];
+// Told to stop, by a person or by a time limit, it takes its servers with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void cleanUp().then(() => process.exit(1)));
+}
 try {
-  start('etcd', [
-    `--data-dir=${home}/etcd`,
-    `--listen-client-urls=http://127.0.0.1:${PORTS.etcd}`,
-    `--advertise-client-urls=http://127.0.0.1:${PORTS.etcd}`,
-    `--listen-peer-urls=http://127.0.0.1:${PORTS.peer}`,
-    '--log-level=error',
-  ]);
-  await startApiServer();
+  startEtcd();
+  startApiServer();
+  await serverReady();
   await generate();
 } finally {
-  for (const child of children) child.kill('SIGKILL');
-  await Promise.all(
-    children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit')),
-  );
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
+  const running = children.filter((child) => child.pid !== undefined && child.exitCode === null);
+  const ended = running.map((child) => once(child, 'exit'));
+  for (const child of running) child.kill('SIGKILL');
+  await Promise.all(ended);
   rmSync(home, { recursive: true, force: true });
 }
 
-async function startApiServer(): Promise<void> {
+function startEtcd(): void {
+  const client = `http://127.0.0.1:${ETCD_PORT}`;
+  const peer = `http://127.0.0.1:${PEER_PORT}`;
+  start('etcd', [
+    `--data-dir=${home}/etcd`,
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+    '--log-level=error',
+  ]);
+}
+
+function startApiServer(): void {
   const key = `${home}/sa.key`;
-  const openssl = spawn('openssl', ['genrsa', '-out', key, '2048'], { stdio: 'ignore' });
-  await once(openssl, 'exit');
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }));
   writeFileSync(`${home}/tokens.csv`, `${TOKEN},generator,generator\n`);
   start('kube-apiserver', [
-    `--etcd-servers=http://127.0.0.1:${PORTS.etcd}`,
+    `--etcd-servers=http://127.0.0.1:${ETCD_PORT}`,
     '--bind-address=127.0.0.1',
-    `--secure-port=${PORTS.api}`,
+    `--secure-port=${API_PORT}`,
     `--cert-dir=${home}/certs`,
     '--service-cluster-ip-range=10.96.0.0/16',
     `--service-account-key-file=${key}`,
@@ -79,22 +99,37 @@ async function startApiServer(): Promise<void> {
     '--authorization-mode=AlwaysAllow',
     `--token-auth-file=${home}/tokens.csv`,
   ]);
-  for (let attempt = 0; attempt < 240; attempt += 1) {
-    const ready = await fetchText('/readyz').catch(() => '');
-    if (ready === 'ok') return;
+}
+
+async function serverReady(): Promise<void> {
+  const late = AbortSignal.timeout(READY_MS);
+  for (;;) {
+    const ended = children.find(({ exitCode, pid }) => exitCode !== null || pid === undefined);
+    if (ended) {
+      throw new Error(
+        `Cannot generate: ${ended.spawnfile} did not run; ../shared/kubernetes/build makes it`,
+      );
+    }
+    if (late.aborted) throw new Error('Cannot generate: kube-apiserver was not ready in a minute');
+    if ((await fetchText('/readyz').catch(() => '')) === 'ok') return;
     await delay(250);
   }
-  throw new Error('Cannot generate: kube-apiserver was not ready within a minute');
 }
 
 function start(program: string, args: readonly string[]): void {
-  const child = spawn(path.join(bin, program), args, { stdio: ['ignore', 'ignore', 'ignore'] });
-  child.on('error', (error) => {
-    throw new Error(`Cannot start ${program}; run ../shared/kubernetes/build first`, {
-      cause: error,
-    });
-  });
+  const child = spawn(path.join(bin, program), args, { stdio: 'ignore' });
+  // A program that is not there has no pid, which serverReady() sees.
+  child.on('error', () => undefined);
   children.push(child);
+}
+
+/** All held at once, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) server.close();
+  return ports;
 }
 
 async function fetchText(target: string): Promise<string> {
@@ -102,10 +137,11 @@ async function fetchText(target: string): Promise<string> {
   // A throw-away server on loopback with a self-signed certificate of its own making.
   const options = {
     host: '127.0.0.1',
-    port: PORTS.api,
+    port: API_PORT,
     path: target,
     headers: { authorization: `Bearer ${TOKEN}` },
     rejectUnauthorized: false,
+    signal: AbortSignal.timeout(ANSWER_MS),
   };
   https
     .get(options, (response) => {
