@@ -13,6 +13,8 @@ import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { namespaceLifecycle } from '#apiserver/admission/namespace-lifecycle.ts';
+import { defaultTolerations } from '#apiserver/admission/default-tolerations.ts';
+import { podPriority } from '#apiserver/admission/pod-priority.ts';
 import {
   serviceAddresses,
   type ServiceAddressOptions,
@@ -80,6 +82,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     admission: [
       namespaceLifecycle(options.store, kinds),
       definitionCheck,
+      podPriority(options.store),
+      defaultTolerations,
       ...(options.services
         ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
         : []),

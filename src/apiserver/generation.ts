@@ -1,10 +1,34 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Kind } from '#api/kind.ts';
+import { resourceOf, type Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 
-/** Kinds with a status of their own tell by `generation` which spec that status is about. */
+/** Kubernetes' own that count nothing although they have a status. */
+const UNCOUNTED: ReadonlySet<string> = new Set([
+  'horizontalpodautoscalers.autoscaling',
+  'namespaces',
+  'nodes',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'resourcequotas',
+  'services',
+]);
+/** And those that count although they have none. */
+const COUNTED: ReadonlySet<string> = new Set([
+  'endpointslices.discovery.k8s.io',
+  'ingressclasses.networking.k8s.io',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'networkpolicies.networking.k8s.io',
+  'podtemplates',
+  'priorityclasses.scheduling.k8s.io',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+]);
+
+/** Kinds with a status of their own tell by `generation` which spec that status is about; of Kubernetes' own, some do. */
 export function hasGeneration(kind: Kind): boolean {
-  return kind.custom !== undefined || kind.subresources.includes('status');
+  const resource = resourceOf(kind);
+  if (COUNTED.has(resource)) return true;
+  const hasStatus = kind.custom !== undefined || kind.subresources.includes('status');
+  return hasStatus && !UNCOUNTED.has(resource);
 }
 
 /** Counts up where anything but metadata and status differs; a status that is no subresource is a wish like others. */
@@ -19,6 +43,9 @@ export function nextGeneration(
 }
 
 function wishesOf(kind: Kind, object: KubeObject & { status?: unknown }): unknown {
-  const { metadata: _metadata, status, ...wishes } = object;
-  return kind.subresources.includes('status') ? wishes : { ...wishes, status };
+  const { metadata, status, ...wishes } = object;
+  if (kind.subresources.includes('status')) return wishes;
+  // Who watches slices chooses among them by their labels.
+  const labels = kind.plural === 'endpointslices' ? metadata.labels : undefined;
+  return { ...wishes, status, labels };
 }

@@ -160,7 +160,7 @@ test('kinds: what Kubernetes refuses, in its words', async () => {
   await check(
     'Ingress',
     'spec: { rules: [{ http: { paths: [{ path: / }] } }] }',
-    'spec.rules[0].http.paths[0].pathType: Required value',
+    'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified',
   );
   await check(
     'DaemonSet',

@@ -6,6 +6,7 @@ import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
 import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
+import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import type { Client } from '#client/client.ts';
 
 export const CLUSTER_DOMAIN = 'cluster.local';
@@ -36,6 +37,9 @@ export async function ensureClusterObjects(
     // Each object is of the kind it says; the union cannot carry that through.
     if (kind) await client.apply(kind as typeof ClusterRole, object as ClusterRole);
   }
+  for (const priorityClass of systemPriorities()) {
+    await client.apply(PriorityClass, priorityClass);
+  }
   for (const { service, endpoints } of platformServices(addresses)) {
     await client.apply(Service, service);
     await client.apply(EndpointSlice, endpoints);
@@ -44,6 +48,20 @@ export async function ensureClusterObjects(
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', SYSTEM_NAMESPACE];
 const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
+
+/** Kubernetes' own two, which pods that a node or a cluster cannot do without name. */
+function systemPriorities(): PriorityClass[] {
+  const priority = (name: string, value: number): PriorityClass => ({
+    apiVersion: 'scheduling.k8s.io/v1',
+    kind: 'PriorityClass',
+    metadata: { name },
+    value,
+  });
+  return [
+    priority('system-cluster-critical', 2_000_000_000),
+    priority('system-node-critical', 2_000_001_000),
+  ];
+}
 
 interface PlatformService {
   readonly namespace: string;

@@ -134,7 +134,7 @@ async function publishStatus(
   { object, context, status }: At & { readonly status: unknown },
 ): Promise<void> {
   const previous = (object as WithStatus).status;
-  if (status === undefined || isSameContent(previous, status)) return;
+  if (status === undefined || isSameStatus(kind, previous, status)) return;
   const latest = await context.client.get(kind, refOf(keyOf(object)));
   const isSame =
     latest?.metadata.uid === object.metadata.uid &&
@@ -144,6 +144,21 @@ async function publishStatus(
     ...(isSame && latest ? latest : object),
     status,
   } as WithStatus);
+}
+
+/** Kubernetes' own types leave out many a zero that a controller tells: none of them makes a difference. */
+function isSameStatus(kind: Kind, one: unknown, other: unknown): boolean {
+  if (kind.schema.$ref === undefined) return isSameContent(one, other);
+  return isSameContent(withoutZeros(one), withoutZeros(other));
+}
+
+function withoutZeros(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutZeros);
+  if (typeof value !== 'object' || value === null) return value;
+  const told = Object.entries(value).filter(
+    ([, part]) => part !== 0 && part !== '' && part !== false,
+  );
+  return Object.fromEntries(told.map(([name, part]) => [name, withoutZeros(part)]));
 }
 
 type WithStatus = KubeObject & { readonly status?: unknown };

@@ -19,7 +19,10 @@ export const Job = defineCoreKind<Job>({
   default(job, { operation }) {
     if (!job.spec) return;
     defaultJobSpec(job.spec);
-    if (operation === 'CREATE' && job.spec.manualSelector !== true) selectOwnPods(job);
+    const { metadata, spec } = job;
+    if (operation === 'CREATE' && spec.manualSelector !== true) selectOwnPods(job);
+    const labels = spec.template?.metadata?.labels;
+    if (!metadata.labels && labels) metadata.labels = { ...labels };
   },
   validate: ({ spec }, { previous }) => jobErrors(spec, previous?.spec),
 });
@@ -33,6 +36,9 @@ function defaultJobSpec(spec: JobSpec): void {
   spec.suspend ??= false;
   spec.manualSelector ??= false;
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
+  for (const { onPodConditions = [] } of spec.podFailurePolicy?.rules ?? []) {
+    for (const condition of onPodConditions) condition.status ||= 'True';
+  }
   if (spec.template?.spec) defaultPodSpec(spec.template.spec);
 }
 
@@ -50,5 +56,4 @@ function selectOwnPods(job: Job): void {
   const labels = { ...spec.template.metadata?.labels, ...own };
   spec.template.metadata = { ...spec.template.metadata, labels };
   spec.selector = { matchLabels: { [CONTROLLER_UID_LABEL]: uid } };
-  if (!metadata.labels) metadata.labels = { ...labels };
 }

@@ -10,4 +10,7 @@ export const Endpoints = defineCoreKind<Endpoints>({
   scope: 'Namespaced',
   definition: 'io.k8s.api.core.v1.Endpoints',
   shortNames: ['ep'],
+  default({ subsets = [] }) {
+    for (const port of subsets.flatMap(({ ports = [] }) => ports)) port.protocol ??= 'TCP';
+  },
 });

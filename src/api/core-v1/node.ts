@@ -11,4 +11,9 @@ export const Node = defineCoreKind<Node>({
   definition: 'io.k8s.api.core.v1.Node',
   shortNames: ['no'],
   subresources: ['status'],
+  default({ spec, status }) {
+    if (spec?.podCIDR) spec.podCIDRs ??= [spec.podCIDR];
+    // Whoever tells only what a node has gives all of it away.
+    if (status?.capacity) status.allocatable ??= { ...status.capacity };
+  },
 });

@@ -1,4 +1,12 @@
-import type { Container, PodSpec, Probe, Volume } from '#api/generated/core-v1.ts';
+import { podAmounts } from '#api/core-v1/pod-requests.ts';
+import type {
+  Container,
+  DownwardAPIVolumeFile,
+  PodSpec,
+  Probe,
+  Volume,
+} from '#api/generated/core-v1.ts';
+import { renderQuantity } from '#api/meta/quantity.ts';
 
 /**
  * What Kubernetes fills in when a pod, or a template of one, leaves it out; changes `spec` in place. Everybody who builds
@@ -12,10 +20,37 @@ export function defaultPodSpec(spec: PodSpec): void {
   spec.dnsPolicy ??= 'ClusterFirst';
   spec.schedulerName ??= 'default-scheduler';
   spec.securityContext ??= {};
+  // The older of the two names for it, which some still read.
+  const account = spec.serviceAccountName ?? spec.serviceAccount;
+  if (account !== undefined) {
+    spec.serviceAccountName = account;
+    spec.serviceAccount = account;
+  }
   for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
     defaultContainer(container);
   }
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
+}
+
+/** What a pod has beyond its template: what it may use it also asks for, and on the node's network its ports are that. */
+export function defaultPod(spec: PodSpec): void {
+  defaultPodSpec(spec);
+  spec.enableServiceLinks ??= true;
+  for (const { resources, ports } of [...(spec.initContainers ?? []), ...spec.containers]) {
+    if (resources?.limits) resources.requests = { ...resources.limits, ...resources.requests };
+    if (!spec.hostNetwork) continue;
+    for (const port of ports ?? []) port.hostPort ||= port.containerPort;
+  }
+  const { resources } = spec;
+  if (!resources?.limits) return;
+  const asked = [...podAmounts({ ...spec, overhead: {} }, 'requests')]
+    .filter(([name]) => name === 'cpu' || name === 'memory')
+    .map(([name, amount]) => [name, renderQuantity(amount)] as const);
+  resources.requests = {
+    ...resources.limits,
+    ...Object.fromEntries(asked),
+    ...resources.requests,
+  };
 }
 
 function defaultContainer(container: Container): void {
@@ -23,18 +58,23 @@ function defaultContainer(container: Container): void {
   container.terminationMessagePath ??= '/dev/termination-log';
   container.terminationMessagePolicy ??= 'File';
   container.resources ??= {};
-  const { limits, requests } = container.resources;
-  if (limits) container.resources.requests = { ...limits, ...requests };
   for (const port of container.ports ?? []) port.protocol ??= 'TCP';
   for (const variable of container.env ?? []) {
-    const { fieldRef } = variable.valueFrom ?? {};
-    if (fieldRef) fieldRef.apiVersion ??= 'v1';
+    if (variable.valueFrom) defaultReference(variable.valueFrom);
   }
   const { livenessProbe, readinessProbe, startupProbe, lifecycle } = container;
   for (const probe of [livenessProbe, readinessProbe, startupProbe]) if (probe) defaultProbe(probe);
   for (const hook of [lifecycle?.postStart, lifecycle?.preStop]) {
     if (hook?.httpGet) defaultHttpGet(hook.httpGet);
   }
+}
+
+function defaultReference({
+  fieldRef,
+  resourceFieldRef,
+}: Pick<DownwardAPIVolumeFile, 'fieldRef' | 'resourceFieldRef'>): void {
+  if (fieldRef) fieldRef.apiVersion ??= 'v1';
+  if (resourceFieldRef) resourceFieldRef.divisor ??= '0';
 }
 
 function defaultProbe(probe: Probe): void {
@@ -53,13 +93,23 @@ function defaultHttpGet(action: NonNullable<Probe['httpGet']>): void {
 
 const FILE_MODE = 0o644;
 
+/** The name is all it has: what a volume is made of is nothing then. */
+function isUnsaid(volume: Volume): boolean {
+  return Object.keys(volume).every((field) => field === 'name');
+}
+
 function defaultVolume(volume: Volume): void {
+  if (isUnsaid(volume)) volume.emptyDir = {};
+  const claim = volume.ephemeral?.volumeClaimTemplate?.spec;
+  if (claim) claim.volumeMode ??= 'Filesystem';
   for (const source of [volume.secret, volume.configMap, volume.downwardAPI, volume.projected]) {
     if (source) source.defaultMode ??= FILE_MODE;
   }
   if (volume.hostPath) volume.hostPath.type ??= '';
-  for (const { serviceAccountToken } of volume.projected?.sources ?? []) {
+  for (const file of volume.downwardAPI?.items ?? []) defaultReference(file);
+  for (const { serviceAccountToken, downwardAPI } of volume.projected?.sources ?? []) {
     if (serviceAccountToken) serviceAccountToken.expirationSeconds ??= 3600;
+    for (const file of downwardAPI?.items ?? []) defaultReference(file);
   }
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod as Generated, PodSpec } from '#api/generated/core-v1.ts';
-import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
+import { defaultPod } from '#api/core-v1/pod-defaults.ts';
 import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
 import { qosClassOf } from '#api/core-v1/qos-class.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
@@ -19,13 +19,10 @@ export const Pod = defineCoreKind<Pod>({
   subresources: ['status'],
   default(pod, { operation }) {
     if (!pod.spec) return;
-    defaultPodSpec(pod.spec);
-    pod.spec.enableServiceLinks ??= true;
+    defaultPod(pod.spec);
     if (operation !== 'CREATE') return;
-    pod.spec.serviceAccountName ??= pod.spec.serviceAccount ?? 'default';
+    pod.spec.serviceAccountName ??= 'default';
     pod.spec.serviceAccount = pod.spec.serviceAccountName;
-    pod.spec.preemptionPolicy ??= 'PreemptLowerPriority';
-    pod.spec.priority ??= 0;
     pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
   },
   validate(pod, { previous }) {

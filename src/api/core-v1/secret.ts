@@ -12,7 +12,7 @@ export const Secret = defineCoreKind<Secret>({
   scope: 'Namespaced',
   definition: 'io.k8s.api.core.v1.Secret',
   default(secret) {
-    secret.type ??= 'Opaque';
+    secret.type ||= 'Opaque';
     if (!secret.stringData) return;
     // Written only: what is stored and read is base64.
     const encoded = Object.entries(secret.stringData).map(([key, value]) => [

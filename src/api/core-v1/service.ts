@@ -19,14 +19,17 @@ export const Service = defineCoreKind<Service>({
     spec.type ??= 'ClusterIP';
     spec.sessionAffinity ??= 'None';
     if (spec.sessionAffinity === 'ClientIP') {
-      spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10_800 } };
+      const { clientIP } = (spec.sessionAffinityConfig ??= {});
+      spec.sessionAffinityConfig.clientIP = { timeoutSeconds: 10_800, ...clientIP };
     }
     for (const port of spec.ports ?? []) {
       port.protocol ??= 'TCP';
       port.targetPort ??= port.port;
     }
     if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster';
-    if (hasNodePorts(service)) spec.externalTrafficPolicy ??= 'Cluster';
+    if (hasNodePorts(service) || spec.externalIPs?.length) {
+      spec.externalTrafficPolicy ??= 'Cluster';
+    }
     if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
     service.status ??= { loadBalancer: {} };
   },

@@ -13,6 +13,9 @@ export const IngressClass = defineCoreKind<IngressClass>({
   scope: 'Cluster',
   definition: 'io.k8s.api.networking.v1.IngressClass',
   notActedOn: 'IngressClasses are stored, but nothing acts on them yet',
+  default({ spec }) {
+    if (spec?.parameters) spec.parameters.scope ??= 'Cluster';
+  },
   validate({ spec }, { previous }) {
     const path = 'spec.controller';
     const controller = spec?.controller;

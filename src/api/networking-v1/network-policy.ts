@@ -16,7 +16,7 @@ export const NetworkPolicy = defineCoreKind<NetworkPolicy>({
     if (!spec) return;
     const { ingress = [], egress = [] } = spec;
     // A rule for egress says that egress is meant; ingress always is.
-    spec.policyTypes ??= spec.egress ? ['Ingress', 'Egress'] : ['Ingress'];
+    spec.policyTypes ??= spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress'];
     for (const { ports } of [...ingress, ...egress]) {
       for (const port of ports ?? []) port.protocol ??= 'TCP';
     }

@@ -13,7 +13,7 @@ interface Binding {
 export function defaultBinding(binding: Binding): void {
   if (binding.roleRef) binding.roleRef.apiGroup ||= GROUP;
   for (const subject of binding.subjects ?? []) {
-    subject.apiGroup ??= subject.kind === 'ServiceAccount' ? '' : GROUP;
+    if (subject.kind !== 'ServiceAccount') subject.apiGroup ??= GROUP;
   }
 }
 

@@ -15,7 +15,8 @@ export const PriorityClass = defineCoreKind<PriorityClass>({
   scope: 'Cluster',
   definition: 'io.k8s.api.scheduling.v1.PriorityClass',
   shortNames: ['pc'],
-  notActedOn: 'PriorityClasses are stored, but pods are not scheduled or preempted by priority yet',
+  notActedOn:
+    'PriorityClasses give pods their priority, but no pod is scheduled or preempted by it yet',
   default(priorityClass) {
     priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
   },

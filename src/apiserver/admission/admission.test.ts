@@ -157,6 +157,12 @@ test('pods: what Kubernetes fills in, clients rely on', async () => {
     serviceAccount: 'default',
     preemptionPolicy: 'PreemptLowerPriority',
     priority: 0,
+    tolerations: ['not-ready', 'unreachable'].map((trouble) => ({
+      key: `node.kubernetes.io/${trouble}`,
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: 300,
+    })),
   });
   assert.deepEqual(at(body, 'status'), { phase: 'Pending', qosClass: 'Guaranteed' });
 });

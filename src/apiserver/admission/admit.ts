@@ -58,6 +58,8 @@ export function admitFields(
   delete metadata['selfLink'];
   const inMetadata = walkSchema(METADATA, metadata, 'metadata');
   const inBody = walkSchema(kind.schema, body);
+  // Kubernetes' own definitions have a metadata that is never absent.
+  delete body['metadata'];
   const object: KubeObject = {
     apiVersion: apiVersionOf(kind),
     kind: kind.kind,
@@ -92,7 +94,9 @@ export async function admitObject(
   const { kind, operation, user, previous } = request;
   const isStatus = request.subresource === 'status';
   // Kind's hooks take values of their own type; those with errors of type are not shown to them.
-  if (request.errors.length > 0) throw invalid(kind, object.metadata.name ?? '', request.errors);
+  const isCore = kind.schema.$ref !== undefined;
+  const early = isCore ? request.errors.filter(isOfType) : request.errors;
+  if (early.length > 0) throw invalid(kind, object.metadata.name ?? '', early);
   const context = { operation, username: user.name, ...(previous && { previous }) };
   await using reservations = new AsyncDisposableStack();
   if (!isStatus) kind.default?.(object, context);
@@ -102,7 +106,7 @@ export async function admitObject(
     const reservation = await step.admit(object, request);
     if (reservation) reservations.use(reservation);
   }
-  if (!isStatus) refuseInvalid(object, request, context);
+  if (!isStatus) refuseInvalid(object, request, { context, late: request.errors });
   await checkWrite(object, request, request.steps);
   return reservations.move();
 }
@@ -118,14 +122,23 @@ export async function checkWrite(
   }
 }
 
+function isOfType({ reason }: FieldError): boolean {
+  return reason === 'FieldValueTypeInvalid';
+}
+
 function refuseInvalid(
   object: KubeObject,
   { kind }: AdmissionRequest,
-  context: AdmissionContext<KubeObject>,
+  {
+    context,
+    late,
+  }: { readonly context: AdmissionContext<KubeObject>; readonly late: readonly FieldError[] },
 ): void {
   const name = object.metadata.name ?? '';
   const inMetadata = metadataErrors(kind, object);
-  const causes = kind.validate?.(object, context) ?? [];
+  const said = kind.validate?.(object, context) ?? [];
+  // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
+  const causes = [...said, ...late.filter(({ path }) => said.every((each) => each.path !== path))];
   if (kind.webhook !== undefined && causes.length > 0) {
     throw deniedByWebhook(kind.webhook, kind, { name, causes });
   }

@@ -1,6 +1,7 @@
 import { dereference } from '#api/definitions.ts';
 import type { FieldError } from '#api/kind.ts';
 import { required } from '#api/meta/field-error.ts';
+import { messageFields } from '#api/protobuf-fields.ts';
 import type { Schema } from '#api/schema.ts';
 import { elementPath, fieldPath } from '#apiserver/admission/field-path.ts';
 import { valueErrors } from '#apiserver/admission/schema-value.ts';
@@ -17,8 +18,8 @@ export interface WalkResult {
 
 interface Walk extends WalkResult {
   /**
-   * Inside Kubernetes' own definitions, whose schemas describe Go structs: a missing field is the zero value that
-   * stands as its `default`, so it is neither filled in nor complained of; the kind's own validation does that.
+   * Inside Kubernetes' own definitions, whose schemas describe Go structs: what is plain there always has a value, which
+   * stands as its `default`, and what Go leaves out of JSON when it is empty is not told from what is absent.
    */
   readonly isCore: boolean;
 }
@@ -32,15 +33,45 @@ export function walkSchema(schema: Schema, object: Fields, path = ''): WalkResul
   return result;
 }
 
-const dereferenced = new WeakMap<Schema, Schema>();
+/** A schema followed to its definition. */
+interface Resolved {
+  readonly schema: Schema;
+  /** Of a definition of Kubernetes' own, the fields whose zero Go leaves out of JSON: neither required nor pointers. */
+  readonly zeroOmitted: ReadonlySet<string>;
+}
 
-function resolve(schema: Schema): Schema {
-  let found = dereferenced.get(schema);
+/** What a new object of Kubernetes' own has as its status when nobody has told one; undefined for other kinds. */
+export function unwrittenStatus(schema: Schema): unknown {
+  const unwritten: Fields = {};
+  walkSchema(schema, unwritten);
+  return unwritten['status'];
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+const resolved = new WeakMap<Schema, Resolved>();
+
+function resolve(reference: Schema): Resolved {
+  let found = resolved.get(reference);
   if (!found) {
-    found = dereference(schema);
-    dereferenced.set(schema, found);
+    const schema = dereference(reference);
+    const name = reference.$ref ?? reference.allOf?.[0]?.$ref;
+    found = { schema, zeroOmitted: name === undefined ? NOTHING : zeroOmittedOf(schema, name) };
+    resolved.set(reference, found);
   }
   return found;
+}
+
+function zeroOmittedOf({ properties = {}, required = [] }: Schema, name: string): Set<string> {
+  const types = new Map(Object.values(messageFields(name) ?? {}));
+  const isOmitted = ([field, property]: [string, Schema]): boolean =>
+    property.type === 'array' || property.additionalProperties !== undefined
+      ? !required.includes(field)
+      : ['string', 'bool', 'int', 'double'].includes(types.get(field) ?? '');
+  return new Set(
+    Object.entries(properties)
+      .filter(isOmitted)
+      .map(([field]) => field),
+  );
 }
 
 function isReference(schema: Schema): boolean {
@@ -48,14 +79,14 @@ function isReference(schema: Schema): boolean {
 }
 
 function visit(reference: Schema, value: unknown, path: string, outer: Walk): void {
-  const schema = resolve(reference);
+  const { schema, zeroOmitted } = resolve(reference);
   const walk = isReference(reference) && !outer.isCore ? { ...outer, isCore: true } : outer;
   const problems = valueErrors(schema, value, path);
   walk.errors.push(...problems);
   // Below a value of the wrong type nothing sensible can be said.
   if (problems.some((problem) => problem.reason === 'FieldValueTypeInvalid')) return;
   if (Array.isArray(value)) visitItems(schema, value, path, walk);
-  else if (isObject(value)) visitFields(schema, value, path, walk);
+  else if (isObject(value)) visitFields({ schema, zeroOmitted }, value, path, walk);
 }
 
 function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk): void {
@@ -69,7 +100,8 @@ function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk):
   if (!walk.isCore) walk.errors.push(...duplicateErrors(schema, items, path));
 }
 
-function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): void {
+function visitFields(found: Resolved, object: Fields, path: string, walk: Walk): void {
+  const { schema, zeroOmitted } = found;
   const { additionalProperties } = schema;
   const properties = propertiesOf(schema);
   const keepsUnknown =
@@ -78,7 +110,9 @@ function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): 
     (!properties && !additionalProperties);
   for (const [name, value] of Object.entries(object)) {
     const field = properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (field) {
+    if (field && isEmpty(value) && zeroOmitted.has(name)) {
+      delete object[name];
+    } else if (field) {
       visitField(field, { object, name, value }, path, walk);
     } else if (typeof additionalProperties === 'object') {
       if (value === null && walk.isCore) continue;
@@ -91,10 +125,10 @@ function visitFields(schema: Schema, object: Fields, path: string, walk: Walk): 
   }
   if (schema['x-kubernetes-embedded-resource']) walk.errors.push(...embeddedErrors(object, path));
   if (properties) fillDefaults(properties, object, path, walk);
+  // Of Kubernetes' own the kind's validation says what is missing.
+  if (walk.isCore) return;
   for (const name of schema.required ?? []) {
-    if (!Object.hasOwn(object, name) && isDemanded(properties?.[name], walk)) {
-      walk.errors.push(required(fieldPath(path, name)));
-    }
+    if (!Object.hasOwn(object, name)) walk.errors.push(required(fieldPath(path, name)));
   }
 }
 
@@ -125,8 +159,7 @@ function visitField(
   const { object, name, value } = field;
   // A Go client writes null for a field it leaves out; only a nullable one means it.
   const isUnset = value === null && !schema.nullable;
-  const isEmptyEnum = walk.isCore && value === '' && resolve(schema).enum !== undefined;
-  if (isUnset || isEmptyEnum) {
+  if (isUnset) {
     delete object[name];
     return;
   }
@@ -142,28 +175,23 @@ function fillDefaults(
 ): void {
   for (const [name, schema] of Object.entries(properties)) {
     if (schema.default === undefined || Object.hasOwn(object, name)) continue;
-    if (walk.isCore && isZero(schema.default)) continue;
     object[name] = structuredClone(schema.default);
+    // A zero is Go's, whatever the words are that a field takes.
+    if (walk.isCore && schema.default === '') continue;
     visit(schema, object[name], fieldPath(path, name), walk);
   }
 }
 
-/** A Go slice may be nil although it is required, and a plain struct field has its zero value. */
-function isDemanded(schema: Schema | undefined, walk: Walk): boolean {
-  if (!walk.isCore || !schema) return true;
-  return schema.default === undefined && schema.type !== 'array';
-}
-
-function isZero(value: unknown): boolean {
-  if (isObject(value))
-    return Object.keys(value).length === 0 || 'allOf' in value || 'type' in value;
-  return value === '' || value === 0 || value === false;
+function isEmpty(value: unknown): boolean {
+  if (value === '' || value === 0 || value === false) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return isObject(value) && Object.keys(value).length === 0;
 }
 
 /** Quantities may be sent as numbers and are kept as strings, as Kubernetes' own type does it. */
 function normalized(schema: Schema, value: unknown): unknown {
   if (typeof value !== 'number') return value;
-  const { oneOf } = resolve(schema);
+  const { oneOf } = resolve(schema).schema;
   const isQuantity = oneOf?.length === 2 && oneOf.some((option) => option.type === 'number');
   return isQuantity ? String(value) : value;
 }

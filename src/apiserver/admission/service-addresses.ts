@@ -124,8 +124,10 @@ function assignAddress(
   }
   spec.clusterIP ||= spec.clusterIPs?.[0] ?? freeAddress(choice);
   spec.clusterIPs = [spec.clusterIP];
-  spec.ipFamilies ??= ['IPv4'];
-  spec.ipFamilyPolicy ??= 'SingleStack';
+  // Whose endpoints somebody else writes may have addresses of both families.
+  const isOpen = isHeadless(service) && Object.keys(spec.selector ?? {}).length === 0;
+  spec.ipFamilyPolicy ??= isOpen ? 'RequireDualStack' : 'SingleStack';
+  spec.ipFamilies ??= spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4'];
   // What it has already is its own, also while another write of the same Service is under way.
   if (isHeadless(service) || spec.clusterIP === before?.clusterIP) return undefined;
   const problem =

@@ -1,8 +1,10 @@
 import type { HttpReply } from '#base/http-message.ts';
+import { Node } from '#api/core-v1/node.ts';
 import type { Kind } from '#api/kind.ts';
 import { alreadyExists, ApiError, otherNamespace } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields, admitObject, refuseLarge, type Fields } from '#apiserver/admission/admit.ts';
+import { unwrittenStatus } from '#apiserver/admission/schema-walk.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import type { Owner } from '#apiserver/apply/managed-fields.ts';
 import { recordOwners } from '#apiserver/apply/ownership.ts';
@@ -38,7 +40,7 @@ export async function createObject(
 ): Promise<HttpReply> {
   const { kind, query } = request;
   placeIn(request, object);
-  if (kind.subresources.includes('status')) dropStatus(object);
+  if (kind.subresources.includes('status')) dropStatus(kind, object);
   const isGenerated = !object.metadata.name && !!object.metadata.generateName;
   startLife(kind, object, deps);
   const now = timestamp(deps.clock);
@@ -100,8 +102,11 @@ function startLife(kind: Kind, object: KubeObject, deps: Deps): void {
   if (hasGeneration(kind)) metadata.generation = 1;
 }
 
-function dropStatus(object: KubeObject & { status?: unknown }): void {
-  delete object.status;
+/** What an author says of it is not believed; only a Node comes with what it is. */
+function dropStatus(kind: Kind, object: KubeObject & { status?: unknown }): void {
+  if (kind === (Node as Kind)) return;
+  object.status = unwrittenStatus(kind.schema);
+  if (object.status === undefined) delete object.status;
 }
 
 function madeUpName(base: string, deps: Deps): string {

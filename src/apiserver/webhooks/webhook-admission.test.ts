@@ -133,7 +133,7 @@ async function configure(bed: Bed, changes: object, about: Configuration = {}): 
   assert.equal(status, 201, String(at(body, 'message')));
 }
 
-function map(name: string, labels: object = {}): object {
+function map(name: string, labels: object = { from: 'test' }): object {
   return { metadata: { name, labels }, data: { a: 'b' } };
 }
 

@@ -27,6 +27,6 @@ test('cluster role: has written in it what it gathers, through roles that gather
   await cluster.steady();
   await client.delete(ClusterRole, { name: 'leaf' });
   await cluster.settled();
-  assert.deepEqual(await rules('top'), []);
+  assert.deepEqual((await rules('top')) ?? [], []);
   await cluster.steady();
 });

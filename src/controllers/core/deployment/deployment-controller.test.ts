@@ -94,7 +94,6 @@ test('deployment: makes a set that carries its annotations, and reports when its
     updatedReplicas: 2,
     readyReplicas: 2,
     availableReplicas: 2,
-    unavailableReplicas: 0,
   });
   assert.equal(metadata?.annotations?.['deployment.kubernetes.io/revision'], '1');
   assert.deepEqual(await condition(cluster, 'Available'), ['True', 'MinimumReplicasAvailable']);
