@@ -5,6 +5,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { numberOf, parseQuantity } from '#api/meta/quantity.ts';
 import { PodMetrics } from '#api/metrics-v1beta1/pod-metrics.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
+import { isSameContent } from '#client/overlay.ts';
 import { AutoscalerConditions } from '#controllers/core/horizontal-pod-autoscaler/autoscaler-conditions.ts';
 import {
   evaluateMetrics,
@@ -47,7 +48,7 @@ type Status = NonNullable<HorizontalPodAutoscaler['status']>;
 /** Of one autoscaler, from one look to the next. */
 interface Memory {
   readonly uid: string | undefined;
-  readonly generation: number | undefined;
+  readonly spec: HorizontalPodAutoscaler['spec'];
   readonly lookedMs: number;
   readonly history: ScalingHistory | undefined;
 }
@@ -64,17 +65,18 @@ export function horizontalPodAutoscalerController(
   return defineController<HorizontalPodAutoscaler>({
     kind: HorizontalPodAutoscaler,
     async reconcile(autoscaler, context) {
-      const { uid, generation } = autoscaler.metadata;
-      const id = idOf({ namespace: '', name: '', ...autoscaler.metadata });
+      const { spec, metadata } = autoscaler;
+      const { uid } = metadata;
+      const id = idOf({ namespace: '', name: '', ...metadata });
       const known = memories.get(id);
       const memory = known?.uid === uid ? known : undefined;
       const nowMs = context.clock.monotonicMs();
       const waitMs = (memory?.lookedMs ?? -Infinity) + PERIOD_MS - nowMs;
-      // Its own status is no news: between two looks only a new spec is.
-      if (memory?.generation === generation && waitMs > 0) return { againAfterMs: waitMs };
+      // Its own status is no news: between two looks only a new spec is, which no generation tells of this kind.
+      if (memory && isSameContent(memory.spec, spec) && waitMs > 0) return { againAfterMs: waitMs };
       const pass = new Pass(autoscaler, { context, kinds, history: memory?.history });
       const status = await pass.run();
-      memories.set(id, { uid, generation, lookedMs: nowMs, history: pass.history });
+      memories.set(id, { uid, spec, lookedMs: nowMs, history: pass.history });
       return { status, againAfterMs: PERIOD_MS };
     },
     forget: (key) => void memories.delete(idOf(key)),
