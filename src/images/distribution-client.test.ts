@@ -35,13 +35,8 @@ interface Bed extends AsyncDisposable {
 const { signal } = new AbortController();
 const passOn: Meddle = () => false;
 
-function clientWith(credentials?: RegistryCredentials): DistributionClient {
-  const random = seededRandom(1);
-  return new DistributionClient({
-    clock: hastyClock,
-    random,
-    ...(credentials && { credentials: () => credentials }),
-  });
+function newClient(): DistributionClient {
+  return new DistributionClient({ clock: hastyClock, random: seededRandom(1) });
 }
 
 /** A real registry with one image, `hello:v1`, behind a proxy that can be told to misbehave. */
@@ -95,21 +90,21 @@ async function readAll(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
 test('client: resolves a tag by its head, and by its manifest where a registry has no heads', async () => {
   await using bed = await startBed();
   const reference = parseReference(`${bed.host}/hello:v1`);
-  const client = clientWith();
-  assert.equal(await client.resolve(reference, signal), bed.image.manifest.digest);
+  const client = newClient();
+  assert.equal(await client.resolve(reference, { signal }), bed.image.manifest.digest);
   assert.deepEqual(bed.asked, ['HEAD /v2/hello/manifests/v1']);
   bed.meddle = ({ method }, response) => {
     if (method === 'HEAD') response.writeHead(405).end();
     return method === 'HEAD';
   };
-  assert.equal(await client.resolve(reference, signal), bed.image.manifest.digest);
+  assert.equal(await client.resolve(reference, { signal }), bed.image.manifest.digest);
 });
 
 test('client: what is not there is NotFound, and is asked for once', async () => {
   await using bed = await startBed();
-  const client = clientWith();
+  const client = newClient();
   await assert.rejects(
-    client.manifest(parseReference(`${bed.host}/hello:v2`), signal),
+    client.manifest(parseReference(`${bed.host}/hello:v2`), { signal }),
     hasReason('NotFound', 'MANIFEST_UNKNOWN'),
   );
   assert.equal(bed.asked.length, 1);
@@ -126,18 +121,21 @@ test('client: a registry that is down, busy or broken is tried again, then Unava
     else response.writeHead(status, { 'retry-after': '1' }).end();
     return true;
   };
-  assert.equal((await clientWith().manifest(reference, signal)).digest, bed.image.manifest.digest);
+  assert.equal(
+    (await newClient().manifest(reference, { signal })).digest,
+    bed.image.manifest.digest,
+  );
   assert.equal(bed.asked.length, 4);
   bed.meddle = (_incoming, response) => {
     response.writeHead(500).end('{"errors":[{"code":"UNKNOWN","message":"the disk is full"}]}');
     return true;
   };
   await assert.rejects(
-    clientWith().manifest(reference, signal),
+    newClient().manifest(reference, { signal }),
     hasReason('Unavailable', 'the disk is full'),
   );
   await assert.rejects(
-    clientWith().manifest(parseReference('127.0.0.1:1/hello'), signal),
+    newClient().manifest(parseReference('127.0.0.1:1/hello'), { signal }),
     hasReason('Unavailable', '127.0.0.1:1'),
   );
 });
@@ -164,7 +162,7 @@ test('client: an interrupted download goes on where it stopped, with and without
       response.write(content.subarray(from, start + 100_000), () => response.destroy());
       return true;
     };
-    const received = await readAll(clientWith().blob(reference, blob, signal));
+    const received = await readAll(newClient().blob(reference, blob, { signal }));
     assert.equal(digestOf(received), blob.digest, `ranges: ${acceptsRanges}`);
     assert.equal(cuts, 0);
   }
@@ -179,7 +177,7 @@ test('client: a download that never gets anywhere is Unavailable, one that lies 
   await using home = await temporaryFolder();
   const target = await openTestStore(home.path);
   const pull = (): Promise<unknown> => {
-    const source = clientWith().blob(reference, { mediaType: 'x', digest: layer, size }, signal);
+    const source = newClient().blob(reference, { mediaType: 'x', digest: layer, size }, { signal });
     return target.ingest(source, { digest: layer, bytesMax: size });
   };
   bed.meddle = (_incoming, response) => {
@@ -210,7 +208,7 @@ test('client: a manifest that is not what its digest says is refused', async () 
     return true;
   };
   await assert.rejects(
-    clientWith().manifest(parseReference(`${bed.host}/hello@${digest}`), signal),
+    newClient().manifest(parseReference(`${bed.host}/hello@${digest}`), { signal }),
     hasReason('Invalid', 'the registry sent'),
   );
   bed.meddle = (_incoming, response) => {
@@ -218,7 +216,7 @@ test('client: a manifest that is not what its digest says is refused', async () 
     return true;
   };
   await assert.rejects(
-    clientWith().manifest(parseReference(`${bed.host}/hello:v1`), signal),
+    newClient().manifest(parseReference(`${bed.host}/hello:v1`), { signal }),
     hasReason('Invalid', 'more than'),
   );
 });
@@ -238,11 +236,15 @@ test('client: gets a token for what it does, with credentials, and uses it again
     return true;
   };
   const reference = parseReference(`${bed.host}/hello:v1`);
-  const client = clientWith({ username: 'u', password: 'p' });
-  await client.resolve(reference, signal);
-  await client.manifest(reference, signal);
+  const client = newClient();
+  const access = { credentials: [{ username: 'u', password: 'p' }], signal };
+  await client.resolve(reference, access);
+  await client.manifest(reference, access);
   const basic = `Basic ${Buffer.from('u:p').toString('base64')}`;
-  assert.deepEqual(seen, [`/token?service=here&scope=repository%3Ahello%3Apull ${basic}`]);
+  const asked = '/token?service=here&scope=repository%3Ahello%3Apull';
+  assert.deepEqual(seen, [`${asked} ${basic}`]);
+  await client.manifest(reference, { signal });
+  assert.equal(seen[1], `${asked} anonymous`, 'nobody profits from the token of another');
 });
 
 test('client: a registry that wants a password it does not have is Unauthorized', async () => {
@@ -254,11 +256,15 @@ test('client: a registry that wants a password it does not have is Unauthorized'
     response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
     return true;
   };
-  await assert.rejects(clientWith().resolve(reference, signal), hasReason('Unauthorized'));
-  const wrong = clientWith({ username: 'u', password: 'x' });
-  await assert.rejects(wrong.resolve(reference, signal), hasReason('Unauthorized'));
-  const right = clientWith({ username: 'u', password: 'p' });
-  assert.equal(await right.resolve(reference, signal), bed.image.manifest.digest);
+  const client = newClient();
+  const [right, wrong] = ['p', 'x'].map((password) => ({ username: 'u', password }));
+  assert.ok(right && wrong);
+  const as = (...credentials: RegistryCredentials[]): Promise<string> =>
+    client.resolve(reference, { credentials, signal });
+  await assert.rejects(as(), hasReason('Unauthorized', 'imagePullSecrets'));
+  await assert.rejects(as(wrong), hasReason('Unauthorized', 'imagePullSecrets'));
+  assert.equal(await as(wrong, right), bed.image.manifest.digest, 'each is tried in turn');
+  await assert.rejects(as(wrong), hasReason('Unauthorized'), 'after it worked for another');
 });
 
 test('client: pushes what a registry lacks, and nothing twice', async () => {
@@ -268,13 +274,13 @@ test('client: pushes what a registry lacks, and nothing twice', async () => {
   const archives = [await tarOf([{ name: 'new', body: 'layer' }]), await tarOf([{ name: 'b' }])];
   const { manifest, layers } = await storeImage(local, archives);
   const reference = parseReference(`${bed.host}/team/pushed:v1`);
-  await clientWith().push(reference, { store: local, manifest, signal });
-  const pulled = await clientWith().manifest(reference, signal);
+  await newClient().push(reference, { store: local, manifest, signal });
+  const pulled = await newClient().manifest(reference, { signal });
   assert.equal(pulled.digest, manifest.digest);
   for (const digest of layers) assert.ok(await bed.store.stat(digest));
   const puts = bed.asked.filter((line) => line.startsWith('PUT')).length;
   assert.equal(puts, 4, 'configuration, two layers, manifest');
-  await clientWith().push(reference, { store: local, manifest, signal });
+  await newClient().push(reference, { store: local, manifest, signal });
   assert.equal(bed.asked.filter((line) => line.startsWith('PUT')).length, puts + 1);
 });
 
@@ -289,8 +295,8 @@ test('client: pushes an index with its images', async () => {
     Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [entry] })),
   );
   const reference = parseReference(`${bed.host}/indexed:v1`);
-  await clientWith().push(reference, { store: local, manifest: index, signal });
-  assert.equal(await clientWith().resolve(reference, signal), index.digest);
+  await newClient().push(reference, { store: local, manifest: index, signal });
+  assert.equal(await newClient().resolve(reference, { signal }), index.digest);
   assert.equal(await bed.store.pushed.find('indexed', digest), digest);
 });
 
@@ -302,7 +308,7 @@ test('client: an aborted call ends with the reason', async () => {
     return true;
   };
   await assert.rejects(
-    clientWith().manifest(parseReference(`${bed.host}/hello:v1`), gone.signal),
+    newClient().manifest(parseReference(`${bed.host}/hello:v1`), { signal: gone.signal }),
     /not wanted any more/,
   );
 });

@@ -1,8 +1,7 @@
-import { openAsBlob } from 'node:fs';
 import type { Clock } from '#base/clock.ts';
 import type { ContentStore } from './content-store.ts';
 import { type Digest, parseDigest } from './digest.ts';
-import { ImageError } from './image.ts';
+import { ImageError, type RegistryAccess } from './image.ts';
 import {
   childrenOf,
   type Descriptor,
@@ -12,13 +11,20 @@ import {
   parseManifest,
 } from './manifest.ts';
 import { formatReference, manifestKeyOf, type Reference } from './reference.ts';
-import { RegistryConnection, type RegistryConnectionOptions } from './registry-connection.ts';
+import type { RegistryHost } from './registries.ts';
+import {
+  type Call,
+  RegistryConnection,
+  type RegistryConnectionOptions,
+} from './registry-connection.ts';
+import type { RegistryAnswer } from './registry-http.ts';
 
 const ACCEPT = MANIFEST_MEDIA_TYPES.join(', ');
 /** A download that stands still this long is broken off and resumed. */
 const STALL_MS = 30_000;
-/** Interruptions of one blob's download without a byte between them. */
+/** Interruptions of one blob's download with next to nothing between them. */
 const STALLS_MAX = 5;
+const PROGRESS_BYTES_MIN = 64 * 1024;
 
 export type DistributionClientOptions = RegistryConnectionOptions;
 
@@ -33,34 +39,41 @@ export class DistributionClient {
   }
 
   /** The digest that a reference has now; of the index where there is one. Throws ImageError. */
-  async resolve(reference: Reference, signal: AbortSignal): Promise<Digest> {
+  async resolve(reference: Reference, access: RegistryAccess): Promise<Digest> {
     if (reference.digest) return reference.digest;
-    const url = this.#urlOf(reference, `manifests/${manifestKeyOf(reference)}`);
-    const reply = await this.#connection.call(url, reference.path, {
-      method: 'HEAD',
-      headers: { accept: ACCEPT },
-      access: 'pull',
-      // Some registries do not answer HEAD here; GET says the same.
-      accept: [200, 400, 405],
-      signal,
+    return await this.#fromAny(reference, access, async (host) => {
+      const answer = await this.#connection.call(host, manifestPath(reference), {
+        ...pullCall(reference, access),
+        method: 'HEAD',
+        headers: { accept: ACCEPT },
+        // Some registries do not answer HEAD here; GET says the same.
+        accept: [200, 400, 405],
+      });
+      answer.discard();
+      const digest = answer.header('docker-content-digest');
+      if (answer.status === 200 && digest) return parseDigest(digest, formatReference(reference));
+      return (await this.#manifestFrom(host, reference, access)).digest;
     });
-    const digest = reply.headers.get('docker-content-digest');
-    if (reply.status === 200 && digest) return parseDigest(digest, formatReference(reference));
-    return (await this.manifest(reference, signal)).digest;
   }
 
   /** Throws ImageError: `NotFound`, or `Invalid` when the content is not what its digest says. */
-  async manifest(reference: Reference, signal: AbortSignal): Promise<Manifest> {
-    const url = this.#urlOf(reference, `manifests/${manifestKeyOf(reference)}`);
-    const reply = await this.#connection.call(url, reference.path, {
-      method: 'GET',
+  async manifest(reference: Reference, access: RegistryAccess): Promise<Manifest> {
+    return await this.#fromAny(reference, access, (host) =>
+      this.#manifestFrom(host, reference, access),
+    );
+  }
+
+  async #manifestFrom(
+    host: RegistryHost,
+    reference: Reference,
+    access: RegistryAccess,
+  ): Promise<Manifest> {
+    const answer = await this.#connection.call(host, manifestPath(reference), {
+      ...pullCall(reference, access),
       headers: { accept: ACCEPT },
-      access: 'pull',
-      accept: [200],
-      signal,
     });
-    const bytes = await readLimited(this.#unstalled(reply, signal), MANIFEST_BYTES_MAX);
-    const declared = reply.headers.get('content-type')?.split(';')[0]?.trim();
+    const bytes = await this.#readWhole(answer, host);
+    const declared = answer.header('content-type')?.split(';')[0]?.trim();
     const manifest = parseManifest(
       bytes,
       declared && MANIFEST_MEDIA_TYPES.includes(declared) ? declared : undefined,
@@ -73,6 +86,15 @@ export class DistributionClient {
     return manifest;
   }
 
+  async #readWhole(answer: RegistryAnswer, { base }: RegistryHost): Promise<Uint8Array> {
+    try {
+      return await readLimited(this.#unstalled(answer), MANIFEST_BYTES_MAX);
+    } catch (error) {
+      if (error instanceof ImageError) throw error;
+      throw new ImageError('Unavailable', `registry ${base.host}: its answer broke off`, error);
+    }
+  }
+
   /**
    * The blob's bytes, at most as many as its descriptor says; an interrupted download goes on where it stopped. The
    * digest is for the taker to verify, as ContentStore.ingest does.
@@ -80,36 +102,82 @@ export class DistributionClient {
   async *blob(
     reference: Reference,
     descriptor: Descriptor,
-    signal: AbortSignal,
+    access: RegistryAccess,
   ): AsyncGenerator<Uint8Array> {
-    const url = this.#urlOf(reference, `blobs/${descriptor.digest}`);
-    let received = 0;
-    for (let stalls = 0; received < descriptor.size;) {
-      const headers: Record<string, string> = received > 0 ? { range: `bytes=${received}-` } : {};
-      const call = { method: 'GET', headers, access: 'pull', accept: [200, 206], signal } as const;
-      const reply = await this.#connection.call(url, reference.path, call);
-      // A registry that ignores the range begins again from the first byte.
-      let skip = reply.status === 206 ? 0 : received;
-      const before = received;
+    const progress = { received: 0 };
+    const hosts = await this.#connection.hostsOf(reference.domain);
+    for (const [at, host] of hosts.entries())
       try {
-        for await (const chunk of this.#unstalled(reply, signal)) {
+        yield* this.#blobFrom(host, { reference, descriptor, access, progress });
+        return;
+      } catch (error) {
+        if (!(error instanceof ImageError) || at === hosts.length - 1) throw error;
+      }
+  }
+
+  async *#blobFrom(host: RegistryHost, download: Download): AsyncGenerator<Uint8Array> {
+    const { reference, descriptor, access, progress } = download;
+    for (let stalls = 0; progress.received < descriptor.size;) {
+      const { received: before } = progress;
+      const answer = await this.#connection.call(
+        host,
+        `${reference.path}/blobs/${descriptor.digest}`,
+        {
+          ...pullCall(reference, access),
+          ...(before > 0 && { headers: { range: `bytes=${before}-` } }),
+          accept: [200, 206],
+        },
+      );
+      // A registry that ignores the range begins again from the first byte.
+      let skip = answer.status === 206 ? 0 : before;
+      try {
+        for await (const chunk of this.#unstalled(answer)) {
           const fresh = chunk.subarray(Math.min(skip, chunk.length));
           skip -= chunk.length - fresh.length;
-          received += fresh.length;
+          progress.received += fresh.length;
           if (fresh.length > 0) yield fresh;
         }
-        if (received < descriptor.size) throw new Error('the answer ended early');
+        if (progress.received < descriptor.size) throw new Error('the answer ended early');
       } catch (error) {
-        signal.throwIfAborted();
-        stalls = received > before ? 1 : stalls + 1;
+        access.signal.throwIfAborted();
+        stalls = progress.received - before >= PROGRESS_BYTES_MIN ? 1 : stalls + 1;
         if (stalls >= STALLS_MAX)
-          throw new ImageError('Unavailable', `${url.host}: blob ${descriptor.digest}`, error);
+          throw new ImageError(
+            'Unavailable',
+            `registry ${host.base.host}: blob ${descriptor.digest}: ${error instanceof Error ? error.message : 'broken off'}`,
+            error,
+          );
       }
     }
   }
 
+  /** What the first of a registry's mirrors, or at last the registry itself, has to say. */
+  async #fromAny<T>(
+    { domain }: Reference,
+    { signal }: RegistryAccess,
+    ask: (host: RegistryHost) => Promise<T>,
+  ): Promise<T> {
+    const hosts = await this.#connection.hostsOf(domain);
+    for (const [at, host] of hosts.entries())
+      try {
+        return await ask(host);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ImageError) || at === hosts.length - 1) throw error;
+      }
+    throw new ImageError('Invalid', `registry ${domain}: no host is known for it`);
+  }
+
   /** Sends an image that the store holds, and what the registry does not have of it. Throws ImageError. */
-  async push(reference: Reference, { store, manifest, signal }: PushOptions): Promise<void> {
+  async push(reference: Reference, options: PushOptions): Promise<void> {
+    const host = (await this.#connection.hostsOf(reference.domain)).at(-1);
+    if (!host)
+      throw new ImageError('Invalid', `registry ${reference.domain}: no host is known for it`);
+    await this.#pushTo(host, reference, options);
+  }
+
+  async #pushTo(host: RegistryHost, reference: Reference, options: PushOptions): Promise<void> {
+    const { store, manifest } = options;
     const { content } = manifest;
     if (content.kind === 'index')
       for (const child of content.manifests) {
@@ -118,101 +186,117 @@ export class DistributionClient {
           throw new ImageError('NotFound', `manifest ${child.digest}: not on this machine`);
         const { tag: _tag, ...untagged } = reference;
         const childManifest = parseManifest(bytes, child.mediaType);
-        await this.push(
+        await this.#pushTo(
+          host,
           { ...untagged, digest: child.digest },
-          { store, manifest: childManifest, signal },
+          { ...options, manifest: childManifest },
         );
       }
     else
       for (const child of childrenOf(manifest))
-        await this.#pushBlob(reference, child, { store, signal });
+        await this.#pushBlob(host, { reference, blob: child, options });
     const key = reference.tag ?? manifest.digest;
-    await this.#discard(this.#urlOf(reference, `manifests/${key}`), reference, {
+    await this.#discard(host, `${reference.path}/manifests/${key}`, {
+      ...pushCall(reference, options),
       method: 'PUT',
       headers: { 'content-type': manifest.mediaType },
-      body: new Uint8Array(manifest.bytes),
-      access: 'pull,push',
+      body: manifest.bytes,
       accept: [200, 201, 202],
-      signal,
     });
   }
 
-  async #pushBlob(
-    reference: Reference,
-    { digest }: Descriptor,
-    { store, signal }: Pick<PushOptions, 'store' | 'signal'>,
-  ): Promise<void> {
-    const access = 'pull,push';
-    const url = this.#urlOf(reference, `blobs/${digest}`);
-    const found = await this.#discard(url, reference, {
+  async #pushBlob(host: RegistryHost, { reference, blob, options }: BlobPush): Promise<void> {
+    const { digest } = blob;
+    const { store, onProgress } = options;
+    const call = pushCall(reference, options);
+    const stored = await store.stat(digest);
+    if (!stored) throw new ImageError('NotFound', `blob ${digest}: not on this machine`);
+    const found = await this.#discard(host, `${reference.path}/blobs/${digest}`, {
+      ...call,
       method: 'HEAD',
-      access,
       accept: [200, 404],
-      signal,
     });
     if (found.status === 200) return;
-    const begun = await this.#discard(this.#urlOf(reference, 'blobs/uploads/'), reference, {
+    onProgress?.({ digest, size: stored.size });
+    const begun = await this.#discard(host, `${reference.path}/blobs/uploads/`, {
+      ...call,
       method: 'POST',
-      access,
       accept: [202],
-      signal,
     });
-    const location = URL.parse(begun.headers.get('location') ?? '', begun.url);
-    if (!location)
-      throw new ImageError('Invalid', `registry ${url.host}: it does not say where to upload`);
+    const location = URL.parse(begun.header('location') ?? '', begun.url);
+    const isSafe = location?.protocol === 'https:' || location?.origin === begun.url.origin;
+    if (!location || !isSafe)
+      throw new ImageError(
+        'Invalid',
+        `registry ${host.base.host}: it sends the upload to ${location?.origin ?? 'nowhere'}, wanted https`,
+      );
     location.searchParams.set('digest', digest);
-    await this.#discard(location, reference, {
+    // What opens this registry is not for another host.
+    const isOther = location.origin !== begun.url.origin;
+    await this.#discard(host, location.href, {
+      ...call,
+      ...(isOther && { credentials: [] }),
       method: 'PUT',
       headers: { 'content-type': 'application/octet-stream' },
-      // A Blob of a file has a known length and is read as it is sent.
-      body: await openAsBlob(store.blobPath(digest)),
-      access,
+      body: { file: store.blobPath(digest), size: stored.size },
       accept: [201],
-      signal,
     });
   }
 
-  async #discard(
-    url: URL,
-    reference: Reference,
-    call: Parameters<RegistryConnection['call']>[2],
-  ): Promise<Response> {
-    const reply = await this.#connection.call(url, reference.path, call);
-    await reply.body?.cancel();
-    return reply;
+  async #discard(host: RegistryHost, path: string, call: Call): Promise<RegistryAnswer> {
+    const answer = await this.#connection.call(host, path, call);
+    answer.discard();
+    return answer;
   }
 
   /** A body that fails when nothing arrives for a while. */
-  async *#unstalled(reply: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    if (!reply.body) return;
-    const reader = reply.body.getReader();
-    const { promise: stalled, reject } = Promise.withResolvers<never>();
-    stalled.catch(() => undefined);
+  async *#unstalled({ body }: RegistryAnswer): AsyncGenerator<Uint8Array> {
+    const late = (): void =>
+      void body.destroy(new Error(`nothing received for ${STALL_MS / 1000} seconds`));
+    let timer = this.#clock.after(STALL_MS, late);
     try {
-      for (;;) {
-        const late = (): void =>
-          reject(new Error(`nothing received for ${STALL_MS / 1000} seconds`));
-        using _timer = this.#clock.after(STALL_MS, late);
-        const { done, value } = await Promise.race([reader.read(), stalled]);
-        signal.throwIfAborted();
-        if (done) return;
-        yield value;
+      for await (const chunk of body) {
+        timer[Symbol.dispose]();
+        // Without an encoding, a request's body comes as Buffers.
+        yield chunk as Buffer;
+        timer = this.#clock.after(STALL_MS, late);
       }
     } finally {
-      // Cancelling a body that has failed already fails in the same way.
-      await reader.cancel().catch(() => undefined);
+      timer[Symbol.dispose]();
     }
-  }
-
-  #urlOf({ domain, path }: Reference, below: string): URL {
-    return this.#connection.urlOf(domain, `${path}/${below}`);
   }
 }
 
-export interface PushOptions {
+export interface PushOptions extends RegistryAccess {
   readonly store: ContentStore;
   readonly manifest: Manifest;
-  readonly signal: AbortSignal;
+  /** Told of each blob that is sent, before it is. */
+  readonly onProgress?: (blob: { readonly digest: Digest; readonly size: number }) => void;
+}
+
+interface BlobPush {
+  readonly reference: Reference;
+  readonly blob: Descriptor;
+  readonly options: PushOptions;
+}
+
+interface Download {
+  readonly reference: Reference;
+  readonly descriptor: Descriptor;
+  readonly access: RegistryAccess;
+  readonly progress: { received: number };
+}
+
+function manifestPath(reference: Reference): string {
+  return `${reference.path}/manifests/${manifestKeyOf(reference)}`;
+}
+
+function pullCall({ path }: Reference, { credentials = [], signal }: RegistryAccess): Call {
+  return { method: 'GET', repository: path, access: 'pull', credentials, accept: [200], signal };
+}
+
+function pushCall(reference: Reference, access: RegistryAccess): Call {
+  return { ...pullCall(reference, access), access: 'pull,push' };
 }
 
 async function readLimited(

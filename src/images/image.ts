@@ -23,6 +23,13 @@ export interface RegistryCredentials {
   readonly password: string;
 }
 
+/** How to ask registries. */
+export interface RegistryAccess {
+  /** What to present to a registry that asks, in the order to try; nothing unless told. */
+  readonly credentials?: readonly RegistryCredentials[];
+  readonly signal: AbortSignal;
+}
+
 /** An image that cannot be had, in words for a pod's status. */
 export class ImageError extends Error {
   override readonly name = 'ImageError';
@@ -37,9 +44,9 @@ export class ImageError extends Error {
 /** What the agent and the controllers ask of images; the built-in registry is behind the same port. */
 export interface Images {
   /** `repository@sha256:…` for a reference by tag, without pulling. Throws ImageError. */
-  resolve(reference: string, signal: AbortSignal): Promise<string>;
+  resolve(reference: string, access: RegistryAccess): Promise<string>;
   /** The image if all of it is on this machine already; never asks a registry. */
   find(reference: string): Promise<Image | undefined>;
   /** Pulls what is missing, verifies every digest, unpacks. Throws ImageError. */
-  pull(reference: string, signal: AbortSignal): Promise<Image>;
+  pull(reference: string, access: RegistryAccess): Promise<Image>;
 }

@@ -59,7 +59,7 @@ test('images: what was pushed to the built-in registry is resolved and had witho
   // No registry listens there.
   const images = await open(store, 'localhost:5000');
   assert.equal(
-    await images.resolve('localhost:5000/hello:v1', signal),
+    await images.resolve('localhost:5000/hello:v1', { signal }),
     `localhost:5000/hello@${digest}`,
   );
   const image = await images.find('localhost:5000/hello:v1');
@@ -67,7 +67,7 @@ test('images: what was pushed to the built-in registry is resolved and had witho
   assert.deepEqual(image.config, { Cmd: ['run'] });
   const [layer = ''] = image.layers;
   assert.equal(await readFile(path.join(layer, 'file'), 'utf8'), 'content');
-  assert.deepEqual(await images.pull(`localhost:5000/hello@${digest}`, signal), image);
+  assert.deepEqual(await images.pull(`localhost:5000/hello@${digest}`, { signal }), image);
 });
 
 test('images: a digest is found under whatever port the built-in registry had when it was named', async () => {
@@ -76,7 +76,7 @@ test('images: a digest is found under whatever port the built-in registry had wh
   const digest = await publish(store, 'hello');
   const images = await open(store, '127.0.0.1:5001');
   for (const host of ['127.0.0.1:5000', 'localhost:5999', '[::1]:5000'])
-    assert.equal((await images.pull(`${host}/hello@${digest}`, signal)).digest, digest, host);
+    assert.equal((await images.pull(`${host}/hello@${digest}`, { signal })).digest, digest, host);
   assert.equal(await images.find(`example.com/hello@${digest}`), undefined, 'another registry');
   assert.equal(await images.find('127.0.0.1:5000/hello:v1'), undefined, 'a tag is not content');
 });
@@ -87,10 +87,13 @@ test('images: what is nowhere is not found, in words that name it', async () => 
   const name = 'localhost:5000/missing:latest';
   assert.equal(await images.find(name), undefined);
   assert.equal(await images.find('docker.io/library/nginx'), undefined);
-  await assert.rejects(images.resolve(name, signal), hasReason('NotFound', name));
-  await assert.rejects(images.pull(name, signal), hasReason('NotFound', name));
-  await assert.rejects(images.pull('ko.local/app', signal), hasReason('NotFound', 'ko.local/app'));
-  await assert.rejects(images.pull('Bad Name', signal), hasReason('Invalid', 'Bad Name'));
+  await assert.rejects(images.resolve(name, { signal }), hasReason('NotFound', name));
+  await assert.rejects(images.pull(name, { signal }), hasReason('NotFound', name));
+  await assert.rejects(
+    images.pull('ko.local/app', { signal }),
+    hasReason('NotFound', 'ko.local/app'),
+  );
+  await assert.rejects(images.pull('Bad Name', { signal }), hasReason('Invalid', 'Bad Name'));
 });
 
 test('images: pulls from a registry once, however many ask, and keeps it', async () => {
@@ -103,9 +106,9 @@ test('images: pulls from a registry once, however many ask, and keeps it', async
   const store = await openTestStore(near.path);
   const images = await open(store);
   try {
-    const pulled = await Promise.all([1, 2, 3].map(() => images.pull(name, signal)));
+    const pulled = await Promise.all([1, 2, 3].map(() => images.pull(name, { signal })));
     assert.deepEqual(new Set(pulled.map((image) => image.digest)), new Set([digest]));
-    assert.equal(await images.resolve(name, signal), `${registry.host}/team/hello@${digest}`);
+    assert.equal(await images.resolve(name, { signal }), `${registry.host}/team/hello@${digest}`);
   } finally {
     await registry[Symbol.asyncDispose]();
   }
@@ -135,9 +138,9 @@ test('images: of an index, the image for this machine', async () => {
   await using registry = await startTestRegistry(remote);
   const images = await open(await openTestStore(near.path));
   const name = `${registry.host}/multi:v1`;
-  const resolved = await images.resolve(name, signal);
+  const resolved = await images.resolve(name, { signal });
   assert.ok(resolved.endsWith(index.digest), 'the index stands for the image on every machine');
-  const image = await images.pull(resolved, signal);
+  const image = await images.pull(resolved, { signal });
   assert.equal(image.digest, entries[1]?.digest);
   assert.deepEqual(await readdir(image.layers[0] ?? ''), ['amd64']);
   assert.deepEqual(await images.find(resolved), image);
@@ -260,7 +263,7 @@ test('images: an archive of docker save and an OCI layout are taken in', async (
   ]);
   await assert.rejects(images.importArchive(stream(layout)), hasReason('Invalid', 'reference'));
   await images.importArchive(stream(layout), { reference: 'dev.local/app' });
-  assert.equal(await images.resolve('dev.local/app', signal), `dev.local/app@${digest}`);
+  assert.equal(await images.resolve('dev.local/app', { signal }), `dev.local/app@${digest}`);
   await assert.rejects(images.importArchive(stream(layer)), hasReason('Invalid', 'manifest.json'));
   const noise = Buffer.from('no archive at all'.repeat(100));
   await assert.rejects(images.importArchive(stream(noise)), hasReason('Invalid', 'tar archive'));

@@ -3,7 +3,7 @@ import type { ContentStore } from './content-store.ts';
 import { type Digest, digestOf } from './digest.ts';
 import type { DistributionClient } from './distribution-client.ts';
 import { forEachLimited } from './for-each-limited.ts';
-import { type Image, ImageError, type Images } from './image.ts';
+import { type Image, ImageError, type Images, type RegistryAccess } from './image.ts';
 import { readImageArchive } from './image-archive.ts';
 import { LayerStore } from './layer-store.ts';
 import type { Owners } from './layer-tree.ts';
@@ -67,13 +67,13 @@ export class LocalImages implements Images {
     this.#layers = layers;
   }
 
-  async resolve(reference: string, signal: AbortSignal): Promise<string> {
+  async resolve(reference: string, access: RegistryAccess): Promise<string> {
     const parsed = parseReference(reference);
     const digest =
       parsed.digest ??
       (this.#isLocalOnly(parsed)
         ? await this.#findRoot(parsed)
-        : await this.#options.client.resolve(parsed, signal));
+        : await this.#options.client.resolve(parsed, access));
     if (!digest) throw missing(parsed);
     return `${repositoryOf(parsed)}@${digest}`;
   }
@@ -83,15 +83,17 @@ export class LocalImages implements Images {
     return this.#findImage(parsed, new AbortController().signal);
   }
 
-  async pull(reference: string, signal: AbortSignal): Promise<Image> {
+  async pull(reference: string, { credentials = [], signal }: RegistryAccess): Promise<Image> {
     const parsed = parseReference(reference);
-    return this.#pulls.run(formatReference(parsed), signal, async (shared) => {
+    // Who may pull it must not fail, or succeed, with somebody who has other credentials.
+    const key = `${formatReference(parsed)} ${digestOf(JSON.stringify(credentials))}`;
+    return this.#pulls.run(key, signal, async (shared) => {
       // A digest never moves, so what is here need not be asked for.
       const isSettled = parsed.digest !== undefined || this.#isLocalOnly(parsed);
       const found = isSettled ? await this.#findImage(parsed, shared) : undefined;
       if (found) return found;
       if (this.#isLocalOnly(parsed)) throw missing(parsed);
-      return this.#pullFrom(parsed, shared);
+      return this.#pullFrom(parsed, { credentials, signal: shared });
     });
   }
 
@@ -167,15 +169,16 @@ export class LocalImages implements Images {
     await this.#layers.keepOnly(wanted, before);
   }
 
-  async #pullFrom(reference: Reference, signal: AbortSignal): Promise<Image> {
+  async #pullFrom(reference: Reference, access: Required<RegistryAccess>): Promise<Image> {
     const { store, client, platform } = this.#options;
-    const root = await client.manifest(reference, signal);
+    const { signal } = access;
+    const root = await client.manifest(reference, access);
     const { digest: _digest, tag: _tag, ...repository } = reference;
     let manifest = root;
     if (root.content.kind === 'index') {
       const chosen = chooseManifest(root.content, platform);
       if (!chosen) throw wrongPlatform(reference, platform);
-      manifest = await client.manifest({ ...repository, digest: chosen.digest }, signal);
+      manifest = await client.manifest({ ...repository, digest: chosen.digest }, access);
     }
     if (manifest.content.kind === 'index')
       throw new ImageError('Invalid', `${formatReference(reference)}: an index inside an index`);
@@ -184,7 +187,7 @@ export class LocalImages implements Images {
     for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
     const blobs = childrenOf(manifest);
     await forEachLimited(blobs, { limit: DOWNLOADS_AT_ONCE, signal }, (blob, shared) =>
-      this.#download(reference, blob, shared),
+      this.#download(reference, blob, { ...access, signal: shared }),
     );
     const { digest, mediaType } = root;
     const { tag } = reference;
@@ -209,11 +212,16 @@ export class LocalImages implements Images {
     };
   }
 
-  async #download(reference: Reference, blob: Descriptor, signal: AbortSignal): Promise<void> {
+  async #download(
+    reference: Reference,
+    blob: Descriptor,
+    access: Required<RegistryAccess>,
+  ): Promise<void> {
     const { store, client } = this.#options;
-    await this.#downloads.run(blob.digest, signal, async (shared) => {
+    const key = `${blob.digest} ${digestOf(JSON.stringify(access.credentials))}`;
+    await this.#downloads.run(key, access.signal, async (signal) => {
       if (await store.touch(blob.digest)) return;
-      const source = client.blob(reference, blob, shared);
+      const source = client.blob(reference, blob, { ...access, signal });
       await store.ingest(source, { digest: blob.digest, bytesMax: blob.size });
     });
   }

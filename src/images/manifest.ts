@@ -1,5 +1,6 @@
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { type ImageConfig, ImageError } from './image.ts';
+import { recordOf } from './json-value.ts';
 import { shown } from './shown.ts';
 
 /** Media types of the OCI image specification and of Docker's schema 2, which mean the same. */
@@ -103,7 +104,10 @@ export function childrenOf({ content }: Manifest): readonly Descriptor[] {
   return content.kind === 'index' ? content.manifests : [content.config, ...content.layers];
 }
 
-function contentOf(json: Record<string, unknown>, mediaType: string): ImageManifest | ImageIndex {
+function contentOf(
+  json: Readonly<Record<string, unknown>>,
+  mediaType: string,
+): ImageManifest | ImageIndex {
   if (mediaType === OCI_INDEX || mediaType === DOCKER_LIST) {
     const entries = arrayOf(json['manifests'], 'index: manifests', INDEX_ENTRIES_MAX);
     return { kind: 'index', manifests: entries.map((entry) => parseDescriptor(entry, 'index')) };
@@ -143,7 +147,7 @@ function parseDescriptor(value: unknown, where: string): Descriptor {
 }
 
 /** Only what has the promised type is kept: an image may say anything here. */
-function executionOf(json: Record<string, unknown>): ImageConfig {
+function executionOf(json: Readonly<Record<string, unknown>>): ImageConfig {
   const labels = recordOf(json['Labels']);
   const ports = recordOf(json['ExposedPorts']);
   const user = textOf(json['User']);
@@ -159,7 +163,10 @@ function executionOf(json: Record<string, unknown>): ImageConfig {
   };
 }
 
-function listUnder(json: Record<string, unknown>, key: string): Record<string, readonly string[]> {
+function listUnder(
+  json: Readonly<Record<string, unknown>>,
+  key: string,
+): Record<string, readonly string[]> {
   const value = json[key];
   if (value === undefined || value === null) return {};
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
@@ -167,11 +174,15 @@ function listUnder(json: Record<string, unknown>, key: string): Record<string, r
   return { [key]: value };
 }
 
-function guessMediaType(json: Record<string, unknown>): string {
+function guessMediaType(json: Readonly<Record<string, unknown>>): string {
   return Array.isArray(json['manifests']) ? OCI_INDEX : OCI_MANIFEST;
 }
 
-function parseObject(bytes: Uint8Array, what: string, bytesMax: number): Record<string, unknown> {
+function parseObject(
+  bytes: Uint8Array,
+  what: string,
+  bytesMax: number,
+): Readonly<Record<string, unknown>> {
   if (bytes.length > bytesMax) throw invalid(`${what}: ${bytes.length} bytes, at most ${bytesMax}`);
   let value: unknown;
   try {
@@ -182,13 +193,6 @@ function parseObject(bytes: Uint8Array, what: string, bytesMax: number): Record<
   const json = recordOf(value);
   if (!json) throw invalid(`${what}: it is not a JSON object`);
   return json;
-}
-
-function recordOf(value: unknown): Record<string, unknown> | undefined {
-  // An object's own properties are what JSON.parse made; reading any name from it gives unknown.
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
 }
 
 function arrayOf(value: unknown, where: string, lengthMax: number): readonly unknown[] {
@@ -202,7 +206,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function textsOf(json: Record<string, unknown>): Record<string, string> {
+function textsOf(json: Readonly<Record<string, unknown>>): Record<string, string> {
   const texts = Object.entries(json).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );

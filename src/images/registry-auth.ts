@@ -1,5 +1,8 @@
 import type { Clock } from '#base/clock.ts';
+import { digestOf } from './digest.ts';
 import { ImageError, type RegistryCredentials } from './image.ts';
+import { recordOf } from './json-value.ts';
+import type { RegistryAnswer } from './registry-http.ts';
 
 /** What a 401 asks for (RFC 9110 §11.6.1, and the distribution project's token specification). */
 export interface Challenge {
@@ -18,14 +21,22 @@ export function parseChallenge(header: string): Challenge | undefined {
   return { scheme, parameters: Object.fromEntries(parameters) };
 }
 
-export interface TokenRequest {
-  readonly challenge: Challenge;
-  /** Where the 401 came from. */
+/** As whom to do what. */
+export interface Login {
   readonly registry: URL;
   /** `repository:library/nginx:pull`: what is about to be done. */
   readonly scope: string;
   readonly credentials: RegistryCredentials | undefined;
-  readonly signal: AbortSignal;
+}
+
+interface TokenRequest extends Login {
+  /** From the registry's 401. */
+  readonly challenge: Challenge;
+  /** Fetches from wherever the registry sends for tokens. */
+  readonly get: (
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<Pick<RegistryAnswer, 'status' | 'text'>>;
 }
 
 /** Registries that do not say how long a token lives mean a minute. */
@@ -33,9 +44,12 @@ const TOKEN_LIFE_DEFAULT_S = 60;
 /** A token is not used in its last moments: the request has to arrive, too. */
 const TOKEN_MARGIN_MS = 10_000;
 const TOKENS_MAX = 1000;
+/** For whoever reads it in a pod's status. */
+export const REMEDY =
+  'name a Secret of type kubernetes.io/dockerconfigjson in imagePullSecrets of the pod or its service account';
 const TOKEN_ANSWER_CHARACTERS_MAX = 256 * 1024;
 
-/** Authorization headers for registries, remembered while they are valid. */
+/** Authorization headers for registries, remembered while they are valid, for nobody but who has the same credentials. */
 export class RegistryAuth {
   readonly #clock: Clock;
   readonly #known = new Map<string, { readonly header: string; readonly untilMs: number }>();
@@ -45,28 +59,28 @@ export class RegistryAuth {
   }
 
   /** The header that last worked for that scope, if it is still good. */
-  known(registry: URL, scope: string): string | undefined {
-    const found = this.#known.get(keyOf(registry, scope));
+  known(login: Login): string | undefined {
+    const found = this.#known.get(keyOf(login));
     return found && found.untilMs > this.#clock.monotonicMs() ? found.header : undefined;
   }
 
-  forget(registry: URL, scope: string): void {
-    this.#known.delete(keyOf(registry, scope));
+  forget(login: Login): void {
+    this.#known.delete(keyOf(login));
   }
 
   /** Meets a challenge. Throws ImageError `Unauthorized` when that needs credentials that there are not. */
   async answer(request: TokenRequest): Promise<string> {
-    const { challenge, registry, scope, credentials } = request;
+    const { challenge, registry, credentials } = request;
     if (challenge.scheme === 'bearer') {
       const { token, lifeMs } = await fetchToken(request);
-      return this.#remember(keyOf(registry, scope), `Bearer ${token}`, lifeMs - TOKEN_MARGIN_MS);
+      return this.#remember(keyOf(request), `Bearer ${token}`, lifeMs - TOKEN_MARGIN_MS);
     }
     if (!credentials)
       throw new ImageError(
         'Unauthorized',
-        `registry ${registry.host}: it asks for a user name and a password, and none are known`,
+        `registry ${registry.host}: it asks for a user name and a password, and none are known; ${REMEDY}`,
       );
-    return this.#remember(keyOf(registry, scope), basic(credentials), Infinity);
+    return this.#remember(keyOf(request), basic(credentials), Infinity);
   }
 
   #remember(key: string, header: string, lifeMs: number): string {
@@ -77,7 +91,7 @@ export class RegistryAuth {
 }
 
 async function fetchToken(request: TokenRequest): Promise<{ token: string; lifeMs: number }> {
-  const { challenge, registry, scope, credentials, signal } = request;
+  const { challenge, registry, scope, credentials } = request;
   const { realm = '', service } = challenge.parameters;
   const url = URL.parse(realm);
   const isSafe =
@@ -89,38 +103,34 @@ async function fetchToken(request: TokenRequest): Promise<{ token: string; lifeM
     );
   if (service !== undefined) url.searchParams.set('service', service);
   url.searchParams.set('scope', scope);
-  const reply = await fetch(url, {
-    headers: credentials ? { authorization: basic(credentials) } : {},
-    signal,
-  });
-  if (!reply.ok) {
-    await reply.body?.cancel();
-    throw refusal(reply.status, `registry ${registry.host}: no token for ${scope}`);
-  }
-  return parseToken(await reply.text(), registry);
+  const answer = await request.get(url, credentials ? { authorization: basic(credentials) } : {});
+  const text = await answer.text(TOKEN_ANSWER_CHARACTERS_MAX);
+  if (answer.status !== 200)
+    throw refusal(answer.status, `registry ${registry.host}: no token for ${scope}`);
+  if (text === undefined)
+    throw new ImageError('Unavailable', `registry ${url.host}: its token answer broke off`);
+  return parseToken(text, registry);
 }
 
 function refusal(status: number, what: string): ImageError {
-  const reason = status >= 500 || status === 429 ? 'Unavailable' : 'Unauthorized';
-  return new ImageError(reason, `${what}: status ${status}`);
+  if (status >= 500 || status === 429 || status === 408)
+    return new ImageError('Unavailable', `${what}: status ${status}`);
+  return new ImageError('Unauthorized', `${what}: status ${status}; ${REMEDY}`);
 }
 
 function parseToken(text: string, registry: URL): { token: string; lifeMs: number } {
   const refused = (why: string): ImageError =>
     new ImageError('Invalid', `registry ${registry.host}: its token answer ${why}`);
-  if (text.length > TOKEN_ANSWER_CHARACTERS_MAX) throw refused('is too long');
   let answer: unknown;
   try {
     answer = JSON.parse(text);
-  } catch (error) {
-    throw new ImageError(
-      'Invalid',
-      `registry ${registry.host}: its token answer is not JSON`,
-      error,
-    );
+  } catch {
+    // Without the parser's own words: they may quote a token.
+    throw refused('is not JSON');
   }
-  if (typeof answer !== 'object' || answer === null) throw refused('is not an object');
-  const { token, access_token: accessToken, expires_in: lifeS } = answer as Record<string, unknown>;
+  const fields = recordOf(answer);
+  if (!fields) throw refused('is not an object');
+  const { token, access_token: accessToken, expires_in: lifeS } = fields;
   const value = token ?? accessToken;
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) throw refused('holds no token');
   const isLife = typeof lifeS === 'number' && lifeS > 0;
@@ -131,6 +141,8 @@ function basic({ username, password }: RegistryCredentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
 }
 
-function keyOf(registry: URL, scope: string): string {
-  return `${registry.origin} ${scope}`;
+/** Passwords are not kept in memory for this. */
+function keyOf({ registry, scope, credentials }: Login): string {
+  const who = credentials ? digestOf(JSON.stringify(credentials)) : 'anonymous';
+  return `${registry.origin} ${scope} ${who}`;
 }

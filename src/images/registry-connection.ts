@@ -2,121 +2,166 @@ import { type BackoffPolicy, backoffMs } from '#base/backoff.ts';
 import { type Clock, sleep } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import { ImageError, type RegistryCredentials } from './image.ts';
-import { isLoopback } from './reference.ts';
-import { parseChallenge, RegistryAuth } from './registry-auth.ts';
+import { plainRegistries, type Registries, type RegistryHost } from './registries.ts';
+import { parseChallenge, REMEDY, RegistryAuth } from './registry-auth.ts';
+import { type RegistryAnswer, RegistryHttp, type RegistryRequest } from './registry-http.ts';
 
 export interface RegistryConnectionOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** Hosts spoken to by plain HTTP besides localhost and loopback addresses; none unless told. */
-  readonly isInsecure?: (host: string) => boolean;
-  /** What to present to a registry that asks; nothing unless told. */
-  readonly credentials?: (host: string) => RegistryCredentials | undefined;
+  /** Mirrors, authorities and credentials of this machine; asked for every call. Nothing configured unless told. */
+  readonly registries?: () => Promise<Registries>;
 }
 
-export interface Call {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer> | Blob;
-  /** What the token must allow besides the repository's scope. */
+export interface Call extends Omit<RegistryRequest, 'trust'> {
+  readonly repository: string;
+  /** What a token must allow. */
   readonly access: 'pull' | 'pull,push';
+  /** What to present to a registry that asks, in the order to try. */
+  readonly credentials: readonly RegistryCredentials[];
   /** Statuses to hand back; every other one is thrown as ImageError. */
   readonly accept: readonly number[];
-  readonly signal: AbortSignal;
 }
 
 const RETRY: BackoffPolicy = { firstMs: 300, maxMs: 10_000, jitter: 0.5 };
 const ATTEMPTS_MAX = 5;
+/** Of a mirror: what it cannot give, the registry itself can. */
+const MIRROR_ATTEMPTS_MAX = 2;
 const RETRY_AFTER_MS_MAX = 30_000;
-/** Until a registry has begun to answer, uploads aside. */
-const ANSWER_TIMEOUT_MS = 30_000;
 const ERROR_CHARACTERS_MAX = 300;
+const ERROR_BODY_CHARACTERS_MAX = 64 * 1024;
 
-/** HTTP with registries: which scheme, tokens, retries. One per process; connections are shared by `fetch`. */
+/** HTTP with registries: where they are, tokens, retries. One per process. */
 export class RegistryConnection {
   readonly #options: RegistryConnectionOptions;
+  readonly #http: RegistryHttp;
   readonly #auth: RegistryAuth;
 
   constructor(options: RegistryConnectionOptions) {
     this.#options = options;
+    this.#http = new RegistryHttp(options.clock);
     this.#auth = new RegistryAuth(options.clock);
   }
 
-  /** The address of something below a registry's `/v2/`. */
-  urlOf(domain: string, path: string): URL {
-    const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain;
-    const isPlain = isLoopback(host) || (this.#options.isInsecure?.(host) ?? false);
-    return new URL(`/v2/${path}`, `${isPlain ? 'http' : 'https'}://${host}`);
+  /** Where to pull from, in the order to ask; the last one is the registry itself, where to push to. */
+  async hostsOf(domain: string): Promise<readonly RegistryHost[]> {
+    return (await this.#registries()).hostsOf(domain);
   }
 
   /**
-   * Calls a registry for one repository. Connection errors, 429 and 5xx are tried again with jittered back-off; a 401 is
-   * answered once. The caller reads or cancels the body. Throws ImageError, or the signal's reason.
+   * Calls a registry for one repository. Connection errors, 408, 429 and 5xx are tried again with jittered back-off, no
+   * sooner than the registry says; a 401 is answered once. The caller reads or discards the answer. Throws ImageError, or
+   * the signal's reason.
    */
-  async call(url: URL, repository: string, call: Call): Promise<Response> {
+  async call({ base, isMirror }: RegistryHost, path: string, call: Call): Promise<RegistryAnswer> {
+    const url = new URL(path, base);
+    const attemptsMax = isMirror ? MIRROR_ATTEMPTS_MAX : ATTEMPTS_MAX;
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#attempt(url, repository, call);
-      if (outcome instanceof Response && call.accept.includes(outcome.status)) return outcome;
-      const error = outcome instanceof Response ? await refusal(outcome, url) : outcome;
-      if (error.reason !== 'Unavailable' || attempt >= ATTEMPTS_MAX) throw error;
-      const askedMs = outcome instanceof Response ? retryAfterMs(outcome) : 0;
+      const { answer, error } = await this.#attempt(url, call, { isMirror });
+      if (!error) return answer;
+      if (error.reason !== 'Unavailable' || attempt >= attemptsMax) throw error;
+      const askedMs = answer ? retryAfterMs(answer, this.#options.clock) : 0;
       const delayMs = Math.max(askedMs, backoffMs(RETRY, attempt, this.#options.random));
       await sleep(this.#options.clock, delayMs, call.signal);
     }
   }
 
-  async #attempt(url: URL, repository: string, call: Call): Promise<Response | ImageError> {
+  async #attempt(
+    url: URL,
+    call: Call,
+    { isMirror }: { readonly isMirror: boolean },
+  ): Promise<Attempt> {
     try {
-      const scope = `repository:${repository}:${call.access}`;
-      const reply = await this.#fetch(url, call, this.#auth.known(url, scope));
-      const challenge = parseChallenge(reply.headers.get('www-authenticate') ?? '');
-      if (reply.status !== 401 || !challenge) return reply;
-      await reply.body?.cancel();
-      this.#auth.forget(url, scope);
-      const { signal } = call;
-      const credentials = this.#options.credentials?.(url.host);
-      const header = await this.#auth.answer({
-        challenge,
-        registry: url,
-        scope,
-        credentials,
-        signal,
-      });
-      return await this.#fetch(url, call, header);
+      const own = (await this.#registries()).credentialsOf(url.host);
+      // A mirror is somebody else: it gets nothing of the registry's.
+      const given = [...(isMirror ? [] : call.credentials), ...(own ? [own] : [])];
+      const candidates = given.length > 0 ? given : [undefined];
+      let outcome: Attempt | undefined;
+      for (const credentials of candidates) {
+        outcome = await this.#attemptAs(credentials, url, call);
+        if (outcome.error?.reason !== 'Unauthorized') break;
+      }
+      // There is always one candidate.
+      return outcome ?? { error: new ImageError('Unauthorized', `registry ${url.host}`) };
     } catch (error) {
       call.signal.throwIfAborted();
-      if (error instanceof ImageError) return error;
-      return new ImageError('Unavailable', `registry ${url.host}: ${causeOf(error)}`, error);
+      if (error instanceof ImageError) return { error };
+      return {
+        error: new ImageError('Unavailable', `registry ${url.host}: ${reasonOf(error)}`, error),
+      };
     }
   }
 
-  async #fetch(url: URL, call: Call, authorization: string | undefined): Promise<Response> {
-    const late = new AbortController();
-    const refuse = (): void =>
-      late.abort(new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1000} seconds`));
-    // How long an upload takes is the upload's own matter.
-    using _timer = call.body ? undefined : this.#options.clock.after(ANSWER_TIMEOUT_MS, refuse);
-    return await fetch(url, {
-      method: call.method,
-      // A blob must arrive as it is stored, or its digest is another.
-      headers: {
-        'accept-encoding': 'identity',
-        ...call.headers,
-        ...(authorization && { authorization }),
-      },
-      signal: AbortSignal.any([call.signal, late.signal]),
-      ...(call.body && { body: call.body }),
+  async #attemptAs(
+    credentials: RegistryCredentials | undefined,
+    url: URL,
+    call: Call,
+  ): Promise<Attempt> {
+    const login = {
+      registry: url,
+      scope: `repository:${call.repository}:${call.access}`,
+      credentials,
+    };
+    const first = await this.#request(url, call, this.#auth.known(login));
+    const challenge = parseChallenge(first.header('www-authenticate') ?? '');
+    if (first.status !== 401 || !challenge) return await outcomeOf(first, url, call);
+    first.discard();
+    this.#auth.forget(login);
+    try {
+      const authorization = await this.#auth.answer({
+        ...login,
+        challenge,
+        get: async (realm, headers) =>
+          await this.#request(realm, { method: 'GET', headers, signal: call.signal }),
+      });
+      return await outcomeOf(await this.#request(url, call, authorization), url, call);
+    } catch (error) {
+      if (error instanceof ImageError) return { error };
+      throw error;
+    }
+  }
+
+  async #request(
+    url: URL,
+    request: RegistryRequest,
+    authorization?: string,
+  ): Promise<RegistryAnswer> {
+    const { method, headers, body, signal } = request;
+    return await this.#http.request(url, {
+      method,
+      signal,
+      headers: { ...headers, ...(authorization !== undefined && { authorization }) },
+      ...(body && { body }),
+      trust: (await this.#registries()).trustOf(url.host),
     });
+  }
+
+  async #registries(): Promise<Registries> {
+    return (await this.#options.registries?.()) ?? plainRegistries;
   }
 }
 
-async function refusal(reply: Response, url: URL): Promise<ImageError> {
-  const said = errorText(await reply.text().catch(() => ''));
-  const what = `registry ${url.host}: ${url.pathname}: status ${reply.status}${said}`;
-  if (reply.status === 404) return new ImageError('NotFound', what);
-  if (reply.status === 401 || reply.status === 403) return new ImageError('Unauthorized', what);
-  const isPassing = reply.status === 408 || reply.status === 429 || reply.status >= 500;
-  return new ImageError(isPassing ? 'Unavailable' : 'Invalid', what);
+type Attempt =
+  | { readonly answer: RegistryAnswer; readonly error?: undefined }
+  | { readonly answer?: RegistryAnswer; readonly error: ImageError };
+
+async function outcomeOf(answer: RegistryAnswer, url: URL, call: Call): Promise<Attempt> {
+  if (call.accept.includes(answer.status)) return { answer };
+  return { answer, error: await refusal(answer, url) };
+}
+
+async function refusal(answer: RegistryAnswer, url: URL): Promise<ImageError> {
+  const { status } = answer;
+  const said = errorText((await answer.text(ERROR_BODY_CHARACTERS_MAX)) ?? '');
+  const what = `registry ${url.host}: ${url.pathname}: status ${status}${said}`;
+  if (status === 404) return new ImageError('NotFound', what);
+  if (status === 401 || status === 403) return new ImageError('Unauthorized', `${what}; ${REMEDY}`);
+  if (status === 429)
+    return new ImageError(
+      'Unavailable',
+      `${what}; it limits how often it is asked: log in with a pull secret, or use a mirror`,
+    );
+  return new ImageError(status === 408 || status >= 500 ? 'Unavailable' : 'Invalid', what);
 }
 
 /** The registry's own words, from the distribution specification's error body. */
@@ -126,13 +171,29 @@ function errorText(body: string): string {
   return text === '' ? '' : `: ${text.slice(0, ERROR_CHARACTERS_MAX)}`;
 }
 
-function retryAfterMs(reply: Response): number {
-  const seconds = Number(reply.headers.get('retry-after') ?? 0);
-  return Number.isFinite(seconds) ? Math.min(seconds * 1000, RETRY_AFTER_MS_MAX) : 0;
+/** Seconds or a date (RFC 9110 §10.2.3). */
+function retryAfterMs(answer: RegistryAnswer, clock: Clock): number {
+  const text = answer.header('retry-after') ?? '';
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - clock.now().getTime();
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MS_MAX) : 0;
 }
 
-/** `fetch` says only "fetch failed"; the reason is its cause. */
-function causeOf(error: unknown): string {
+/** The system's own words, with what a person can do about them. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/.test(code))
+    return `${message}; name its authority in registries.yaml, under configs, tls, ca_file`;
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO' || /wrong version/.test(message))
+    return `${message}; if it speaks plain HTTP, give it an http:// endpoint in registries.yaml, under mirrors`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `${message}; is the name right, and can this machine look it up?`;
+  return message;
+}
+
+/** Where every address of a host fails, the reasons are inside. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return messageOf(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? causeOf(error.cause) : error.message || error.name;
+  return error.message || error.name;
 }

@@ -7,7 +7,9 @@ import { DistributionClient } from '#images/distribution-client.ts';
 import { ImageCollector } from '#images/image-collector.ts';
 import { openImages, type LocalImages } from '#images/images.ts';
 import { platformOf } from '#images/manifest.ts';
+import { RegistriesFile } from '#images/registries-file.ts';
 import { startRegistry } from '#images/registry/registry.ts';
+import { registriesFileOf } from '#supervisor/settings.ts';
 import type { PartContext } from './run-part.ts';
 
 /** The content store with its two doors: the agent's images and the registry. */
@@ -19,12 +21,13 @@ export interface Content extends AsyncDisposable {
 
 export async function openContent({ settings, clock, log }: PartContext): Promise<Content> {
   const parts = { clock, random: systemRandom };
+  const registries = new RegistriesFile(registriesFileOf(settings.home));
   const store = await ContentStore.open({ ...parts, home: settings.home });
   const port = settings.registryPort;
   const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
   const images = await openImages({
     store,
-    client: new DistributionClient(parts),
+    client: new DistributionClient({ ...parts, registries: () => registries.current() }),
     platform: platformOf(process.arch),
     owners: 'image',
     clock,

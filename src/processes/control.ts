@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { systemRandom } from '#base/random.ts';
 import { startAgent, type Agent } from '#agent/agent.ts';
+import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -111,7 +112,11 @@ async function startControllers(
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
     },
     autoscaler,
-    resolveDigest: async (image, _namespace, stop) => await content.images.resolve(image, stop),
+    resolveDigest: async (image, { metadata, spec }, signal) => {
+      const puller = { ...spec, namespace: metadata.namespace ?? '' };
+      const credentials = await pullCredentials(api.client, puller, image);
+      return await content.images.resolve(image, { credentials, signal });
+    },
     clock,
   });
   return await runControllers({

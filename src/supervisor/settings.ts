@@ -58,6 +58,11 @@ export function networkFileOf(home: string): string {
   return path.join(home, 'network.json');
 }
 
+/** Mirrors, authorities and credentials of registries, as a person writes them; see docs/reference/registries.md. */
+export function registriesFileOf(home: string): string {
+  return path.join(home, 'registries.yaml');
+}
+
 /** Where commands build images before they push them: apart from the platform's own store, which has one owner. */
 export function buildFolderOf(home: string): string {
   return path.join(home, 'build');

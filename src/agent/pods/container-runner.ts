@@ -163,7 +163,7 @@ export class ContainerRunner {
     const { parts, sandbox, container, pod } = this.#options;
     const waiting = (reason: string, message?: string): void => this.#waits(reason, message);
     for (;;) {
-      const image = await pullImage(container, { parts, waiting, signal });
+      const image = await pullImage(container, { parts, pod: pod(), waiting, signal });
       if (!this.#record) waiting('ContainerCreating');
       try {
         const reader = new ConfigReader(parts.client, pod().metadata.namespace ?? '');

@@ -1,8 +1,10 @@
 import { backoffMs } from '#base/backoff.ts';
 import { sleep } from '#base/clock.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
 import type { Container } from '#api/generated/core-v1.ts';
 import { ImageError, type Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
+import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 
 /** Kubernetes' figures: 10 s, doubled to 5 minutes. */
 const PULL_RETRY = { firstMs: 10_000, maxMs: 300_000, jitter: 0.1 };
@@ -16,18 +18,22 @@ const SHOWN_MS = 1_000;
 export async function pullImage(
   container: Container,
   {
-    parts: { images, clock, random },
+    parts,
+    pod,
     waiting,
     signal,
   }: {
-    readonly parts: Pick<AgentParts, 'images' | 'clock' | 'random'>;
+    readonly parts: Pick<AgentParts, 'client' | 'images' | 'clock' | 'random'>;
+    /** Whose pull secrets open the registry. */
+    readonly pod: Pod;
     readonly waiting: (reason: string, message: string) => void;
     readonly signal: AbortSignal;
   },
 ): Promise<Image> {
+  const { clock, random } = parts;
   const reference = container.image ?? '';
   for (let attempt = 1; ; attempt += 1) {
-    const problem = await attemptPull(container, images, signal);
+    const problem = await attemptPull(container, { parts, pod, signal });
     if (!(problem instanceof ImagePullProblem)) return problem;
     waiting(problem.reason, problem.message);
     const delayMs = backoffMs(PULL_RETRY, attempt, random);
@@ -50,8 +56,11 @@ class ImagePullProblem {
 
 async function attemptPull(
   { image: reference = '', imagePullPolicy = 'IfNotPresent' }: Container,
-  images: AgentParts['images'],
-  signal: AbortSignal,
+  {
+    parts: { client, images },
+    pod: { metadata, spec },
+    signal,
+  }: { parts: Pick<AgentParts, 'client' | 'images'>; pod: Pod; signal: AbortSignal },
 ): Promise<Image | ImagePullProblem> {
   try {
     const present = imagePullPolicy === 'Always' ? undefined : await images.find(reference);
@@ -60,7 +69,9 @@ async function attemptPull(
       const message = `Container image "${reference}" is not present with pull policy of Never`;
       return new ImagePullProblem('ErrImageNeverPull', message);
     }
-    return await images.pull(reference, signal);
+    const puller = { ...spec, namespace: metadata.namespace ?? '' };
+    const credentials = await pullCredentials(client, puller, reference);
+    return await images.pull(reference, { credentials, signal });
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
     return new ImagePullProblem('ErrImagePull', error.message);

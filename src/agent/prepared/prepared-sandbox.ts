@@ -37,7 +37,7 @@ export async function prepareSandbox(
   try {
     await sandbox.writeVolumes(pod, reader);
     for (const container of pod.spec?.containers ?? []) {
-      const image = await pullImage(container, { parts, waiting: () => undefined, signal });
+      const image = await pullImage(container, { parts, pod, waiting: () => undefined, signal });
       await sandbox.createContainer(pod, container, { image, reader });
     }
     signal.throwIfAborted();

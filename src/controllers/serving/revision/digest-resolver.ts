@@ -1,10 +1,11 @@
 import type { Clock } from '#base/clock.ts';
-import type { Key, Trigger } from '#reconcile/controller.ts';
+import type { Revision } from '#api/serving-v1/revision.ts';
+import { keyOf, type Key, type Trigger } from '#reconcile/controller.ts';
 
-/** `repository@sha256:…` for an image by tag; throws an Error that says why it cannot. */
+/** `repository@sha256:…` for an image by tag, with what opens its registry; throws an Error that says why it cannot. */
 export type ResolveDigest = (
   image: string,
-  namespace: string,
+  revision: Pick<Revision, 'metadata' | 'spec'>,
   signal: AbortSignal,
 ) => Promise<string>;
 
@@ -38,7 +39,8 @@ export class DigestResolver {
   };
 
   /** `images` by container name. */
-  take(key: Key, images: ReadonlyMap<string, string>, signal: AbortSignal): Resolution {
+  take(revision: Revision, images: ReadonlyMap<string, string>, signal: AbortSignal): Resolution {
+    const key = keyOf(revision);
     const id = `${key.namespace}/${key.name}`;
     const known = this.#resolutions.get(id);
     if (known?.state === 'pending') return known;
@@ -47,7 +49,7 @@ export class DigestResolver {
       return known;
     }
     this.#resolutions.set(id, { state: 'pending' });
-    void this.#resolveAll(images, key.namespace, signal).then((resolution) => {
+    void this.#resolveAll(images, revision, signal).then((resolution) => {
       // Forgotten meanwhile: nobody waits for it.
       if (!this.#resolutions.has(id)) return;
       this.#resolutions.set(id, resolution);
@@ -63,7 +65,7 @@ export class DigestResolver {
   /** All or nothing. */
   async #resolveAll(
     images: ReadonlyMap<string, string>,
-    namespace: string,
+    revision: Revision,
     signal: AbortSignal,
   ): Promise<Resolution> {
     const digests = new Map<string, string>();
@@ -74,7 +76,7 @@ export class DigestResolver {
       );
       try {
         const attempt = AbortSignal.any([signal, deadline.signal]);
-        digests.set(container, await this.#resolve(image, namespace, attempt));
+        digests.set(container, await this.#resolve(image, revision, attempt));
       } catch (error) {
         // Whatever went wrong is the revision's condition, in the resolver's words.
         const reason = error instanceof Error ? error.message : String(error);

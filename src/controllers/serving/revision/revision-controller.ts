@@ -10,7 +10,6 @@ import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import {
   defineController,
-  keyOf,
   on,
   type Context,
   type Controller,
@@ -110,7 +109,7 @@ class Pass {
     const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
     const images = new Map(containers.map(({ name = '', image = '' }) => [name, image]));
     const { digests } = this.#options;
-    const resolution = digests.take(keyOf(this.#revision), images, this.#context.signal);
+    const resolution = digests.take(this.#revision, images, this.#context.signal);
     if (resolution.state === 'pending') {
       markResolvingDigests(this.#conditions);
       return { isPending: true };
