@@ -22,7 +22,7 @@ export interface Trust {
 }
 
 /** A file is sent with its length, and read as it is sent; again where a registry redirects. */
-export type RequestBody = Uint8Array | { readonly file: string; readonly size: number };
+type RequestBody = Uint8Array | { readonly file: string; readonly size: number };
 
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
