@@ -97,7 +97,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       .filter(isView)
       .map((kind) => [kind as Kind, { ...deps, store: viewStore(deps.store, kind) }]),
   );
-  const inFlight = new InFlight(options.limits);
+  const inFlight = new InFlight(options.clock, options.limits);
 
   const answer = async (request: UserRequest): Promise<HttpReply> => {
     const [path = '', search = ''] = splitTarget(request.target);

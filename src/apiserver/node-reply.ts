@@ -2,11 +2,16 @@ import { once, type EventEmitter } from 'node:events';
 import type { Http2ServerRequest } from 'node:http2';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { Clock } from '#base/clock.ts';
 import type { HttpReply } from '#base/http-message.ts';
 
 /** As Kubernetes: smaller bodies are not worth the time. */
 const GZIP_BYTES_MIN = 128 * 1024;
 const GZIP_LEVEL = 4;
+/** A client that takes nothing of what is written to it for this long is gone, whatever its connection says. */
+const STALL_MS = 30_000;
+/** What a client that stalls makes wait in memory besides the reply itself. */
+const PIECE_BYTES = 64 * 1024;
 const compress = promisify(gzip);
 
 /** What the responses of HTTP/1.1 and HTTP/2 have in common. */
@@ -19,23 +24,41 @@ export interface NodeResponse extends EventEmitter {
   end(chunk: Uint8Array): unknown;
 }
 
-/** Writes a reply whole, or piece by piece as fast as the client reads; stops and releases it when `signal` aborts. */
+interface Writing {
+  readonly request: Http2ServerRequest;
+  readonly clock: Clock;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A client that does not read what it asked for. */
+export class Stalled extends Error {
+  override readonly name = 'Stalled';
+  constructor() {
+    super(`Cannot go on with a reply: its client has read nothing for ${STALL_MS / 1000} s`);
+  }
+}
+
+/**
+ * Writes a reply as fast as the client reads; stops and releases it when `signal` aborts. Resolves when nothing of it is
+ * held any more. Throws Stalled.
+ */
 export async function writeReply(
   response: NodeResponse,
   reply: HttpReply,
-  { request, signal }: { readonly request: Http2ServerRequest; readonly signal: AbortSignal },
+  writing: Writing,
 ): Promise<void> {
   const { body } = reply;
   if (typeof body === 'string' || body instanceof Uint8Array) {
-    await writeWhole(response, { ...reply, body }, request);
+    await writeWhole(response, { ...reply, body }, writing);
     return;
   }
-  response.writeHead(reply.status, { ...reply.headers });
+  response.writeHead(reply.status, wireHeaders(reply.headers));
   // Clients wait for the head of a watch before its first event, which may be long in coming.
   response.flushHeaders?.();
   for await (const chunk of body) {
-    if (signal.aborted) break;
-    if (!response.write(chunk)) await once(response, 'drain', { signal });
+    if (writing.signal.aborted) break;
+    if (!response.write(chunk)) await drained(response, writing);
   }
   response.end();
 }
@@ -43,17 +66,42 @@ export async function writeReply(
 async function writeWhole(
   response: NodeResponse,
   reply: HttpReply & { readonly body: string | Uint8Array },
-  request: Http2ServerRequest,
+  writing: Writing,
 ): Promise<void> {
+  const { request, signal } = writing;
   const bytes = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
   const accepts = String(request.headers['accept-encoding'] ?? '');
   const isGzip = bytes.length >= GZIP_BYTES_MIN && /\bgzip\b/.test(accepts);
   const content = isGzip ? await compress(bytes, { level: GZIP_LEVEL }) : bytes;
   response.writeHead(reply.status, {
-    ...reply.headers,
+    ...wireHeaders(reply.headers),
     'content-length': content.length,
     ...(isGzip && { 'content-encoding': 'gzip', vary: 'Accept-Encoding' }),
   });
-  if (request.method === 'HEAD') response.end();
-  else response.end(content);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  let at = 0;
+  for (; content.length - at > PIECE_BYTES && !signal.aborted; at += PIECE_BYTES) {
+    if (!response.write(content.subarray(at, at + PIECE_BYTES))) await drained(response, writing);
+  }
+  response.end(content.subarray(at));
+}
+
+async function drained(response: NodeResponse, { clock, signal }: Writing): Promise<void> {
+  const stalled = new AbortController();
+  using _limit = clock.after(STALL_MS, () => stalled.abort());
+  try {
+    await once(response, 'drain', { signal: AbortSignal.any([signal, stalled.signal]) });
+  } catch (error) {
+    throw stalled.signal.aborted ? new Stalled() : error;
+  }
+}
+
+/** A warning may quote what somebody wrote in any script: header values are bytes to HTTP, and Latin-1 to Node. */
+function wireHeaders(headers: HttpReply['headers']): Record<string, string> {
+  const { warning } = headers;
+  if (warning === undefined) return { ...headers };
+  return { ...headers, warning: Buffer.from(warning).toString('latin1') };
 }

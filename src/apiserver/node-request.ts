@@ -1,5 +1,6 @@
 import type { Http2ServerRequest } from 'node:http2';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { Clock } from '#base/clock.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { BODY_BYTES_MAX } from '#apiserver/admission/decode.ts';
 import type { ClientCertificate } from '#apiserver/user.ts';
@@ -14,16 +15,43 @@ export function headersOf(request: Http2ServerRequest): Record<string, string> {
   return headers;
 }
 
-/** The whole body, undefined where there is none. Throws RequestEntityTooLarge without reading what is too much. */
-export async function readBody(request: Http2ServerRequest): Promise<Uint8Array | undefined> {
+/** As Kubernetes' limit on a whole request. */
+const BODY_TIMEOUT_MS = 60_000;
+
+/**
+ * The whole body, undefined where there is none; `onBytes` hears of each piece, and may throw to refuse the rest. Throws
+ * RequestEntityTooLarge without reading what is too much, and Timeout where the body takes too long to come.
+ */
+export async function readBody(
+  request: Http2ServerRequest,
+  { clock, onBytes }: { readonly clock: Clock; readonly onBytes: (bytes: number) => void },
+): Promise<Uint8Array | undefined> {
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > BODY_BYTES_MAX) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  using _limit = clock.after(BODY_TIMEOUT_MS, () => reject(tooSlow()));
+  const take = (chunk: Buffer): void => {
     size += chunk.length;
-    if (size > BODY_BYTES_MAX) throw tooLarge();
-    chunks.push(chunk);
+    try {
+      if (size > BODY_BYTES_MAX) throw tooLarge();
+      onBytes(chunk.length);
+      chunks.push(chunk);
+    } catch (error) {
+      reject(error);
+    }
+  };
+  request.on('data', take);
+  request.once('end', resolve);
+  request.once('error', reject);
+  request.once('close', () =>
+    reject(new ApiError('BadRequest', 'the body of the request broke off')),
+  );
+  try {
+    await ended;
+  } finally {
+    request.off('data', take);
   }
   return size === 0 ? undefined : Buffer.concat(chunks);
 }
@@ -50,5 +78,12 @@ function tooLarge(): ApiError {
   return new ApiError(
     'RequestEntityTooLarge',
     `the body of the request is too large: limit is ${BODY_BYTES_MAX}`,
+  );
+}
+
+function tooSlow(): ApiError {
+  return new ApiError(
+    'Timeout',
+    `the body of the request did not come within ${BODY_TIMEOUT_MS / 1000} s`,
   );
 }

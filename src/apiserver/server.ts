@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import {
+  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
@@ -11,8 +12,10 @@ import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { ApiServer } from '#apiserver/api-server.ts';
+import { limitConnections, transportLimits } from '#apiserver/connection-limits.ts';
+import { HeldBody, HeldBytes } from '#apiserver/held-bytes.ts';
 import { certificateOf, headersOf, readBody } from '#apiserver/node-request.ts';
-import { writeReply } from '#apiserver/node-reply.ts';
+import { Stalled, writeReply } from '#apiserver/node-reply.ts';
 import { errorReply } from '#apiserver/status-reply.ts';
 import type { Authenticator } from '#apiserver/user.ts';
 import type { HttpReply } from '#base/http-message.ts';
@@ -43,6 +46,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 const CLOSE_TIMEOUT_MS = 5_000;
+/** Of path and query together, still percent-encoded. */
+const TARGET_LENGTH_MAX = 32 * 1024;
 /** A connection with nothing to answer is closed after this long. */
 const IDLE_TIMEOUT_MS = 180_000;
 
@@ -52,8 +57,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const closing = new AbortController();
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
+  const held = new HeldBytes();
   const server = createSecureServer({
     ...tls,
+    ...transportLimits,
     allowHTTP1: true,
     requestCert: true,
     // Who has no certificate may have a token; who has neither is told so by a Status.
@@ -61,8 +68,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     minVersion: 'TLSv1.2',
   });
   server.on('request', (request, response) => {
-    void answer(request, response, { ...options, closing: closing.signal });
+    void answer(request, response, { ...options, closing: closing.signal, held });
   });
+  limitConnections(server, log);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -119,45 +127,61 @@ function closeWhenIdle(session: ServerHttp2Session): void {
   });
 }
 
+interface Answering extends ListenOptions {
+  readonly closing: AbortSignal;
+  readonly held: HeldBytes;
+}
+
 async function answer(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  options: ListenOptions & { readonly closing: AbortSignal },
+  options: Answering,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  const headers = headersOf(request);
+  const { clock, log, closing } = options;
+  using held = new HeldBody(options.held);
   try {
-    const signal = AbortSignal.any([gone.signal, options.closing]);
-    const reply = await replyTo(request, { ...options, headers, signal });
-    await writeReply(response, reply, { request, signal: gone.signal });
+    const signal = AbortSignal.any([gone.signal, closing]);
+    const reply = await replyTo(request, { ...options, signal, body: held });
+    const { body } = reply;
+    if (typeof body === 'string' || body instanceof Uint8Array) held.keep(body.length);
+    await writeReply(response, reply, { request, clock, signal: gone.signal });
+    // Of a body that was refused nobody reads the rest; HTTP/1.1 ends such a connection by its own timeout.
+    if (!request.complete) request.stream?.close?.(constants.NGHTTP2_NO_ERROR);
   } catch (error) {
-    if (!gone.signal.aborted)
-      options.log.error('a reply broke off', { target: request.url, error });
+    if (error instanceof Stalled) log.info('a client stalled', { reason: error.message });
+    else if (!gone.signal.aborted) log.error('a reply broke off', { target: request.url, error });
     response.destroy();
   }
 }
 
 async function replyTo(
   request: Http2ServerRequest,
-  options: ListenOptions & {
-    readonly headers: Readonly<Record<string, string>>;
-    readonly signal: AbortSignal;
-  },
+  options: Answering & { readonly signal: AbortSignal; readonly body: HeldBody },
 ): Promise<HttpReply> {
-  const { headers, signal, log, server, authenticator } = options;
+  const { signal, log, server, authenticator, clock } = options;
+  const { method, url: target } = request;
   try {
-    const body = await readBody(request);
-    const { method, url } = request;
-    const asked = { method, target: url, headers, signal, ...(body && { body }) };
+    if (target.length > TARGET_LENGTH_MAX) throw targetTooLong();
+    const asked = { method, target, headers: headersOf(request), signal };
+    // Of somebody who is not known not even the body is read.
     const user = await authenticator(asked, certificateOf(request));
     if (!user) throw new ApiError('Unauthorized', 'Unauthorized');
-    return await server.handle({ ...asked, user });
+    options.body.begin(user);
+    const onBytes = (bytes: number): void => options.body.receive(bytes);
+    const body = await readBody(request, { clock, onBytes });
+    return await server.handle({ ...asked, user, ...(body && { body }) });
   } catch (error) {
     if (error instanceof ApiError) return errorReply(error);
-    log.error('a request failed', { method: request.method, target: request.url, error });
+    log.error('a request failed', { method, target, error });
     return errorReply(
       new ApiError('InternalError', 'Internal error occurred: the server has logged what happened'),
     );
   }
+}
+
+function targetTooLong(): ApiError {
+  const message = `the URL is too long: at most ${TARGET_LENGTH_MAX} characters are accepted`;
+  return new ApiError('RequestURITooLong', message);
 }

@@ -48,11 +48,26 @@ export function jsonReply(
   };
 }
 
+/** As Kubernetes: where all warnings together are longer, each is cut, and the last ones are left out. */
+const WARNINGS_LENGTH_MAX = 4_096;
+const WARNING_LENGTH_MAX = 256;
+
 /** RFC 7234 §5.5 with 299, the code Kubernetes uses; one value for each warning. */
 export function warningHeader(warnings: readonly string[]): Record<string, string> {
   if (warnings.length === 0) return {};
-  const values = warnings.map((text) => `299 - "${text.replaceAll(/["\\]/g, '\\$&')}"`);
-  return { warning: values.join(', ') };
+  const value = warnings.map(warningValue).join(', ');
+  if (value.length <= WARNINGS_LENGTH_MAX) return { warning: value };
+  const shorter = warnings.map((text) => warningValue(text.slice(0, WARNING_LENGTH_MAX)));
+  let length = 0;
+  const end = shorter.findIndex((each) => (length += each.length + 2) > WARNINGS_LENGTH_MAX);
+  return { warning: shorter.slice(0, end < 0 ? shorter.length : end).join(', ') };
+}
+
+/** Control characters end a header, whoever quoted them. */
+function warningValue(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- these are what must not pass
+  const plain = text.toWellFormed().replaceAll(/[\u0000-\u001f\u007f]/g, '');
+  return `299 - "${plain.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 /** The same reply, with `warnings` besides those it has. */

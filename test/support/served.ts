@@ -1,11 +1,11 @@
-import { systemClock } from '#base/clock.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { coreKinds } from '#api/kinds.ts';
-import { createApiServer } from '#apiserver/api-server.ts';
+import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import { makeCertificate } from '#apiserver/pki/certificate.ts';
 import { listen } from '#apiserver/server.ts';
-import { platformUser } from '#apiserver/user.ts';
+import { platformUser, type User } from '#apiserver/user.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 
 /** An API server on a socket, and all that is needed to call it. */
@@ -16,15 +16,21 @@ export interface Served extends AsyncDisposable {
   readonly ca: string;
   /** Of somebody in `system:masters`. */
   readonly certificate: { readonly cert: string; readonly key: string };
-  /** The bearer token it takes besides. */
+  /** The bearer token it takes besides; `user-NAME` is that user's, who is nobody special. */
   readonly token: string;
+}
+
+export interface ServedOptions {
+  /** Of the connections; objects keep the time of the machine unless `server` says otherwise. */
+  readonly clock?: Clock;
+  readonly server?: Partial<ApiServerOptions>;
 }
 
 const TOKEN = 'the-token';
 const LIFETIME_MS = 3_600_000;
 
 /** Serves the core kinds from memory, over TLS on a free port of this machine. */
-export async function serveCluster(): Promise<Served> {
+export async function serveCluster(options: ServedOptions = {}): Promise<Served> {
   const now = systemClock.now();
   const times = { now, lifetimeMs: LIFETIME_MS };
   const authority = makeCertificate({ subject: { commonName: 'ca' }, use: 'authority', ...times });
@@ -33,19 +39,20 @@ export async function serveCluster(): Promise<Served> {
   const server = makeCertificate({ ...own, use: 'server', ...issued });
   const admin = { commonName: 'admin', organizations: ['system:masters'] };
   const client = makeCertificate({ subject: admin, use: 'client', ...issued });
-  const store = await openMemoryStore();
+  const store = options.server?.store ?? (await openMemoryStore());
   const random = seededRandom(1);
   const parts = { store, kinds: coreKinds, clock: systemClock, random, log: silentLog };
   const listener = await listen({
-    server: createApiServer(parts),
+    server: createApiServer({ ...parts, ...options.server }),
     authenticator: async ({ headers }, certificate) => {
-      const isKnown = certificate !== undefined || headers['authorization'] === `Bearer ${TOKEN}`;
-      return isKnown ? platformUser : undefined;
+      const authorization = headers['authorization'];
+      const isAdmin = certificate !== undefined || authorization === `Bearer ${TOKEN}`;
+      return isAdmin ? platformUser : userOf(authorization);
     },
     tls: { key: server.key, cert: server.certificate, ca: authority.certificate },
     host: '127.0.0.1',
     port: 0,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log: silentLog,
   });
   return {
@@ -58,4 +65,9 @@ export async function serveCluster(): Promise<Served> {
       await store[Symbol.asyncDispose]();
     },
   };
+}
+
+function userOf(authorization = ''): User | undefined {
+  const name = /^Bearer user-(?<name>.+)$/.exec(authorization)?.groups?.['name'];
+  return name === undefined ? undefined : { name, groups: ['system:authenticated'] };
 }

@@ -19,6 +19,10 @@ const codes = {
   InternalError: 500,
   ServiceUnavailable: 503,
   Timeout: 504,
+  // Kubernetes has no word for these; clients act on the code.
+  RequestTimeout: 408,
+  RequestURITooLong: 414,
+  RequestHeaderFieldsTooLarge: 431,
 } as const;
 export type Reason = keyof typeof codes;
 
@@ -82,8 +86,13 @@ export function conflict(kind: Named, name: string, why: string): ApiError {
 export const STALE_OBJECT =
   'the object has been modified; please apply your changes to the latest version and try again';
 
-export function invalid(kind: Named, name: string, causes: readonly FieldError[]): ApiError {
+/** UTF-16 code units of complaints that one refusal tells; a body may have a hundred thousand wrong fields. */
+const COMPLAINTS_LENGTH_MAX = 64 * 1024;
+
+export function invalid(kind: Named, name: string, all: readonly FieldError[]): ApiError {
+  const causes = firstOf(all);
   const list = causes.map((cause) => `${cause.path}: ${cause.message}`);
+  if (causes.length < all.length) list.push(`and ${all.length - causes.length} more`);
   const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
   const resource = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   return new ApiError('Invalid', `${resource} "${name}" is invalid: ${text}`, {
@@ -92,6 +101,15 @@ export function invalid(kind: Named, name: string, causes: readonly FieldError[]
     kind: kind.kind,
     causes,
   });
+}
+
+function firstOf(causes: readonly FieldError[]): readonly FieldError[] {
+  let length = 0;
+  const end = causes.findIndex(({ path, message }, at) => {
+    length += path.length + message.length;
+    return at > 0 && length > COMPLAINTS_LENGTH_MAX;
+  });
+  return end < 0 ? causes : causes.slice(0, end);
 }
 
 /**

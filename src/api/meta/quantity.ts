@@ -56,7 +56,9 @@ export function numberOf(quantity: Quantity): number {
 /** The canonical text: the largest suffix that leaves a whole number. */
 export function renderQuantity({ nano, isBinary }: Quantity): string {
   if (nano === 0n) return '0';
-  if (isBinary && nano % NANO === 0n) return binaryText(nano / NANO);
+  // As Kubernetes: what is small, or no whole number, is told in decimal.
+  const isSmall = nano < 1024n * NANO && nano > -1024n * NANO;
+  if (isBinary && !isSmall && nano % NANO === 0n) return binaryText(nano / NANO);
   let [amount, step] = [nano, 0];
   while (step < DECIMAL.length - 1 && amount % 1000n === 0n) {
     amount /= 1000n;

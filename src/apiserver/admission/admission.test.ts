@@ -223,14 +223,15 @@ test('config maps: immutable means so', async () => {
 });
 
 test('JSON: doubled keys by their path, also where escapes hide them', () => {
-  const duplicatesIn = (text: string): readonly string[] => scanJsonFields(text, 100).duplicates;
+  const duplicatesIn = (text: string): readonly string[] =>
+    scanJsonFields(text, { depthMax: 100 }).duplicates;
   assert.deepEqual(duplicatesIn('{"a":[{"b":1},{"c":1,"c":2}],"d":"}{,\\"","a":1}'), [
     'a[1].c',
     'a',
   ]);
   assert.deepEqual(duplicatesIn(String.raw`{"a":1,"\u0061":2,"b\\":1,"b":2}`), ['a']);
   assert.deepEqual(duplicatesIn('[{},{},"{",[[]]]'), []);
-  assert.equal(scanJsonFields('[[[[]]]]', 100).depth, 4);
+  assert.equal(scanJsonFields('[[[[]]]]', { depthMax: 100 }).depth, 4);
 });
 
 test('schemas: a kind of our own is pruned, defaulted and checked', () => {
@@ -253,7 +254,11 @@ test('schemas: a kind of our own is pruned, defaulted and checked', () => {
     extra: 1,
     parts: [{ key: 'x', more: 1 }],
   };
-  assert.deepEqual(walkSchema(schema, value), { errors: [], unknown: ['extra', 'parts[0].more'] });
+  assert.deepEqual(walkSchema(schema, value), {
+    errors: [],
+    undecodable: [],
+    unknown: ['extra', 'parts[0].more'],
+  });
   assert.deepEqual(value, { name: 'a', size: 3, parts: [{ key: 'x', on: true }] });
   const bad = {
     name: 'A',

@@ -60,6 +60,10 @@ export function admitFields(
   const inBody = walkSchema(kind.schema, body);
   // Kubernetes' own definitions have a metadata that is never absent.
   delete body['metadata'];
+  const [undecodable] = [...inMetadata.undecodable, ...inBody.undecodable];
+  if (undecodable !== undefined) {
+    throw new ApiError('BadRequest', `${cannotHandle(kind)}: ${undecodable}`);
+  }
   const object: KubeObject = {
     apiVersion: apiVersionOf(kind),
     kind: kind.kind,

@@ -1,5 +1,5 @@
 import { ApiError } from '#api/meta/api-error.ts';
-import { scanJsonFields } from '#apiserver/admission/json-fields.ts';
+import { notExact, scanJsonFields } from '#apiserver/admission/json-fields.ts';
 import { parseProtobuf } from '#apiserver/protobuf/protobuf-object.ts';
 import { PROTOBUF } from '#apiserver/protobuf/wire-fields.ts';
 
@@ -7,8 +7,8 @@ import { PROTOBUF } from '#apiserver/protobuf/wire-fields.ts';
 export const BODY_BYTES_MAX = 3 * 1024 * 1024;
 /** Deeper than any kind nests; keeps recursive walks off the end of the stack. */
 const DEPTH_MAX = 100;
-/** An alias may repeat a value; the sum is bounded so that ten lines cannot become a gigabyte. */
-const YAML_ALIASES_MAX = 100;
+/** Of all objects in a body together; the largest CustomResourceDefinitions in use have a third of it. */
+const KEYS_MAX = 50_000;
 
 export interface Decoded {
   readonly value: unknown;
@@ -59,39 +59,43 @@ function textOf(given: Uint8Array | string | undefined): string {
 
 function decodeJson(text: string): Decoded {
   let value: unknown;
+  let duplicates: readonly string[];
   try {
+    const fields = scanJsonFields(text, { depthMax: DEPTH_MAX, keysMax: KEYS_MAX });
+    if (fields.depth > DEPTH_MAX) throw tooMuch(`nests too deep: at most ${DEPTH_MAX} levels`);
+    if (fields.keys > KEYS_MAX) throw tooMuch(`has too many fields: at most ${KEYS_MAX}`);
     value = JSON.parse(text);
+    if (fields.inexact) throw notExact(fields.inexact);
+    ({ duplicates } = fields);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new ApiError('BadRequest', `couldn't parse the body as JSON: ${error.message}`);
   }
-  const { duplicates, depth } = scanJsonFields(text, DEPTH_MAX);
-  refuseDepth(depth);
-  return { value, duplicates };
+  // Only an escape can make half a character of what came as UTF-8; like Kubernetes, we keep a replacement for it.
+  return { value: LONE_SURROGATE.test(text) ? wellFormed(value) : value, duplicates };
+}
+
+const LONE_SURROGATE = /\\u[dD][89a-fA-F]/;
+
+/** `value` nests no deeper than DEPTH_MAX. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key.toWellFormed(), wellFormed(inner)]),
+  );
 }
 
 async function decodeYaml(text: string): Promise<Decoded> {
   // Loaded when first needed: clients send YAML only by hand, and the parser is large.
-  const { parseDocument } = await import('yaml');
-  const document = parseDocument(text, { uniqueKeys: false, version: '1.2' });
-  const problem = document.errors[0];
-  if (problem)
-    throw new ApiError('BadRequest', `error converting YAML to JSON: ${problem.message}`);
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: YAML_ALIASES_MAX });
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    throw new ApiError('BadRequest', `error converting YAML to JSON: ${error.message}`);
-  }
-  // Through JSON again, so that what YAML alone can say (dates, maps with other keys) is what JSON can.
-  return decodeJson(JSON.stringify(value) ?? 'null');
+  const { parseYaml } = await import('#apiserver/admission/yaml-fields.ts');
+  const { json, duplicates } = parseYaml(text);
+  // Through JSON, so that what YAML alone can say (dates, maps with other keys) is what JSON can.
+  const decoded = decodeJson(json);
+  return { value: decoded.value, duplicates };
 }
 
-function refuseDepth(depth: number): void {
-  if (depth <= DEPTH_MAX) return;
-  throw new ApiError(
-    'BadRequest',
-    `the object nests too deep: at most ${DEPTH_MAX} levels are accepted`,
-  );
+function tooMuch(what: string): ApiError {
+  return new ApiError('BadRequest', `the object ${what} are accepted`);
 }

@@ -1,24 +1,40 @@
+import { ApiError } from '#api/meta/api-error.ts';
+
 /*
- * JSON.parse keeps the last of two equal keys without a word, and nests as deep as it is told. This pass over a text that
- * is known to be valid JSON finds both; it keeps its own stack, so that depth costs it nothing.
+ * JSON.parse keeps the last of two equal keys and the nearest of a number without a word, and nests as deep and takes as many
+ * keys as it is told. This pass goes before it and finds all that; it keeps its own stack, so that depth costs it nothing.
  */
 
 export interface JsonFields {
   /** Paths of keys that an object has twice: `spec.containers[0].image`. */
   readonly duplicates: readonly string[];
-  /** How deep arrays and objects nest; counting stops above `depthMax`. */
+  /** How deep arrays and objects nest, and how many keys all objects have; the pass ends where one is too much. */
   readonly depth: number;
+  readonly keys: number;
+  /** The first number that would come back as another one: a large integer, or what is too large for any number. */
+  readonly inexact?: Inexact;
+}
+
+/** A number as it was written, and where. */
+export interface Inexact {
+  readonly path: string;
+  readonly text: string;
 }
 
 type Frame =
   | { readonly keys: Set<string>; readonly path: string; key: string }
   | { readonly keys: undefined; readonly path: string; next: number };
 
-/** `text` must be valid JSON. */
-export function scanJsonFields(text: string, depthMax: number): JsonFields {
+/** What it finds in a text that is no JSON says nothing. Throws SyntaxError where a key is none. */
+export function scanJsonFields(
+  text: string,
+  { depthMax, keysMax = Infinity }: { readonly depthMax: number; readonly keysMax?: number },
+): JsonFields {
   const duplicates: string[] = [];
   const stack: Frame[] = [];
   let depth = 0;
+  let keys = 0;
+  let inexact: Inexact | undefined;
   let isKey = false;
   for (let at = 0; at < text.length; at += 1) {
     const char = text[at];
@@ -28,6 +44,8 @@ export function scanJsonFields(text: string, depthMax: number): JsonFields {
       if (isKey && frame?.keys) {
         readKey(frame, JSON.parse(text.slice(at, end + 1)) as string, duplicates);
         isKey = false;
+        keys += 1;
+        if (keys > keysMax) break;
       }
       at = end;
     } else if (char === '{' || char === '[') {
@@ -44,9 +62,22 @@ export function scanJsonFields(text: string, depthMax: number): JsonFields {
     } else if (char === ',' && frame) {
       if (frame.keys) isKey = true;
       else frame.next += 1;
+    } else if (isInNumber(text.charCodeAt(at))) {
+      const end = numberEnd(text, at);
+      if (!inexact && !isExact(text.slice(at, end))) {
+        inexact = { path: frame ? childPath(frame) : '', text: text.slice(at, end) };
+      }
+      at = end - 1;
     }
   }
-  return { duplicates, depth };
+  return { duplicates, depth, keys, ...(inexact && { inexact }) };
+}
+
+export function notExact({ path, text }: Inexact): ApiError {
+  return new ApiError(
+    'BadRequest',
+    `the number ${text} at ${path} cannot be kept as it is: whole numbers are exact up to ${Number.MAX_SAFE_INTEGER}, and others end at 1e308`,
+  );
 }
 
 function readKey(frame: Extract<Frame, { key: string }>, key: string, duplicates: string[]): void {
@@ -64,8 +95,28 @@ function childPath(frame: Frame): string {
 function stringEnd(text: string, start: number): number {
   for (let at = start + 1; ; at += 1) {
     at = text.indexOf('"', at);
+    if (at < 0) return text.length;
     let backslashes = 0;
     while (text[at - 1 - backslashes] === '\\') backslashes += 1;
     if (backslashes % 2 === 0) return at;
   }
+}
+
+function numberEnd(text: string, start: number): number {
+  let at = start + 1;
+  while (isInNumber(text.charCodeAt(at)) || text[at] === 'e' || text[at] === 'E') at += 1;
+  return at;
+}
+
+/** Digits and `+ - .`; an exponent's letter only follows them. */
+function isInNumber(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || code === 0x2b || code === 0x2d || code === 0x2e;
+}
+
+/** Fractions are rounded everywhere; whole numbers are not, and nothing becomes infinite. */
+function isExact(text: string): boolean {
+  const value = Number(text);
+  return Number.isInteger(value) && !/[.eE]/.test(text)
+    ? Number.isSafeInteger(value)
+    : Number.isFinite(value);
 }

@@ -74,7 +74,7 @@ const INTEGER_BITS: Readonly<Record<string, number>> = { int32: 31, int64: 63 };
 function numberComplaints(schema: Schema, value: number): string[] {
   const complaints: string[] = [];
   const bits = INTEGER_BITS[schema.format ?? ''];
-  if (bits !== undefined && Math.abs(value) > 2 ** bits) {
+  if (bits !== undefined && (value < -(2 ** bits) || value >= 2 ** bits)) {
     complaints.push(`must be of type ${schema.format}`);
   }
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
@@ -91,11 +91,11 @@ function numberComplaints(schema: Schema, value: number): string[] {
 }
 
 function sizeComplaints(schema: Schema, value: unknown): string[] {
-  const size = sizeOf(value) ?? Infinity;
   const [least, what] = Array.isArray(value)
     ? [schema.minItems, 'items']
     : [schema.minProperties, 'properties'];
-  return size < (least ?? 0) ? [`should have at least ${least} ${what}`] : [];
+  if (least === undefined) return [];
+  return (sizeOf(value) ?? Infinity) < least ? [`should have at least ${least} ${what}`] : [];
 }
 
 /** Of what is larger than its schema allows nothing more is said: it might be very large. */
@@ -105,8 +105,9 @@ function tooMuchError(schema: Schema, value: unknown, path: string): FieldError 
     return { path, message: `Too long: may not be more than ${maxLength} bytes` };
   }
   const most = Array.isArray(value) ? maxItems : maxProperties;
+  if (most === undefined) return undefined;
   const size = sizeOf(value);
-  if (most === undefined || size === undefined || size <= most) return undefined;
+  if (size === undefined || size <= most) return undefined;
   return { path, message: `Too many: ${size}: must have at most ${most} items` };
 }
 

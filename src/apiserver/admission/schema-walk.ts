@@ -4,6 +4,11 @@ import { required } from '#api/meta/field-error.ts';
 import { messageFields } from '#api/protobuf-fields.ts';
 import type { Schema } from '#api/schema.ts';
 import { elementPath, fieldPath } from '#apiserver/admission/field-path.ts';
+import {
+  canonicalForm,
+  entryForm,
+  type CanonicalForm,
+} from '#apiserver/admission/canonical-form.ts';
 import { valueErrors } from '#apiserver/admission/schema-value.ts';
 
 /**
@@ -14,6 +19,8 @@ export interface WalkResult {
   readonly errors: FieldError[];
   /** Paths of fields the schema does not have; they are gone from the object. */
   readonly unknown: string[];
+  /** Why a value of Kubernetes' own types is none: what its server would not even decode. */
+  readonly undecodable: string[];
 }
 
 interface Walk extends WalkResult {
@@ -22,14 +29,16 @@ interface Walk extends WalkResult {
    * stands as its `default`, and what Go leaves out of JSON when it is empty is not told from what is absent.
    */
   readonly isCore: boolean;
+  /** All of the object is of a kind of Kubernetes' own, whose amounts and times have one form. */
+  readonly isDecoded: boolean;
 }
 
 type Fields = Record<string, unknown>;
 
 /** `metadata`, `apiVersion` and `kind` are not in a kind's schema: the caller keeps them apart. */
 export function walkSchema(schema: Schema, object: Fields, path = ''): WalkResult {
-  const result: WalkResult = { errors: [], unknown: [] };
-  visit(schema, object, path, { ...result, isCore: false });
+  const result: WalkResult = { errors: [], unknown: [], undecodable: [] };
+  visit(schema, object, path, { ...result, isCore: false, isDecoded: isReference(schema) });
   return result;
 }
 
@@ -94,7 +103,7 @@ function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk):
   if (!itemSchema) return;
   for (const [index, item] of items.entries()) {
     if (item === null && walk.isCore) continue;
-    items[index] = normalized(itemSchema, item);
+    items[index] = inForm(canonicalForm(itemSchema), item, walk);
     visit(itemSchema, items[index], elementPath(path, index), walk);
   }
   if (!walk.isCore) walk.errors.push(...duplicateErrors(schema, items, path));
@@ -116,8 +125,9 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
       visitField(field, { object, name, value }, path, walk);
     } else if (typeof additionalProperties === 'object') {
       if (value === null && walk.isCore) continue;
-      setOwn(object, name, normalized(additionalProperties, value));
-      visit(additionalProperties, object[name], fieldPath(path, name), walk);
+      const inner = inForm(entryForm(additionalProperties), value, walk);
+      if (inner !== value) setOwn(object, name, inner);
+      visit(additionalProperties, inner, fieldPath(path, name), walk);
     } else if (!keepsUnknown) {
       walk.unknown.push(fieldPath(path, name));
       delete object[name];
@@ -163,7 +173,7 @@ function visitField(
     delete object[name];
     return;
   }
-  object[name] = normalized(schema, value);
+  object[name] = inForm(canonicalForm(schema), value, walk);
   visit(schema, object[name], fieldPath(path, name), walk);
 }
 
@@ -189,11 +199,21 @@ function isEmpty(value: unknown): boolean {
 }
 
 /** Quantities may be sent as numbers and are kept as strings, as Kubernetes' own type does it. */
-function normalized(schema: Schema, value: unknown): unknown {
-  if (typeof value !== 'number') return value;
-  const { oneOf } = resolve(schema).schema;
-  const isQuantity = oneOf?.length === 2 && oneOf.some((option) => option.type === 'number');
-  return isQuantity ? String(value) : value;
+function inForm(
+  form: CanonicalForm | undefined,
+  value: unknown,
+  { isDecoded, undecodable }: Walk,
+): unknown {
+  if (!form || (typeof value !== 'number' && typeof value !== 'string')) return value;
+  const text = form.isNumeric ? String(value) : value;
+  if (!isDecoded || typeof text !== 'string') return text;
+  try {
+    return form.of(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    undecodable.push(error.message);
+    return text;
+  }
 }
 
 function duplicateErrors(schema: Schema, items: readonly unknown[], path: string): FieldError[] {

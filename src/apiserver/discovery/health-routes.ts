@@ -11,7 +11,7 @@ export function healthRoutes(readiness: Readiness): readonly Route[] {
 
 function check(name: string, failing: Readiness): Route {
   return {
-    matches: (method, path) => method === 'GET' && path === `/${name}`,
+    matches: (method, path) => (method === 'GET' || method === 'HEAD') && path === `/${name}`,
     handle(request) {
       const failures = failing();
       const isVerbose = new URLSearchParams(request.target.split('?')[1]).has('verbose');

@@ -1,8 +1,10 @@
-import { applyPatch, type Operation } from 'rfc6902';
+import { applyPatch, Pointer, type Operation } from 'rfc6902';
 import { ApiError } from '#api/meta/api-error.ts';
 
 /** As Kubernetes: more operations than this are refused before any is tried. */
 const OPERATIONS_MAX = 10_000;
+/** As Kubernetes: what all the copies of a patch may add, so that a few lines cannot double a value for ever. */
+const COPIED_LENGTH_MAX = 3 * 1024 * 1024;
 const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
 /** RFC 6902. Throws BadRequest for what is no patch, Invalid where it does not fit the object. */
@@ -17,11 +19,24 @@ export function applyJsonPatch(object: unknown, patch: unknown): unknown {
     );
   }
   const patched: unknown = structuredClone(object);
-  const failure = applyPatch(patched, [...patch]).find((error) => error !== null);
-  if (failure) {
-    throw new ApiError('Invalid', `the JSON patch does not fit the object: ${failure.message}`);
+  let copied = 0;
+  for (const operation of patch) {
+    if (operation.op === 'copy') copied += lengthAt(patched, operation.from);
+    if (copied > COPIED_LENGTH_MAX) {
+      const message = `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${COPIED_LENGTH_MAX}`;
+      throw new ApiError('RequestEntityTooLarge', message);
+    }
+    const [failure] = applyPatch(patched, [operation]);
+    if (failure) {
+      throw new ApiError('Invalid', `the JSON patch does not fit the object: ${failure.message}`);
+    }
   }
   return patched;
+}
+
+/** Of the value's JSON; 0 where there is none. */
+function lengthAt(object: unknown, pointer: string): number {
+  return JSON.stringify(Pointer.fromJSON(pointer).get(object))?.length ?? 0;
 }
 
 function isPatch(value: unknown): value is readonly Operation[] {

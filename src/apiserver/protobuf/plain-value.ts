@@ -1,4 +1,4 @@
-import { scanJsonFields } from '#apiserver/admission/json-fields.ts';
+import { notExact, scanJsonFields } from '#apiserver/admission/json-fields.ts';
 import {
   malformed,
   packedVarints,
@@ -15,7 +15,7 @@ type Read = (content: Content) => unknown;
 const plain: Readonly<Record<string, Read>> = {
   string: (content) => textOf(bytesOf(content)),
   bool: (content) => numberOf(content) !== 0n,
-  int: (content) => Number(BigInt.asIntN(64, numberOf(content))),
+  int: (content) => exactNumber(numberOf(content)),
   double: (content) => doubleOf(bytesOf(content)),
   bytes: (content) => Buffer.from(bytesOf(content)).toString('base64'),
   json: (content) => jsonOf(textOf(bytesOf(content))),
@@ -24,9 +24,7 @@ const plain: Readonly<Record<string, Read>> = {
   duration: (content) => durationText(BigInt.asIntN(64, numberAt(content, 1))),
   quantity: (content) => textAt(content, 1) || '0',
   intOrString: (content) =>
-    numberAt(content, 1) === 0n
-      ? Number(BigInt.asIntN(64, numberAt(content, 2)))
-      : textAt(content, 3),
+    numberAt(content, 1) === 0n ? exactNumber(numberAt(content, 2)) : textAt(content, 3),
 };
 
 /** The reader of a type; undefined where the type is a message. */
@@ -48,6 +46,14 @@ export function bytesOf(content: Content): Uint8Array {
 function numberOf(content: Content): bigint {
   if (typeof content === 'bigint') return content;
   throw malformed('a field holds no number where its message has one');
+}
+
+function exactNumber(content: bigint): number {
+  const value = BigInt.asIntN(64, content);
+  if (Number.isSafeInteger(Number(value))) return Number(value);
+  throw malformed(
+    `the number ${value} cannot be kept as it is: whole numbers are exact up to ${Number.MAX_SAFE_INTEGER}`,
+  );
 }
 
 function doubleOf(bytes: Uint8Array): number {
@@ -73,7 +79,9 @@ function jsonOf(text: string): unknown {
     if (!(error instanceof SyntaxError)) throw error;
     throw malformed(`a raw value is not JSON: ${error.message}`);
   }
-  if (scanJsonFields(text, DEPTH_MAX).depth <= DEPTH_MAX) return value;
+  const { depth, inexact } = scanJsonFields(text, { depthMax: DEPTH_MAX });
+  if (inexact) throw notExact(inexact);
+  if (depth <= DEPTH_MAX) return value;
   throw malformed(`a raw value nests deeper than ${DEPTH_MAX} levels`);
 }
 

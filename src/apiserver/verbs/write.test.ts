@@ -277,20 +277,3 @@ test('fields: limits on size and depth', async () => {
   });
   assert.equal(reply.status, 400);
 });
-
-test('limits: too many requests at once are told to wait', async () => {
-  await using wire = await startWire({ limits: { streaming: 1 } });
-  const events = wire.watch(
-    `${CONFIG_MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1`,
-  );
-  assert.equal((await events.next()).done, false);
-  const refused = await wire.send('GET', `${CONFIG_MAPS}?watch=1`);
-  assertStatus(refused, 429, 'TooManyRequests');
-  assert.equal(refused.headers['retry-after'], '1');
-  await events.return();
-  const again = wire.watch(
-    `${CONFIG_MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1`,
-  );
-  assert.equal((await again.next()).done, false);
-  await again.return();
-});

@@ -1,0 +1,71 @@
+import type { Http2SecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Log } from '#base/log.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import { statusOf } from '#apiserver/status-reply.ts';
+
+/** The sum of a request's line and headers; a token or a list of groups may be long. */
+const HEADER_BYTES_MAX = 64 * 1024;
+const CONNECTIONS_MAX = 10_000;
+/** Pods have an address each: one of them cannot take every connection. */
+const CONNECTIONS_OF_ADDRESS_MAX = CONNECTIONS_MAX / 2;
+
+/** For `createSecureServer`, whose HTTP/1.1 half takes the options of `node:http`. */
+export const transportLimits = {
+  handshakeTimeout: 10_000,
+  maxHeaderSize: HEADER_BYTES_MAX,
+  headersTimeout: 30_000,
+  /** Longer than a body may take, which is answered with a Status. */
+  requestTimeout: 120_000,
+  connectionsCheckingInterval: 5_000,
+  settings: { maxConcurrentStreams: 250, maxHeaderListSize: HEADER_BYTES_MAX },
+} as const;
+
+/** Closes connections above the limits, and answers what is no HTTP/1.1 with a Status. */
+export function limitConnections(server: Http2SecureServer, log: Log): void {
+  server.maxConnections = CONNECTIONS_MAX;
+  const counts = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = (counts.get(address) ?? 0) + 1;
+    counts.set(address, count);
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1;
+      if (left === 0) counts.delete(address);
+      else counts.set(address, left);
+    });
+    if (count <= CONNECTIONS_OF_ADDRESS_MAX) return;
+    log.warn('too many connections of one address: closing the newest', { address, count });
+    socket.destroy();
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (socket.writable) socket.end(refusalText(error.code));
+    else socket.destroy();
+  });
+}
+
+function refusalText(code = 'unknown'): string {
+  const error = refusalOf(code);
+  const body = JSON.stringify(statusOf(error));
+  const head = [
+    `HTTP/1.1 ${error.code} ${error.reason}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}
+
+function refusalOf(code: string): ApiError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new ApiError(
+        'RequestHeaderFieldsTooLarge',
+        `the request's headers are too large: at most ${HEADER_BYTES_MAX} bytes are accepted`,
+      );
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ApiError('RequestTimeout', 'the request did not come in time');
+    default:
+      return new ApiError('BadRequest', `the request is not valid HTTP/1.1 (${code})`);
+  }
+}
