@@ -51,6 +51,11 @@ export interface Manifest {
   readonly digest: Digest;
   readonly bytes: Uint8Array;
   readonly content: ImageManifest | ImageIndex;
+  /** The manifest that this one says something about: a signature, a bill of materials (image-spec, "subject"). */
+  readonly subject?: Digest;
+  /** What it is, where it is no image to run. */
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface ImageConfigFile {
@@ -66,7 +71,24 @@ export function parseManifest(bytes: Uint8Array, declared?: string): Manifest {
   const mediaType = textOf(json['mediaType']) ?? declared ?? guessMediaType(json);
   if (json['schemaVersion'] !== 2)
     throw invalid(`manifest: schemaVersion ${shown(json['schemaVersion'])}, wanted 2`);
-  return { mediaType, digest: digestOf(bytes), bytes, content: contentOf(json, mediaType) };
+  const content = contentOf(json, mediaType);
+  return { mediaType, digest: digestOf(bytes), bytes, content, ...artifactOf(json, content) };
+}
+
+/** As the referrers API tells it: an artifact without a type of its own has its configuration's. */
+function artifactOf(
+  json: Readonly<Record<string, unknown>>,
+  content: ImageManifest | ImageIndex,
+): Pick<Manifest, 'subject' | 'artifactType' | 'annotations'> {
+  const subject = recordOf(json['subject']);
+  const annotations = recordOf(json['annotations']);
+  const configType = content.kind === 'image' ? content.config.mediaType : undefined;
+  const artifactType = textOf(json['artifactType']) ?? configType;
+  return {
+    ...(subject && { subject: parseDescriptor(subject, 'manifest: subject').digest }),
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations && { annotations: textsOf(annotations) }),
+  };
 }
 
 /** Throws ImageError `Invalid`. */

@@ -9,7 +9,13 @@ import { unlessMissing } from './missing-file.ts';
 export interface Repository {
   readonly tags: Readonly<Record<string, Digest>>;
   /** Every manifest, tagged or not, with the media type it was given with. */
-  readonly manifests: Readonly<Record<Digest, { readonly mediaType: string }>>;
+  readonly manifests: Readonly<Record<Digest, HeldManifest>>;
+}
+
+interface HeldManifest {
+  readonly mediaType: string;
+  /** The manifest that this one refers to, which may not be here. */
+  readonly subject?: Digest;
 }
 
 /** A component of a repository's name never begins with an underscore, so this is never a repository's folder. */
@@ -49,12 +55,12 @@ export class RefStore {
 
   async put(
     repository: string,
-    manifest: { readonly digest: Digest; readonly mediaType: string; readonly tag?: string },
+    manifest: HeldManifest & { readonly digest: Digest; readonly tag?: string },
   ): Promise<void> {
-    const { digest, mediaType, tag } = manifest;
+    const { digest, tag, ...held } = manifest;
     await this.#change(repository, ({ tags, manifests }) => ({
       tags: tag === undefined ? tags : { ...tags, [tag]: digest },
-      manifests: { ...manifests, [digest]: { mediaType } },
+      manifests: { ...manifests, [digest]: held },
     }));
   }
 

@@ -86,9 +86,7 @@ export class RegistryConnection {
     } catch (error) {
       call.signal.throwIfAborted();
       if (error instanceof ImageError) return { error };
-      return {
-        error: new ImageError('Unavailable', `registry ${url.host}: ${reasonOf(error)}`, error),
-      };
+      return { error: unreachable(error, url) };
     }
   }
 
@@ -178,17 +176,25 @@ function retryAfterMs(answer: RegistryAnswer, clock: Clock): number {
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MS_MAX) : 0;
 }
 
-/** The system's own words, with what a person can do about them. */
-function reasonOf(error: unknown): string {
-  const message = messageOf(error);
+/** The system's own words, with what a person can do about them. What is wrong with TLS does not heal by itself. */
+function unreachable(error: unknown, { host }: URL): ImageError {
+  const message = `registry ${host}: ${messageOf(error)}`;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const failed = (reason: ImageError['reason'], remedy: string): ImageError =>
+    new ImageError(reason, `${message}${remedy}`, error);
   if (/CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/.test(code))
-    return `${message}; name its authority in registries.yaml, under configs, tls, ca_file`;
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO' || /wrong version/.test(message))
-    return `${message}; if it speaks plain HTTP, give it an http:// endpoint in registries.yaml, under mirrors`;
+    return failed(
+      'Invalid',
+      '; name its authority in registries.yaml, under configs, tls, ca_file',
+    );
+  if (code === 'EPROTO' || /wrong version/.test(message))
+    return failed(
+      'Invalid',
+      '; if it speaks plain HTTP, give it an http:// endpoint in registries.yaml, under mirrors',
+    );
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return `${message}; is the name right, and can this machine look it up?`;
-  return message;
+    return failed('Unavailable', '; is the name right, and can this machine look it up?');
+  return failed('Unavailable', '');
 }
 
 /** Where every address of a host fails, the reasons are inside. */

@@ -104,7 +104,7 @@ test('client: TLS is believed by the authority it was given, refused with a reme
   );
   assert.equal((await unverified.manifest(own, { signal })).digest, digestOf(MANIFEST));
   const doubting = await clientWith(folder.path, wrong);
-  await assert.rejects(doubting.manifest(own, { signal }), hasReason('Unavailable', 'ca_file'));
+  await assert.rejects(doubting.manifest(own, { signal }), hasReason('Invalid', 'ca_file'));
 });
 
 test('client: plain HTTP behind an https name is told with a remedy', async () => {
@@ -116,7 +116,7 @@ test('client: plain HTTP behind an https name is told with a remedy', async () =
   );
   await assert.rejects(
     client.manifest(parseReference(`${registry.host}/hello`), { signal }),
-    hasReason('Unavailable', 'http:// endpoint'),
+    hasReason('Invalid', 'http:// endpoint'),
   );
 });
 

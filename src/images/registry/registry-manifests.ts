@@ -49,19 +49,21 @@ async function write(request: RegistryRequest, place: ManifestPlace): Promise<Re
   const { store, repository, key } = place;
   const bytes = await readBody(request);
   const manifest = parse(bytes, request.headers['content-type']);
-  const { digest, mediaType } = manifest;
+  const { digest, mediaType, subject } = manifest;
   if (isDigest(key) && key !== digest)
     throw new RegistryError('DIGEST_INVALID', `manifest: its digest is ${digest}, wanted ${key}`);
   await requireChildren(store, manifest);
   await store.ingest([bytes], { digest });
   const tag = isDigest(key) ? {} : { tag: key };
-  await store.pushed.put(repository, { digest, mediaType, ...tag });
+  await store.pushed.put(repository, { digest, mediaType, ...tag, ...(subject && { subject }) });
   return {
     status: 201,
     headers: {
       location: `/v2/${repository}/manifests/${digest}`,
       'docker-content-digest': digest,
       'content-length': '0',
+      // Says that the referrers API knows of it, so that the client need not keep a list of its own.
+      ...(subject && { 'oci-subject': subject }),
     },
   };
 }

@@ -9,6 +9,7 @@ export type RegistryRoute =
   | { readonly at: 'tags'; readonly repository: string }
   | { readonly at: 'manifest'; readonly repository: string; readonly key: string }
   | { readonly at: 'blob'; readonly repository: string; readonly digest: Digest }
+  | { readonly at: 'referrers'; readonly repository: string; readonly digest: Digest }
   | { readonly at: 'uploads'; readonly repository: string }
   | { readonly at: 'upload'; readonly repository: string; readonly session: string };
 
@@ -18,14 +19,16 @@ export function parseRegistryRoute(path: string): RegistryRoute | undefined {
   if (path === '/v2/_catalog') return { at: 'catalog' };
   // A repository may itself have components named blobs or tags, so the last match counts.
   const match =
-    /^\/v2\/(?<name>.+)\/(?:(?<tags>tags\/list)|manifests\/(?<key>[^/]+)|blobs\/(?<uploads>uploads\/?)|blobs\/uploads\/(?<session>[^/]+)|blobs\/(?<digest>[^/]+))$/.exec(
+    /^\/v2\/(?<name>.+)\/(?:(?<tags>tags\/list)|manifests\/(?<key>[^/]+)|referrers\/(?<subject>[^/]+)|blobs\/(?<uploads>uploads\/?)|blobs\/uploads\/(?<session>[^/]+)|blobs\/(?<digest>[^/]+))$/.exec(
       path,
     );
-  const { name, tags, key, uploads, session, digest } = match?.groups ?? {};
+  const { name, tags, key, subject, uploads, session, digest } = match?.groups ?? {};
   if (name === undefined) return undefined;
   const repository = parseRepository(name);
   if (tags !== undefined) return { at: 'tags', repository };
   if (key !== undefined) return { at: 'manifest', repository, key: parseKey(key) };
+  if (subject !== undefined)
+    return { at: 'referrers', repository, digest: parseBlobDigest(subject) };
   if (uploads !== undefined) return { at: 'uploads', repository };
   if (session !== undefined) return { at: 'upload', repository, session };
   return { at: 'blob', repository, digest: parseBlobDigest(digest ?? '') };

@@ -288,3 +288,49 @@ function setTick(): EventTarget {
   setImmediate(() => target.dispatchEvent(new Event('tick')));
   return target;
 }
+
+test('registry: what refers to a manifest is listed under it, of one type where asked', async () => {
+  await using bed = await startBed();
+  const subject = await pushImage(bed, 'app:v1');
+  const empty = await bed.store.ingest([Buffer.from('{}')]);
+  const refer = async (artifactType: string): Promise<string> => {
+    const bytes = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      artifactType,
+      config: { mediaType: 'application/vnd.oci.empty.v1+json', ...empty },
+      layers: [],
+      subject: { mediaType: OCI_MANIFEST, digest: subject, size: 1 },
+      annotations: { about: artifactType },
+    });
+    const digest = digestOf(bytes);
+    const reply = await bed.ask('PUT', `/v2/app/manifests/${digest}`, {
+      body: bytes,
+      headers: { 'content-type': OCI_MANIFEST },
+    });
+    assert.equal(`${reply.status} ${reply.headers.get('oci-subject')}`, `201 ${subject}`);
+    return digest;
+  };
+  const [signature, bill] = [await refer('test/signature'), await refer('test/bill')];
+  const list = async (query: string): Promise<{ digest: string; annotations: unknown }[]> => {
+    const reply = await bed.ask('GET', `/v2/app/referrers/${subject}${query}`);
+    assert.equal(reply.headers.get('content-type'), OCI_INDEX);
+    const isFiltered = reply.headers.get('oci-filters-applied') === 'artifactType';
+    assert.equal(isFiltered, query !== '');
+    return ((await reply.json()) as { manifests: { digest: string; annotations: unknown }[] })
+      .manifests;
+  };
+  assert.deepEqual(
+    (await list('')).map(({ digest }) => digest).toSorted(),
+    [signature, bill].toSorted(),
+  );
+  const [found] = await list('?artifactType=test/bill');
+  assert.deepEqual([found?.digest, found?.annotations], [bill, { about: 'test/bill' }]);
+  await bed.ask('DELETE', `/v2/app/manifests/${bill}`);
+  assert.deepEqual(
+    (await list('')).map(({ digest }) => digest),
+    [signature],
+  );
+  const nothing = await bed.ask('GET', `/v2/none/referrers/${subject}`);
+  assert.deepEqual(((await nothing.json()) as { manifests: unknown }).manifests, []);
+});

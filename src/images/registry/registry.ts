@@ -12,6 +12,7 @@ import { RegistryError } from './registry-error.ts';
 import type { RegistryReply, RegistryRequest } from './registry-exchange.ts';
 import { serveCatalog, serveTags } from './registry-lists.ts';
 import { serveManifest } from './registry-manifests.ts';
+import { serveReferrers } from './registry-referrers.ts';
 import { parseRegistryRoute } from './registry-route.ts';
 import { UploadSessions } from './registry-uploads.ts';
 
@@ -96,6 +97,8 @@ class Registry implements AsyncDisposable {
         return serveCatalog(request, { store });
       case 'tags':
         return serveTags(request, { store, repository: route.repository });
+      case 'referrers':
+        return serveReferrers(request, { store, ...route });
       case 'manifest':
         return serveManifest(request, { store, ...route });
       case 'blob':
