@@ -143,12 +143,10 @@ test('docker: pulls, tags and pushes', async () => {
   await using bed = await openBed();
   const digest = await publish(bed, 'team/app');
   const socket = `unix://${bed.folder}/docker.sock`;
-  await using daemon = await startProgram([
-    'dockerd',
-    ...['--host', socket, '--data-root', `${bed.folder}/data`, '--exec-root', `${bed.folder}/exec`],
-    ...['--pidfile', `${bed.folder}/docker.pid`, '--storage-driver', 'vfs'],
-    ...['--bridge', 'none', '--iptables=false', '--ip-forward=false'],
-  ]);
+  const folders = `--data-root ${bed.folder}/data --exec-root ${bed.folder}/exec`;
+  const network = '--bridge none --iptables=false --ip-forward=false';
+  const command = `dockerd --host ${socket} ${folders} --pidfile ${bed.folder}/docker.pid ${network} --storage-driver vfs`;
+  await using daemon = await startProgram(command.split(' '));
   await daemon.says(/API listen on/);
   const docker = (...args: readonly string[]): Promise<string> =>
     bed.tool('/usr/bin/docker', '--host', socket, ...args);
