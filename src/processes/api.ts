@@ -121,7 +121,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       webhooks,
       limitRanger(store),
       rbacEscalation(escalationCheck(rbac, authorizer)),
-      resourceQuotas(store, coreKinds),
+      resourceQuotas(store, kinds),
     ],
   });
   const stack = new AsyncDisposableStack();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { coreKinds } from '#api/kinds.ts';
+import { coreKinds, servingKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
@@ -11,7 +12,10 @@ const BASE = '/api/v1/namespaces/default';
 
 async function start(): Promise<Wire> {
   const store = await openMemoryStore();
-  const admission: AdmissionStep[] = [limitRanger(store), resourceQuotas(store, coreKinds)];
+  const admission: AdmissionStep[] = [
+    limitRanger(store),
+    resourceQuotas(store, fixedKinds([...coreKinds, ...servingKinds])),
+  ];
   return startWire({ store, admission });
 }
 
@@ -130,5 +134,21 @@ test('limit range: refuses what is outside it, in the words clients know', async
   assertForbidden(
     await createPod(wire, 'p'),
     'pods "p" is forbidden: [minimum cpu usage per Pod is 100m.  No request is specified, maximum memory usage per Pod is 1Gi.  No limit is specified]',
+  );
+});
+
+test('quota: objects of any group are counted', async () => {
+  await using wire = await start();
+  await quota(wire, { 'count/routes.serving.knative.dev': '1' });
+  const create = (name: string): Promise<WireReply> =>
+    wire.send('POST', '/apis/serving.knative.dev/v1/namespaces/default/routes', {
+      metadata: { name },
+      spec: { traffic: [{ configurationName: 'c', percent: 100 }] },
+    });
+  const { status, body } = await create('a');
+  assert.equal(status, 201, JSON.stringify(body));
+  assertForbidden(
+    await create('b'),
+    'routes.serving.knative.dev "b" is forbidden: exceeded quota: rq, requested: count/routes.serving.knative.dev=1, used: count/routes.serving.knative.dev=1, limited: count/routes.serving.knative.dev=1',
   );
 });

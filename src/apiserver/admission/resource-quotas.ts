@@ -11,6 +11,7 @@ import {
   subtractQuantities,
   type Quantity,
 } from '#api/meta/quantity.ts';
+import { oneVersionOf, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import type { Store } from '#store/store.ts';
@@ -33,7 +34,7 @@ interface Pending extends Counted {
 }
 
 /** Refuses what would make a namespace use more than its quotas allow. Throws Forbidden in Kubernetes' words. */
-export function resourceQuotas(store: Store, kinds: readonly Kind[]): AdmissionStep {
+export function resourceQuotas(store: Store, kinds: ServedKinds): AdmissionStep {
   const pending = new Set<Pending>();
   return {
     handles: (kind) => kind.scope === 'Namespaced' && kind.storedAs === undefined,
@@ -48,7 +49,7 @@ export function resourceQuotas(store: Store, kinds: readonly Kind[]): AdmissionS
       if (!previous) refuseUnsaid(all, kind, object);
       const quotas = all.filter((quota) => limitedBy(quota, usage).size > 0);
       if (quotas.length === 0) return undefined;
-      const objects = await listAll(store, kinds, { namespace, quotas });
+      const objects = await listAll(store, oneVersionOf(kinds.current()), { namespace, quotas });
       // From here to the reservation nothing waits, so no other write can come between.
       const held = [...pending].filter((one) => isUnderWay(one, namespace, objects));
       for (const quota of quotas) {
@@ -105,9 +106,7 @@ async function listAll(
   kinds: readonly Kind[],
   { namespace, quotas }: { namespace: string; quotas: readonly ResourceQuota[] },
 ): Promise<readonly Counted[]> {
-  const counting = kinds.filter(
-    (kind) => kind.scope === 'Namespaced' && !kind.storedAs && isCounted(kind, quotas),
-  );
+  const counting = kinds.filter((kind) => kind.scope === 'Namespaced' && isCounted(kind, quotas));
   const read = async () => {
     const at = store.revision;
     const lists = await Promise.all(

@@ -1,4 +1,4 @@
-import { oneVersionOf, type ServedKinds } from '#api/served-kinds.ts';
+import type { ServedKinds } from '#api/served-kinds.ts';
 import { clusterRoleController } from '#controllers/core/cluster-role/cluster-role-controller.ts';
 import { cronJobController } from '#controllers/core/cron-job/cron-job-controller.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
@@ -40,7 +40,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       deploymentController,
       replicaSetController,
       jobController,
-      cronJobController,
+      cronJobController(),
       jobPodController,
       horizontalPodAutoscalerController(kinds),
       endpointSliceController,
@@ -50,7 +50,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       clusterRoleController,
       nodeController,
       scheduler(),
-      resourceQuotaController(oneVersionOf(kinds.current())),
+      resourceQuotaController(kinds),
     ],
     loops: [garbageCollector(kinds)],
   };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import type { Kind } from '#api/kind.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
@@ -90,4 +91,23 @@ test('custom kinds: a namespace goes with them; a kind that is gone is followed 
   await client.delete(CustomResourceDefinition, { name: 'bars.ex.com' });
   await cluster.settled();
   assert.equal(cluster.running.informers.running(bar), undefined);
+});
+
+test('custom kinds: a quota says how many of them there are', async () => {
+  await using cluster = await start();
+  const { client } = cluster;
+  const used = async (): Promise<unknown> =>
+    (await client.get(ResourceQuota, { namespace: 'default', name: 'q' }))?.status?.used;
+  await client.create(ResourceQuota, {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'q', namespace: 'default' },
+    spec: { hard: { 'count/bars.ex.com': '2' } },
+  });
+  await cluster.settled();
+  assert.deepEqual(await used(), { 'count/bars.ex.com': '0' });
+  await client.create(bar, named('a'));
+  await cluster.advance(30_000);
+  assert.deepEqual(await used(), { 'count/bars.ex.com': '1' });
+  await cluster.steady();
 });

@@ -5,7 +5,14 @@ import { hasReason } from '#api/meta/api-error.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
 import { finishedCondition, isFinished } from '#controllers/core/job/job-verdict.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
-import { defineController, TerminalError, type Context } from '#reconcile/controller.ts';
+import {
+  defineController,
+  keyOf,
+  TerminalError,
+  type Context,
+  type Controller,
+  type Key,
+} from '#reconcile/controller.ts';
 import { recordEvent, type EventText } from '#reconcile/record-event.ts';
 
 const MINUTE_MS = 60_000;
@@ -14,25 +21,47 @@ const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 type Status = NonNullable<CronJob['status']>;
 
 /** Makes a Job each time one is due. Its name follows from the time, so that no time has two, whoever dies when. */
-export const cronJobController = defineController<CronJob>({
-  kind: CronJob,
-  owns: [Job],
-  async reconcile(cronJob, context) {
-    const schedule = scheduleOf(cronJob);
-    const jobs = await jobsOf(cronJob, context);
-    await removeOld(cronJob, jobs, context);
-    const status = observedStatus(cronJob, jobs);
-    const now = context.clock.now();
-    if (cronJob.spec?.suspend) return { status };
-    const next = schedule.next(now);
-    const againAfterMs = next && next.getTime() - now.getTime();
-    const again = againAfterMs === undefined ? {} : { againAfterMs };
-    const due = dueTime(cronJob, { schedule, now });
-    if (!due) return { status, ...again };
-    const started = await startJob(cronJob, { due, status, context });
-    return { status: started, ...again };
-  },
-});
+export function cronJobController(): Controller<CronJob> {
+  // By uid, the time whose Job was forbidden last: each is told of once, however often it is looked at.
+  const forbidden = new Map<string, { readonly key: Key; readonly due: number }>();
+  return defineController<CronJob>({
+    kind: CronJob,
+    owns: [Job],
+    async reconcile(cronJob, context) {
+      const schedule = scheduleOf(cronJob);
+      const jobs = await jobsOf(cronJob, context);
+      await removeOld(cronJob, jobs, context);
+      const status = observedStatus(cronJob, jobs);
+      const now = context.clock.now();
+      if (cronJob.spec?.suspend) return { status };
+      const next = schedule.next(now);
+      const againAfterMs = next && next.getTime() - now.getTime();
+      const again = againAfterMs === undefined ? {} : { againAfterMs };
+      const due = dueTime(cronJob, { schedule, now });
+      if (!due) return { status, ...again };
+      if (cronJob.spec?.concurrencyPolicy === 'Forbid' && (status.active?.length ?? 0) > 0) {
+        const { uid = '' } = cronJob.metadata;
+        const wasTold = forbidden.get(uid)?.due === due.getTime();
+        forbidden.set(uid, { key: keyOf(cronJob), due: due.getTime() });
+        if (!wasTold) await tellForbidden(cronJob, context);
+        return { status, ...again };
+      }
+      const started = await startJob(cronJob, { due, status, context });
+      return { status: started, ...again };
+    },
+    forget(gone) {
+      for (const [uid, { key }] of forbidden) {
+        if (key.namespace === gone.namespace && key.name === gone.name) forbidden.delete(uid);
+      }
+    },
+  });
+}
+
+function tellForbidden(cronJob: CronJob, context: Context): Promise<void> {
+  const message =
+    'Not starting job because prior execution is running and concurrency policy is Forbid';
+  return tell(cronJob, { type: 'Normal', reason: 'JobAlreadyActive', message }, context);
+}
 
 function scheduleOf({ spec }: CronJob): Schedule {
   const schedule = parseSchedule(spec?.schedule ?? '', spec?.timeZone);
@@ -74,12 +103,6 @@ async function startJob(
   const { client } = context;
   const active = status.active ?? [];
   const policy = cronJob.spec?.concurrencyPolicy;
-  if (policy === 'Forbid' && active.length > 0) {
-    const message =
-      'Not starting job because prior execution is running and concurrency policy is Forbid';
-    await tell(cronJob, { type: 'Normal', reason: 'JobAlreadyActive', message }, context);
-    return status;
-  }
   if (policy === 'Replace') {
     for (const { name = '', namespace = '' } of active) {
       await client.delete(Job, { namespace, name }, { propagationPolicy: 'Background' });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { coreKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
 import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
 import { startCluster } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
@@ -10,7 +11,9 @@ import { fixture } from '#test/support/fixture.ts';
 const ref = { namespace: 'default', name: 'rq' };
 
 test('resource quota: its status says what is used', async () => {
-  await using cluster = await startCluster({ controllers: [resourceQuotaController(coreKinds)] });
+  await using cluster = await startCluster({
+    controllers: [resourceQuotaController(fixedKinds(coreKinds))],
+  });
   const { client } = cluster;
   const quota = fixture<ResourceQuota>(`
     metadata: { name: rq, namespace: default }
