@@ -1,5 +1,10 @@
 import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
 import type { JobSpec } from '#api/generated/batch-v1.ts';
+import {
+  failurePolicyErrors,
+  indexLimitErrors,
+  successPolicyErrors,
+} from '#api/batch-v1/job-policy-errors.ts';
 import type { FieldError } from '#api/kind.ts';
 import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
 import { matchLabelSelector } from '#api/meta/selector.ts';
@@ -20,6 +25,11 @@ export function jobSpecErrors(spec: JobSpec | undefined, at: string): FieldError
     ...(isIndexed && completions === undefined
       ? [required(`${at}.completions`, 'when completion mode is Indexed')]
       : []),
+    ...negativeErrors(`${at}.backoffLimitPerIndex`, spec.backoffLimitPerIndex),
+    ...negativeErrors(`${at}.maxFailedIndexes`, spec.maxFailedIndexes),
+    ...indexLimitErrors(spec, at),
+    ...failurePolicyErrors(spec, at),
+    ...successPolicyErrors(spec, `${at}.successPolicy`),
     ...podSpecErrors(template?.spec, `${at}.template.spec`),
     ...restartErrors(template?.spec?.restartPolicy, `${at}.template.spec.restartPolicy`),
   ];
@@ -48,6 +58,9 @@ function changeErrors(spec: JobSpec, previous: JobSpec): FieldError[] {
       : immutableErrors('spec.completions', spec.completions, previous.completions)),
     ...immutableErrors('spec.selector', spec.selector, previous.selector),
     ...(previous.suspend ? [] : immutableErrors('spec.template', spec.template, previous.template)),
+    ...(
+      ['podFailurePolicy', 'successPolicy', 'backoffLimitPerIndex', 'managedBy'] as const
+    ).flatMap((field) => immutableErrors(`spec.${field}`, spec[field], previous[field])),
     ...immutableErrors('spec.completionMode', spec.completionMode, previous.completionMode),
   ];
 }

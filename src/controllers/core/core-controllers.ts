@@ -17,6 +17,7 @@ import { rootCaController } from '#controllers/core/service-account/root-ca-cont
 import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
 import { scheduler } from '#controllers/core/scheduler/scheduler.ts';
 import { serviceAccountController } from '#controllers/core/service-account/service-account-controller.ts';
+import { taintEvictionController } from '#controllers/core/taint-eviction/taint-eviction-controller.ts';
 import type { AnyController } from '#reconcile/controller.ts';
 import type { LoopStarter } from '#reconcile/loop.ts';
 
@@ -49,6 +50,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       eventController,
       clusterRoleController,
       nodeController,
+      taintEvictionController,
       scheduler(),
       resourceQuotaController(kinds),
     ],

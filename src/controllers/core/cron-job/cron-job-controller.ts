@@ -3,7 +3,7 @@ import { Job } from '#api/batch-v1/job.ts';
 import { parseSchedule, type Schedule } from '#api/batch-v1/schedule.ts';
 import { hasReason } from '#api/meta/api-error.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
-import { finishedCondition, isFinished } from '#controllers/core/job/job-verdict.ts';
+import { finishedCondition, isFinished } from '#controllers/core/job/job-conditions.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
 import {
   defineController,

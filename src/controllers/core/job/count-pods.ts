@@ -7,6 +7,9 @@ import {
   isTracked,
   TRACKING_FINALIZER,
 } from '#controllers/core/job/job-pods.ts';
+import { failedIndexes, isLastWord, limitsIndexes } from '#controllers/core/job/index-failures.ts';
+import { isDecided } from '#controllers/core/job/job-conditions.ts';
+import { failureRuling } from '#controllers/core/job/pod-failure-policy.ts';
 import type { Context } from '#reconcile/controller.ts';
 
 /** How many pods of a Job have ended, and what is needed to count none of them twice. */
@@ -17,6 +20,8 @@ export interface Counts {
   readonly uncounted: { readonly succeeded: readonly string[]; readonly failed: readonly string[] };
   /** Of an indexed Job: which pieces of work are done. */
   readonly completedIndexes: ReadonlySet<number>;
+  /** Of one whose pieces have limits of their own: which are given up. */
+  readonly failedIndexes: ReadonlySet<number>;
 }
 
 /**
@@ -40,10 +45,16 @@ export async function countPods(
     if (published.succeeded.has(uid) || published.failed.has(uid)) return true;
     return isIndexed && hasSucceeded(pod) && completed.has(indexOf(pod) ?? -1);
   };
-  for (const pod of pods.filter((one) => isTracked(one) && isPublished(one))) {
+  const given = failedIndexes(job, pods);
+  const isKept = (pod: Pod): boolean =>
+    !isDecided(job) && !given.has(indexOf(pod) ?? -1) && isLastWord(job, pod, pods);
+  const isIgnored = (pod: Pod): boolean =>
+    hasFailed(pod, job) && failureRuling(job, pod).action === 'Ignore';
+  const tracked = pods.filter((pod) => isTracked(pod) && !isKept(pod));
+  for (const pod of tracked.filter((one) => isPublished(one) || isIgnored(one))) {
     await untrack(pod, context);
   }
-  const fresh = pods.filter((pod) => isTracked(pod) && !isPublished(pod));
+  const fresh = tracked.filter((pod) => !isPublished(pod) && !isIgnored(pod));
   const succeeded = fresh.filter(hasSucceeded);
   const failed = fresh.filter((pod) => hasFailed(pod, job));
   if (isIndexed) for (const pod of succeeded) completed.add(indexOf(pod) ?? -1);
@@ -56,12 +67,13 @@ export async function countPods(
     failed: (status.failed ?? 0) + published.failed.size,
     uncounted,
     completedIndexes: completed,
+    failedIndexes: given,
   };
 }
 
 /** The counts as the Job's status has them. */
 export function countsStatus(job: Job, counts: Counts): NonNullable<Job['status']> {
-  const { succeeded, failed, uncounted, completedIndexes } = counts;
+  const { succeeded, failed, uncounted, completedIndexes, failedIndexes: given } = counts;
   return {
     ...(succeeded > 0 && { succeeded }),
     ...(failed > 0 && { failed }),
@@ -69,6 +81,7 @@ export function countsStatus(job: Job, counts: Counts): NonNullable<Job['status'
       job.spec?.completionMode === 'Indexed' && {
         completedIndexes: renderIndexes(completedIndexes),
       }),
+    ...(limitsIndexes(job) && { failedIndexes: renderIndexes(given) }),
     uncountedTerminatedPods: {
       ...(uncounted.succeeded.length > 0 && { succeeded: [...uncounted.succeeded] }),
       ...(uncounted.failed.length > 0 && { failed: [...uncounted.failed] }),

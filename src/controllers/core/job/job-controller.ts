@@ -10,15 +10,17 @@ import {
   untrack,
   type Counts,
 } from '#controllers/core/job/count-pods.ts';
-import { backoffMs, desiredPod, isTracked } from '#controllers/core/job/job-pods.ts';
-import { jobStatus } from '#controllers/core/job/job-status.ts';
 import {
-  deadlineMs,
-  finishedCondition,
-  isFinished,
-  verdictOf,
-} from '#controllers/core/job/job-verdict.ts';
-import { isActive } from '#controllers/core/pod-state.ts';
+  FAILURE_COUNT,
+  failuresOf,
+  indexWaitMs,
+  limitsIndexes,
+} from '#controllers/core/job/index-failures.ts';
+import { backoffMs, desiredPod, hasFailed, isTracked } from '#controllers/core/job/job-pods.ts';
+import { jobStatus } from '#controllers/core/job/job-status.ts';
+import { finishedCondition, isFinished } from '#controllers/core/job/job-conditions.ts';
+import { deadlineMs, verdictOf } from '#controllers/core/job/job-verdict.ts';
+import { isActive, isEnded } from '#controllers/core/pod-state.ts';
 import { defineController, on, type Context, type Outcome } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 
@@ -42,14 +44,15 @@ export const jobController = defineController<Job>({
     const counts = await countPods(job, { pods: before, context });
     if (isFinished(job)) return finished(job, { counts, pods: before, context });
     const nowMs = context.clock.now().getTime();
-    const verdict = verdictOf(job, { counts, active: before.filter(isActive), nowMs });
-    const waitMs = backoffMs(before, nowMs);
+    const failed = before.filter((pod) => hasFailed(pod, job));
+    const verdict = verdictOf(job, { counts, active: before.filter(isActive), failed, nowMs });
+    const waitMs = creationWaitMs(job, { pods: before, counts, nowMs });
     const isRunning = verdict === undefined && !job.spec?.suspend;
     const failure = await changePods(job, {
-      active: before.filter(isActive),
+      pods: before,
       counts,
       isRunning,
-      mayCreate: waitMs === 0,
+      nowMs,
       context,
     });
     const pods = await podsOf(job, context);
@@ -98,7 +101,7 @@ async function finished(
 ): Promise<Outcome<NonNullable<Job['status']>>> {
   const { client, clock } = context;
   const active = pods.filter(isActive);
-  const verdict = verdictOf(job, { counts, active, nowMs: clock.now().getTime() });
+  const verdict = verdictOf(job, { counts, active, failed: [], nowMs: clock.now().getTime() });
   const status = jobStatus(job, { counts, verdict, pods, active, now: clock.now() });
   const ttl = job.spec?.ttlSecondsAfterFinished;
   const ended = Date.parse(finishedCondition(job)?.lastTransitionTime ?? '');
@@ -112,23 +115,22 @@ async function finished(
 }
 
 interface Change {
-  readonly active: readonly Pod[];
+  readonly pods: readonly Pod[];
   readonly counts: Counts;
   readonly isRunning: boolean;
-  /** Not while a failure's back-off lasts. */
-  readonly mayCreate: boolean;
+  readonly nowMs: number;
   readonly context: Context;
 }
 
 /** Brings the number of pods to what the work left needs. What the server refused is told, and tried again. */
 async function changePods(job: Job, change: Change): Promise<ApiError | undefined> {
-  const { active, counts, isRunning, mayCreate } = change;
+  const { pods, counts, isRunning } = change;
+  const active = pods.filter(isActive);
   const wanted = isRunning ? wantedActive(job, active, counts) : 0;
+  const missing = wanted - active.length - awaitedEnds(job, pods).length;
   try {
     if (wanted < active.length) await deletePods(job, active.length - wanted, change);
-    else if (mayCreate && wanted > active.length) {
-      await createPods(job, Math.min(wanted - active.length, BURST_MAX), change);
-    }
+    else if (missing > 0) await createPods(job, Math.min(missing, BURST_MAX), change);
     return undefined;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -139,6 +141,12 @@ async function changePods(job: Job, change: Change): Promise<ApiError | undefine
   }
 }
 
+/** Pods that go, where none may take their place before they have ended. */
+function awaitedEnds({ spec }: Job, pods: readonly Pod[]): readonly Pod[] {
+  if (spec?.podReplacementPolicy !== 'Failed') return [];
+  return pods.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isEnded(pod));
+}
+
 function wantedActive({ spec }: Job, active: readonly Pod[], counts: Counts): number {
   const parallelism = spec?.parallelism ?? 1;
   const succeeded = totalSucceeded(counts);
@@ -146,34 +154,59 @@ function wantedActive({ spec }: Job, active: readonly Pod[], counts: Counts): nu
   if (spec?.completions === undefined) {
     return succeeded > 0 ? Math.min(active.length, parallelism) : parallelism;
   }
-  return Math.max(0, Math.min(parallelism, spec.completions - succeeded));
+  const left = spec.completions - succeeded - counts.failedIndexes.size;
+  return Math.max(0, Math.min(parallelism, left));
 }
 
-async function createPods(
-  job: Job,
-  count: number,
-  { active, counts, context }: Change,
-): Promise<void> {
-  const isIndexed = job.spec?.completionMode === 'Indexed';
-  const indexes = isIndexed ? freeIndexes(job, active, counts).slice(0, count) : [];
-  for (let at = 0; at < (isIndexed ? indexes.length : count); at += 1) {
-    const pod = await context.client.create(Pod, desiredPod(job, indexes[at]));
+async function createPods(job: Job, count: number, change: Change): Promise<void> {
+  const { pods, context } = change;
+  const create = async (index?: number): Promise<void> => {
+    const marks =
+      index !== undefined && limitsIndexes(job)
+        ? { [FAILURE_COUNT]: String(failuresOf(job, pods, index)) }
+        : {};
+    const pod = await context.client.create(Pod, desiredPod(job, index, marks));
     const message = `Created pod: ${pod.metadata.name}`;
     await tell(job, { type: 'Normal', reason: 'SuccessfulCreate', message }, context);
+  };
+  // A failure makes all of the work wait, or that piece of it alone where pieces have limits of their own.
+  if (!limitsIndexes(job) && creationWaitMs(job, change) > 0) return;
+  if (job.spec?.completionMode !== 'Indexed') {
+    for (let at = 0; at < count; at += 1) await create();
+    return;
   }
+  const free = freeIndexes(job, change).filter((index) => waitOf(job, index, change) === 0);
+  for (const index of free.slice(0, count)) await create(index);
 }
 
-function freeIndexes({ spec }: Job, active: readonly Pod[], counts: Counts): number[] {
-  const taken = new Set([...counts.completedIndexes, ...active.map(indexOf)]);
-  const all = Array.from({ length: spec?.completions ?? 0 }, (_, index) => index);
+type Waiting = Pick<Change, 'pods' | 'counts' | 'nowMs'>;
+
+/** How long until a pod may be made again after a failure; 0 where one may be made now. */
+function creationWaitMs(job: Job, waiting: Waiting): number {
+  if (!limitsIndexes(job)) return backoffMs(waiting.pods, waiting.nowMs);
+  const waits = freeIndexes(job, waiting).map((index) => waitOf(job, index, waiting));
+  const ahead = waits.filter((ms) => ms > 0);
+  return ahead.length === 0 ? 0 : Math.min(...ahead);
+}
+
+function waitOf(job: Job, index: number, { pods, nowMs }: Waiting): number {
+  return limitsIndexes(job) ? indexWaitMs(job, { pods, index, nowMs }) : 0;
+}
+
+function freeIndexes(job: Job, { pods, counts }: Waiting): number[] {
+  const busy = [...pods.filter(isActive), ...awaitedEnds(job, pods)].map(indexOf);
+  const taken = new Set([...counts.completedIndexes, ...counts.failedIndexes, ...busy]);
+  const all = Array.from({ length: job.spec?.completions ?? 0 }, (_, index) => index);
   return all.filter((index) => !taken.has(index));
 }
 
 /** Those that have done least go first. */
-async function deletePods(job: Job, count: number, { active, context }: Change): Promise<void> {
-  const order = active.toSorted((a, b) =>
-    (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
-  );
+async function deletePods(job: Job, count: number, { pods, context }: Change): Promise<void> {
+  const order = pods
+    .filter(isActive)
+    .toSorted((a, b) =>
+      (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
+    );
   for (const { metadata } of order.slice(0, count)) {
     const { namespace = '', name = '', uid = '' } = metadata;
     await context.client.delete(Pod, { namespace, name }, { preconditions: { uid } });

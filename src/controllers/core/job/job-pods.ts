@@ -19,11 +19,14 @@ export function hasSucceeded({ status }: Pod): boolean {
   return status?.phase === 'Succeeded';
 }
 
-/** A pod that goes before it ended has failed as well, unless the Job waits for how it ends. */
+/**
+ * A pod that goes before it ended has failed as well, unless the Job waits for how it ends; one that no node ever had has
+ * no end to wait for.
+ */
 export function hasFailed(pod: Pod, { spec }: Job): boolean {
   if (pod.status?.phase === 'Failed') return true;
-  if (spec?.podReplacementPolicy === 'Failed') return false;
-  return pod.metadata.deletionTimestamp !== undefined && !isEnded(pod);
+  if (pod.metadata.deletionTimestamp === undefined || isEnded(pod)) return false;
+  return spec?.podReplacementPolicy !== 'Failed' || !pod.spec?.nodeName;
 }
 
 /** How long after `nowMs` the next pod may be made: the more failed since the last success, the longer. */
@@ -34,11 +37,16 @@ export function backoffMs(pods: readonly Pod[], nowMs: number): number {
     .map(finishedMs)
     .filter((atMs) => atMs > lastSuccessMs);
   if (failures.length === 0) return 0;
-  const delayMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (failures.length - 1));
-  return Math.max(0, Math.max(...failures) + delayMs - nowMs);
+  return Math.max(0, Math.max(...failures) + backoffAfterMs(failures.length) - nowMs);
 }
 
-function finishedMs({ metadata, status }: Pod): number {
+/** How long after the last of so many failures in a row. */
+export function backoffAfterMs(failures: number): number {
+  return Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (failures - 1));
+}
+
+/** When a pod ended, or began where nobody knows. */
+export function finishedMs({ metadata, status }: Pod): number {
   const ends = (status?.containerStatuses ?? []).map(({ state }) =>
     Date.parse(state?.terminated?.finishedAt ?? ''),
   );
@@ -46,19 +54,23 @@ function finishedMs({ metadata, status }: Pod): number {
   return Number.isFinite(latest) ? latest : Date.parse(metadata.creationTimestamp ?? '') || 0;
 }
 
-/** The pod of one piece of work; of any where `index` is absent. */
-export function desiredPod(job: Job, index: number | undefined): Pod {
+/** The pod of one piece of work, with `marks` as annotations besides; of any work where `index` is absent. */
+export function desiredPod(
+  job: Job,
+  index: number | undefined,
+  marks: Readonly<Record<string, string>> = {},
+): Pod {
   const { name = '', namespace } = job.metadata;
   const { metadata, spec } = job.spec?.template ?? {};
-  const marks = index === undefined ? {} : { [INDEX_KEY]: String(index) };
+  const indexed = index === undefined ? {} : { [INDEX_KEY]: String(index) };
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       generateName: index === undefined ? `${name}-` : `${name}-${index}-`,
       ...(namespace !== undefined && { namespace }),
-      labels: { ...metadata?.labels, ...marks },
-      annotations: { ...metadata?.annotations, ...marks },
+      labels: { ...metadata?.labels, ...indexed },
+      annotations: { ...metadata?.annotations, ...indexed, ...marks },
       finalizers: [...(metadata?.finalizers ?? []), TRACKING_FINALIZER],
       ownerReferences: [controllerReference(job)],
     },

@@ -1,7 +1,8 @@
 import type { Job } from '#api/batch-v1/job.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { countsStatus, type Counts } from '#controllers/core/job/count-pods.ts';
-import { isFinished, type Verdict } from '#controllers/core/job/job-verdict.ts';
+import { isFinished } from '#controllers/core/job/job-conditions.ts';
+import type { Verdict } from '#controllers/core/job/job-verdict.ts';
 import { isEnded, isReady } from '#controllers/core/pod-state.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
 

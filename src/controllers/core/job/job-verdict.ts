@@ -1,6 +1,9 @@
 import type { Job } from '#api/batch-v1/job.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { totalFailed, totalSucceeded, type Counts } from '#controllers/core/job/count-pods.ts';
+import { decision } from '#controllers/core/job/job-conditions.ts';
+import { failureRuling } from '#controllers/core/job/pod-failure-policy.ts';
+import { metSuccessRule } from '#controllers/core/job/success-policy.ts';
 
 /** Why a Job is over, or about to be once its last pods are gone. */
 export interface Verdict {
@@ -14,23 +17,13 @@ export interface JobState {
   readonly counts: Counts;
   /** Neither ended nor asked to end. */
   readonly active: readonly Pod[];
+  readonly failed: readonly Pod[];
   readonly nowMs: number;
 }
 
 /** Undefined while there is work left that may still be done. */
 export function verdictOf(job: Job, state: JobState): Verdict | undefined {
   return standingVerdict(job) ?? failure(job, state) ?? success(job, state);
-}
-
-export function isFinished(job: Job): boolean {
-  return finishedCondition(job) !== undefined;
-}
-
-/** The condition that says for good how the Job ended. */
-export function finishedCondition({ status }: Job) {
-  return status?.conditions?.find(
-    ({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True',
-  );
 }
 
 /** When the Job has run for longer than it may; undefined where it may for ever, or does not run. */
@@ -41,17 +34,17 @@ export function deadlineMs({ spec, status }: Job): number | undefined {
 }
 
 /** Once said it stays, whatever the last pods do. */
-function standingVerdict({ status }: Job): Verdict | undefined {
-  const found = status?.conditions?.find(
-    ({ type, status: is }) =>
-      (type === 'FailureTarget' || type === 'SuccessCriteriaMet') && is === 'True',
-  );
+function standingVerdict(job: Job): Verdict | undefined {
+  const found = decision(job);
   if (!found) return undefined;
   const type = found.type === 'FailureTarget' ? 'Failed' : 'Complete';
   return { type, reason: found.reason ?? '', message: found.message ?? '' };
 }
 
-function failure(job: Job, { counts, active, nowMs }: JobState): Verdict | undefined {
+function failure(job: Job, state: JobState): Verdict | undefined {
+  const { counts, active, nowMs } = state;
+  const ruled = policyFailure(job, state) ?? indexFailure(job, counts);
+  if (ruled) return ruled;
   const limit = job.spec?.backoffLimit ?? 6;
   if (totalFailed(counts) > limit || restartedTooOften(job, active, limit)) {
     return {
@@ -69,6 +62,24 @@ function failure(job: Job, { counts, active, nowMs }: JobState): Verdict | undef
   };
 }
 
+function policyFailure(job: Job, { failed }: JobState): Verdict | undefined {
+  const found = failed
+    .map((pod) => failureRuling(job, pod))
+    .find(({ action }) => action === 'FailJob');
+  return found && { type: 'Failed', reason: 'PodFailurePolicy', message: found.message };
+}
+
+/** Where pieces of work have limits of their own: too many are given up, or nothing but those is left. */
+function indexFailure({ spec }: Job, counts: Counts): Verdict | undefined {
+  const { size } = counts.failedIndexes;
+  if (size > (spec?.maxFailedIndexes ?? Infinity)) {
+    const message = 'Job has exceeded the specified maximal number of failed indexes';
+    return { type: 'Failed', reason: 'MaxFailedIndexesExceeded', message };
+  }
+  if (size === 0 || size + totalSucceeded(counts) < (spec?.completions ?? 0)) return undefined;
+  return { type: 'Failed', reason: 'FailedIndexes', message: 'Job has failed indexes' };
+}
+
 /** Where containers are restarted in their pod, their restarts are the failures. */
 function restartedTooOften({ spec }: Job, active: readonly Pod[], limit: number): boolean {
   if (spec?.template.spec?.restartPolicy !== 'OnFailure') return false;
@@ -81,7 +92,13 @@ function restartedTooOften({ spec }: Job, active: readonly Pod[], limit: number)
   return limit === 0 ? restarts > 0 : restarts >= limit;
 }
 
-function success({ spec }: Job, { counts, active }: JobState): Verdict | undefined {
+function success(job: Job, { counts, active }: JobState): Verdict | undefined {
+  const { spec } = job;
+  const rule = metSuccessRule(job, counts.completedIndexes);
+  if (rule !== undefined) {
+    const message = `Matched rules at index ${rule}`;
+    return { type: 'Complete', reason: 'SuccessPolicy', message };
+  }
   const succeeded = totalSucceeded(counts);
   const isDone =
     spec?.completions === undefined

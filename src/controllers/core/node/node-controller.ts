@@ -1,14 +1,19 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Lease } from '#api/coordination-v1/lease.ts';
 import { Node } from '#api/core-v1/node.ts';
+import { desiredTaints } from '#controllers/core/node/node-taints.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
-import { defineController, on } from '#reconcile/controller.ts';
+import { defineController, on, type Context } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 
 const NAMESPACE = 'kube-node-lease';
 /** Kubernetes' grace: four heartbeats missed. */
 const GRACE_MS = 40_000;
 
-/** Says of a node that has not been heard of for forty seconds that nobody knows how it is. It says itself when it is back. */
+/**
+ * Says of a node that has not been heard of for forty seconds that nobody knows how it is (it says itself when it is
+ * back), and keeps the taints that follow from how it is.
+ */
 export const nodeController = defineController<Node>({
   kind: Node,
   watches: [
@@ -19,6 +24,7 @@ export const nodeController = defineController<Node>({
   async reconcile(node, context) {
     const { client, clock } = context;
     const { name = '', creationTimestamp = '' } = node.metadata;
+    await keepTaints(node, context);
     const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
     if (!ready || ready.status === 'Unknown') return {};
     const lease = await client.get(Lease, { namespace: NAMESPACE, name });
@@ -42,3 +48,12 @@ export const nodeController = defineController<Node>({
     return { status: { ...node.status, conditions } };
   },
 });
+
+/** With the version that was read: people write taints too. */
+async function keepTaints(node: Node, { client, clock }: Context): Promise<void> {
+  const taints = desiredTaints(node, timestamp(clock.now()));
+  if (isDeepStrictEqual(taints, node.spec?.taints ?? [])) return;
+  const { name = '', resourceVersion } = node.metadata;
+  const patch = { metadata: { resourceVersion }, spec: { taints } };
+  await client.patch(Node, { name }, patch, { type: 'merge' });
+}

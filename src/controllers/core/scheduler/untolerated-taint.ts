@@ -1,5 +1,6 @@
 import type { Node } from '#api/core-v1/node.ts';
-import type { PodSpec, Taint, Toleration } from '#api/generated/core-v1.ts';
+import { tolerates } from '#api/core-v1/toleration.ts';
+import type { PodSpec, Taint } from '#api/generated/core-v1.ts';
 
 const NOT_READY: Taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
 
@@ -16,11 +17,4 @@ export function untoleratedTaint({ tolerations = [] }: PodSpec, node: Node): Tai
       taint.effect !== 'PreferNoSchedule' &&
       !tolerations.some((toleration) => tolerates(toleration, taint)),
   );
-}
-
-function tolerates({ key, operator, value, effect }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false;
-  if (key && key !== taint.key) return false;
-  if (operator === 'Exists') return true;
-  return Boolean(key) && (value ?? '') === (taint.value ?? '');
 }
