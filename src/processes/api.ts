@@ -13,7 +13,6 @@ import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
-import { defaultTolerations } from '#apiserver/admission/default-tolerations.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
 import { serviceAccountVolume } from '#apiserver/admission/service-account-volume.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
@@ -119,7 +118,6 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     ],
     admission: [
       serviceAccountVolume(store),
-      defaultTolerations,
       webhooks,
       limitRanger(store),
       rbacEscalation(escalationCheck(rbac, authorizer)),

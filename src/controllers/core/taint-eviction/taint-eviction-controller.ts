@@ -31,7 +31,7 @@ export const taintEvictionController = defineController<Pod>({
 });
 
 /** Infinity where nothing drives the pod away, or it stays in spite of it; a time gone by where it tolerates nothing. */
-export function evictionTimeMs({ spec }: Pod, { spec: node }: Node): number {
+function evictionTimeMs({ spec }: Pod, { spec: node }: Node): number {
   const times = (node?.taints ?? [])
     .filter(({ effect }) => effect === 'NoExecute')
     .map((taint) => {
