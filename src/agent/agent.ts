@@ -2,7 +2,6 @@ import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import type { HttpReply } from '#base/http-message.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
@@ -14,6 +13,7 @@ import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import type { Client } from '#client/client.ts';
 import { Informer } from '#client/informer.ts';
 import type { Images } from '#images/image.ts';
+import { podAccess, type PodAccess } from '#agent/access/pod-access.ts';
 import { adoptSandboxes } from '#agent/adopt.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { Gate } from '#base/gate.ts';
@@ -28,8 +28,7 @@ import { UsageMeter } from '#agent/metrics/usage-meter.ts';
 import { keepHeartbeat } from '#agent/node-heartbeat.ts';
 import { registerNode } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
-import { readPodRecords } from '#agent/pods/pod-record.ts';
-import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
+import { imagesOfPods } from '#agent/pods/pod-record.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
 import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
 import { chooseRootfsMethod } from '#agent/rootfs.ts';
@@ -65,12 +64,12 @@ export interface Agent extends AsyncDisposable {
     kind: Kind,
     object: KubeObject,
   ): { readonly name: string; readonly uid: string } | undefined;
-  /** Serves GET …/pods/{name}/log. Throws ApiError. */
-  podLog(request: PodLogRequest): HttpReply;
   /** What the node and its pods use, as of the last round: for `metrics.k8s.io`. */
   readonly metrics: Pick<UsageMeter, 'pods' | 'nodes'>;
   /** Digests of the images that containers of this machine were made from, prepared and ended ones included. */
   imagesInUse(): Promise<readonly string[]>;
+  /** Serves …/pods/{name}/log, exec and their like. */
+  readonly access: PodAccess;
   /** Changes which ports of the pod-facing address pods may reach. */
   open(ports: OpenPorts): Promise<void>;
   /**
@@ -127,16 +126,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       metrics,
       start: (target, onStopped) => pool.start(target, onStopped),
       reservedName: (kind, object) => pool.reservedName(kind, object),
-      podLog(request) {
-        const pod = pods.get(request);
-        return podLogReply(request, { pod, sandbox: podSet.sandboxOf(pod?.metadata.uid), clock });
-      },
-      async imagesInUse() {
-        const found = await readPodRecords(parts.podsFolder);
-        return found.flatMap(({ record }) =>
-          Object.values(record?.containers ?? {}).map(({ imageID }) => imageID),
-        );
-      },
+      imagesInUse: () => imagesOfPods(parts.podsFolder),
+      access: podAccess({
+        parts,
+        podOf: (request) => pods.get(request),
+        sandboxOf: ({ metadata }) => podSet.sandboxOf(metadata.uid),
+      }),
       open: (ports) => rules.open(ports),
       async stopAllPods(graceMs) {
         await Promise.all([podSet.endAll(graceMs), pool[Symbol.asyncDispose]()]);

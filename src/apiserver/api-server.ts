@@ -30,6 +30,7 @@ import { parseResourcePath } from '#apiserver/resource-path.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
 import { errorReply, withWarnings } from '#apiserver/status-reply.ts';
 import { findSubresource, type Connection } from '#apiserver/subresources/subresource.ts';
+import type { StreamConnection, StreamSource } from '#apiserver/upgrade/stream-source.ts';
 import type { Attributes, Authorizer } from '#apiserver/user.ts';
 import { create } from '#apiserver/verbs/create.ts';
 import { removeCollection } from '#apiserver/verbs/delete-collection.ts';
@@ -55,6 +56,8 @@ export interface ApiServerOptions {
   readonly routes?: readonly Route[];
   /** Subresources that others serve: `pods/log`. */
   readonly connections?: readonly Connection[];
+  /** Subresources that take over a connection: `pods/exec`. */
+  readonly streams?: readonly StreamConnection[];
   readonly generateName?: NameGenerator;
   /** Where absent, Services get no addresses. */
   readonly services?: ServiceAddressOptions;
@@ -67,11 +70,13 @@ export interface ApiServerOptions {
 export interface ApiServer {
   readonly kinds: KindTable;
   handle(request: UserRequest): Promise<HttpReply>;
+  /** What a request that asks for an upgrade may be connected to. Throws ApiError. */
+  connect(request: UserRequest): Promise<StreamSource>;
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const kinds = kindTable('current' in options.kinds ? options.kinds : fixedKinds(options.kinds));
-  const { routes = [], connections = [], authorizer, log } = options;
+  const { routes = [], connections = [], streams = [], authorizer, log } = options;
   const deps: Omit<Deps, 'warn'> = {
     store: options.store,
     kinds,
@@ -106,6 +111,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
+    if (streamOf(resource, streams)) throw upgradeRequired();
     const warnings: string[] = [];
     const seen = ofViews.get(resource.kind) ?? deps;
     const own = { ...seen, warn: (text: string) => void warnings.push(text) };
@@ -115,6 +121,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   return {
     kinds,
+    connect: (request) => connect(request, { kinds, streams, authorizer }),
     async handle(request) {
       try {
         return await inFlight.run(request, answer);
@@ -136,6 +143,27 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       }
     },
   };
+}
+
+interface Connecting {
+  readonly kinds: KindTable;
+  readonly streams: readonly StreamConnection[];
+  readonly authorizer: Authorizer | undefined;
+}
+
+async function connect(
+  request: UserRequest,
+  { kinds, streams, authorizer }: Connecting,
+): Promise<StreamSource> {
+  const [path = '', search = ''] = splitTarget(request.target);
+  const resource = resourceRequest(request, { path, search, kinds });
+  const attributes = attributesOf(request, path, resource);
+  await authorize(authorizer, attributes);
+  const stream = resource && streamOf(resource, streams);
+  if (!stream) throw new ApiError('BadRequest', `${path} cannot be upgraded`);
+  // WebSockets begin with GET; being allowed to read is not being allowed to run programs.
+  await authorize(authorizer, { ...attributes, verb: 'create' });
+  return await stream.open(resource);
 }
 
 function splitTarget(target: string): readonly string[] {
@@ -269,6 +297,20 @@ function verbOf(request: ResourceRequest, connections: readonly Connection[]): R
     'MethodNotAllowed',
     'the server does not allow this method on the requested resource',
   );
+}
+
+function streamOf(
+  { kind, subresource }: ResourceRequest,
+  streams: readonly StreamConnection[],
+): StreamConnection | undefined {
+  return streams.find(
+    (each) =>
+      each.group === kind.group && each.plural === kind.plural && each.subresource === subresource,
+  );
+}
+
+function upgradeRequired(): ApiError {
+  return new ApiError('BadRequest', 'Upgrade request required: to a WebSocket or to SPDY/3.1');
 }
 
 function pathNotFound(): ApiError {

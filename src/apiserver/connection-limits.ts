@@ -39,13 +39,13 @@ export function limitConnections(server: Http2SecureServer, log: Log): void {
     socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (socket.writable) socket.end(refusalText(error.code));
+    if (socket.writable) socket.end(refusalText(refusalOf(error.code)));
     else socket.destroy();
   });
 }
 
-function refusalText(code = 'unknown'): string {
-  const error = refusalOf(code);
+/** A refusal as bytes, for where no server writes replies; the connection is of no use after it. */
+export function refusalText(error: ApiError): string {
   const body = JSON.stringify(statusOf(error));
   const head = [
     `HTTP/1.1 ${error.code} ${error.reason}`,
@@ -56,7 +56,7 @@ function refusalText(code = 'unknown'): string {
   return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
 
-function refusalOf(code: string): ApiError {
+function refusalOf(code = 'unknown'): ApiError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return new ApiError(

@@ -1,4 +1,5 @@
-import type { Http2ServerRequest } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Http2ServerRequest, IncomingHttpHeaders as Http2Headers } from 'node:http2';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -6,7 +7,9 @@ import { BODY_BYTES_MAX } from '#apiserver/admission/decode.ts';
 import type { ClientCertificate } from '#apiserver/user.ts';
 
 /** Names in lower case, repeated values joined; HTTP/2's own `:path` and so on are left out. */
-export function headersOf(request: Http2ServerRequest): Record<string, string> {
+export function headersOf(request: {
+  readonly headers: IncomingHttpHeaders | Http2Headers;
+}): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) {
     if (value === undefined || name.startsWith(':')) continue;
@@ -60,9 +63,13 @@ export async function readBody(
 export function certificateOf(request: Http2ServerRequest): ClientCertificate | undefined {
   const socket = request.stream?.session?.socket ?? request.socket;
   // HTTP/2 hands out a stand-in for the socket, which is no instance of anything.
+  return certificateOfSocket(socket as TLSSocket);
+}
+
+export function certificateOfSocket(socket: TLSSocket): ClientCertificate | undefined {
   const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>;
   if (!authorized || !getPeerCertificate) return undefined;
-  const { subject } = (socket as TLSSocket).getPeerCertificate() as Partial<PeerCertificate>;
+  const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
   const [commonName] = listOf(subject?.CN);
   if (!commonName) return undefined;
   return { commonName, organizations: listOf(subject?.O) };

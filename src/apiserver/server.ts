@@ -7,7 +7,9 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Session,
 } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -17,6 +19,7 @@ import { HeldBody, HeldBytes } from '#apiserver/held-bytes.ts';
 import { certificateOf, headersOf, readBody } from '#apiserver/node-request.ts';
 import { Stalled, writeReply } from '#apiserver/node-reply.ts';
 import { errorReply } from '#apiserver/status-reply.ts';
+import { upgrade } from '#apiserver/upgrade/upgrade.ts';
 import type { Authenticator } from '#apiserver/user.ts';
 import type { HttpReply } from '#base/http-message.ts';
 
@@ -28,7 +31,7 @@ interface ServerTls {
 }
 
 export interface ListenOptions {
-  readonly server: Pick<ApiServer, 'handle'>;
+  readonly server: Pick<ApiServer, 'handle' | 'connect'>;
   readonly tls: ServerTls;
   readonly host: string;
   /** 0 for any that is free. */
@@ -58,6 +61,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const held = new HeldBytes();
+  const upgraded = new Set<TLSSocket>();
   const server = createSecureServer({
     ...tls,
     ...transportLimits,
@@ -71,6 +75,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     void answer(request, response, { ...options, closing: closing.signal, held });
   });
   limitConnections(server, log);
+  server.on('upgrade', (request: IncomingMessage, socket: TLSSocket, head: Buffer) => {
+    void upgrade({ request, socket, head }, { ...options, upgraded, closing: closing.signal });
+  });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

@@ -64,6 +64,7 @@ export interface ApiOptions extends PartContext {
   /** What is not ready yet, for /readyz. */
   readonly readiness: () => readonly string[];
   readonly connections: NonNullable<ApiServerOptions['connections']>;
+  readonly streams: NonNullable<ApiServerOptions['streams']>;
   readonly generateName: NonNullable<ApiServerOptions['generateName']>;
   readonly metrics: MetricsReader;
 }
@@ -97,14 +98,9 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const caller = webhookCaller({ clock, resolve: serviceResolver(store) });
   const webhooks = webhookAdmission({ store, caller, random, log, signal });
   const server = createApiServer({
-    store,
+    ...options,
     kinds,
-    clock,
-    random,
-    log,
     authorizer,
-    connections: options.connections,
-    generateName: options.generateName,
     services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
       ...discoveryRoutes(() => kinds.current()),

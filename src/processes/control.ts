@@ -4,8 +4,6 @@ import { startAgent, type Agent } from '#agent/agent.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
-import { ApiError } from '#api/meta/api-error.ts';
-import type { Connection } from '#apiserver/subresources/subresource.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
@@ -14,7 +12,8 @@ import { runControllers } from '#reconcile/run-controllers.ts';
 import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
-import { openApi, type Api, type ApiOptions } from './api.ts';
+import { agentAnswers } from './agent-answers.ts';
+import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
 import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
@@ -51,7 +50,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      ...answersOf(() => agent),
+      ...agentAnswers(() => agent),
     }),
   );
   const { apiPort } = settings;
@@ -158,33 +157,4 @@ async function openNetwork(home: string): Promise<Network> {
 /** What pods may reach of this machine. */
 function openPorts({ apiPort }: Settings): { tcp: number[]; udp: number[] } {
   return { tcp: [53, apiPort, GATEWAY_PORTS.internal, GATEWAY_PORTS.backend], udp: [53] };
-}
-
-/** What the API server asks the agent; while it starts there is nothing to tell. */
-function answersOf(
-  agent: () => Agent | undefined,
-): Pick<ApiOptions, 'connections' | 'generateName' | 'metrics'> {
-  return {
-    connections: [podLogs(agent)],
-    generateName: (kind, object) => agent()?.reservedName(kind, object),
-    metrics: {
-      pods: () => agent()?.metrics.pods() ?? [],
-      nodes: () => agent()?.metrics.nodes() ?? [],
-    },
-  };
-}
-
-/** GET …/pods/{name}/log is answered by the agent. */
-function podLogs(agent: () => Agent | undefined): Connection {
-  return {
-    group: '',
-    plural: 'pods',
-    subresource: 'log',
-    methods: ['GET'],
-    async handle({ namespace = '', name, query, signal }) {
-      const running = agent();
-      if (!running) throw new ApiError('ServiceUnavailable', 'the agent is starting');
-      return running.podLog({ namespace, name, query, signal });
-    },
-  };
 }

@@ -55,6 +55,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
       readiness: () => [],
       connections: [],
       metrics: { pods: () => [], nodes: () => [] },
+      streams: [],
       generateName: () => undefined,
     }),
   );

@@ -84,6 +84,9 @@ export interface Platform extends AsyncDisposable {
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
   readonly ports: readonly string[];
+  /** For calls of kubectl that need more than the ones below. */
+  readonly kubectlEnv: NodeJS.ProcessEnv;
+  readonly kubectlProgram: string;
   /** `./knode ARGS` with this home. */
   knode(...args: string[]): Promise<Outcome>;
   /** A current kubectl with this home's kubeconfig. */
@@ -103,6 +106,8 @@ export function platform(): Platform {
   return {
     home,
     env,
+    kubectlEnv,
+    kubectlProgram: kubectlProgram(),
     ports: ['--http-port', '0', '--api-port', '0', '--registry-port', '0'],
     knode: async (...args) => await run(['./knode', ...args], { env }),
     kubectl,

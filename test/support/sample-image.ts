@@ -4,20 +4,56 @@ import { ContentStore } from '#images/content-store.ts';
 import { DistributionClient } from '#images/distribution-client.ts';
 import { buildImage } from '#images/layer-builder/build-image.ts';
 import { platformOf } from '#images/manifest.ts';
-import { readFileSync } from 'node:fs';
+import { sharedLibrariesOf } from '#images/layer-builder/shared-libraries.ts';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Platform } from '#test/support/platform.ts';
+import { run, type Platform } from '#test/support/platform.ts';
 
 /** Builds samples/hello, pushes it to the platform's registry, and returns its reference by tag. */
 export async function sampleImage(platform: Platform): Promise<string> {
+  const source = path.resolve(import.meta.dirname, '../../samples/hello');
+  return await pushImage(platform, { name: 'hello', source });
+}
+
+/** What a person wants in a container to look around; the kind of machine that tests run on has all of them. */
+const TOOLS = ['sh', 'cat', 'tar', 'stty', 'sleep', 'head', 'sha256sum', 'id', 'ls', 'ps'];
+
+/** An image with this machine's shell and a few programs in /app/bin; containers of it need `TOOLS_ENV`. */
+export async function toolsImage(platform: Platform): Promise<string> {
+  const source = path.join(platform.home, 'tools');
+  const { stdout } = await run([
+    'sh',
+    '-c',
+    `for tool in ${TOOLS.join(' ')}; do command -v $tool; done`,
+  ]);
+  const programs = stdout.trim().split('\n');
+  for (const folder of ['bin', 'lib']) mkdirSync(path.join(source, folder), { recursive: true });
+  for (const program of programs) {
+    copyFileSync(program, path.join(source, 'bin', path.basename(program)));
+    for (const library of await sharedLibrariesOf(program))
+      copyFileSync(library, path.join(source, 'lib', path.basename(library)));
+  }
+  writeFileSync(path.join(source, 'server.js'), '');
+  return await pushImage(platform, { name: 'tools', source });
+}
+
+export const TOOLS_ENV = [
+  { name: 'PATH', value: '/app/bin:/usr/local/bin:/usr/bin:/bin' },
+  { name: 'LD_LIBRARY_PATH', value: '/app/lib' },
+];
+
+async function pushImage(
+  platform: Platform,
+  { name, source }: { readonly name: string; readonly source: string },
+): Promise<string> {
   const options = { clock: systemClock, random: systemRandom };
   const record = JSON.parse(
     readFileSync(path.join(platform.home, 'run', 'gateway.json'), 'utf8'),
   ) as { settings: string };
   const { registryPort } = JSON.parse(record.settings) as { registryPort: number };
-  const reference = `127.0.0.1:${registryPort}/hello:latest`;
+  const reference = `127.0.0.1:${registryPort}/${name}:latest`;
   await buildImage({
-    source: path.resolve(import.meta.dirname, '../../samples/hello'),
+    source,
     base: 'node',
     nodePath: process.execPath,
     platform: platformOf(process.arch),

@@ -3,6 +3,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Clock } from '#base/clock.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { containerName } from '#agent/pods/container-name.ts';
 import { readLogLines } from '#agent/pods/container-log.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
@@ -90,23 +91,6 @@ async function countLines(file: string, since: string): Promise<number> {
     if (time >= since && text.endsWith('\n')) lines += 1;
   }
   return lines;
-}
-
-function containerName(pod: Pod, asked: string): string {
-  const names = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(
-    ({ name }) => name,
-  );
-  const name = pod.metadata.name ?? '';
-  const [first, ...others] = (pod.spec?.containers ?? []).map((each) => each.name);
-  if (asked === '') {
-    if (first !== undefined && others.length === 0) return first;
-    throw new ApiError(
-      'BadRequest',
-      `a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`,
-    );
-  }
-  if (names.includes(asked)) return asked;
-  throw new ApiError('BadRequest', `container ${asked} is not valid for pod ${name}`);
 }
 
 /** conmon writes times in UTC with nanoseconds and an offset, so their text has their order. */

@@ -60,3 +60,11 @@ export async function readPodRecords(
     }),
   );
 }
+
+/** Digests of the images that the containers below `podsFolder` were made from, prepared and ended ones included. */
+export async function imagesOfPods(podsFolder: string): Promise<readonly string[]> {
+  const found = await readPodRecords(podsFolder);
+  return found.flatMap(({ record }) =>
+    Object.values(record?.containers ?? {}).map(({ imageID }) => imageID),
+  );
+}

@@ -1,3 +1,4 @@
+import type { StandardStreams } from '#base/standard-streams.ts';
 import type { OciSpec } from '#agent/oci/oci-spec.ts';
 
 /** What runs containers. They outlive this process: a later one finds them again by `list` and `exited`. */
@@ -19,7 +20,17 @@ export interface Runtime extends AsyncDisposable {
   delete(id: string): Promise<void>;
   /** Every container of this instance, also those that an earlier process made or half made. */
   list(): Promise<readonly KnownContainer[]>;
-  /** Runs a command in a running container; one that takes longer is ended and has no exit code. */
+  /**
+   * Runs a command in a running container, joined to streams. Resolves with its exit code once all of its output is handed
+   * on: 126 with a message on stderr where it could not begin. An abort ends it, with all it has started.
+   */
+  run(
+    id: string,
+    command: ContainerCommand,
+    streams: StandardStreams,
+    signal: AbortSignal,
+  ): Promise<number>;
+  /** The same, without input and with as much output as probes keep; a command that takes longer has no exit code. */
   exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
   /** What the container uses; undefined where it has ended. */
   usage(id: string): Promise<Usage | undefined>;
@@ -40,6 +51,12 @@ export interface CreateRequest {
   readonly spec: OciSpec;
   /** Where stdout and stderr go: one line each, `TIME STREAM F|P TEXT`. */
   readonly logFile: string;
+}
+
+export interface ContainerCommand {
+  readonly args: readonly string[];
+  /** All output then comes as stdout. */
+  readonly isTerminal: boolean;
 }
 
 export interface KnownContainer {

@@ -102,6 +102,15 @@ const ownSubresources: readonly {
     verbs: ['get'],
     content: { group: '', version: 'v1', kind: 'Pod' },
   },
+  ...Object.entries({
+    exec: 'PodExecOptions',
+    portforward: 'PodPortForwardOptions',
+  }).map(([subresource, kind]) => ({
+    of: Pod,
+    subresource,
+    verbs: ['create', 'get'],
+    content: { group: '', version: 'v1', kind },
+  })),
   { of: Pod, subresource: 'binding', verbs: ['create'], content: BINDING },
   {
     of: Namespace,

@@ -1,9 +1,12 @@
 import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Writable } from 'node:stream';
 import { CommandError, runCommand } from '#base/command.ts';
 import { sleep, type Clock } from '#base/clock.ts';
+import { TerminalSizes, type StandardStreams } from '#base/standard-streams.ts';
 import {
   RuntimeError,
+  type ContainerCommand,
   type ContainerExit,
   type CreateRequest,
   type ExecResult,
@@ -14,6 +17,7 @@ import {
 import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
 import { cgroupUsage } from '#agent/runtime/runc/cgroup-usage.ts';
 import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
+import { execCommand } from '#agent/runtime/runc/exec-command.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
 import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
 import { isInitAlive } from '#agent/runtime/runc/init-process.ts';
@@ -27,10 +31,8 @@ export interface RuncOptions {
 const CONMON_END_MS = 5_000;
 /** Of a container whose conmon was killed the kernel tells nobody, so its first process is looked at this often. */
 const LOOK_MS = 2_000;
-/** A command that was ended has this long to be gone, then runc is ended too. */
-const EXEC_END_MS = 5_000;
-/** How soon after its start runc has written down the command's process id is not known. */
-const EXEC_PID_MS = 10;
+/** Kubernetes' limit of what is kept of a probe's output, in characters. */
+const OUTPUT_MAX = 10 * 1024;
 /** Longest a created container may take to let go of its fifo. */
 const START_MS = 10_000;
 
@@ -178,28 +180,36 @@ class RuncRuntime implements Runtime {
     );
   }
 
-  async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
-    const { runc, folder } = this.#places;
-    const root = path.join(folder, 'state');
+  async run(
+    id: string,
+    command: ContainerCommand,
+    streams: StandardStreams,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { runc, folder, clock } = this.#places;
+    const stateFolder = path.join(folder, 'state');
     const pidFile = path.join(folder, `exec-${process.pid}-${(this.#execs += 1)}`);
-    const done = new AbortController();
-    // Ending runc would leave the command running, so the command is ended, and runc with it.
-    const ending = this.#killNamed(pidFile, { timeoutMs, signal: done.signal });
-    try {
-      const output = await runCommand(
-        [runc, '--root', root, 'exec', '--pid-file', pidFile, id, ...command],
-        { timeoutMs: timeoutMs + EXEC_END_MS },
-      );
-      return { exitCode: 0, output };
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      const isLate = await Promise.race([ending, Promise.resolve(false)]);
-      return { exitCode: isLate ? undefined : (error.code ?? undefined), output: error.stderr };
-    } finally {
-      done.abort();
-      await ending;
-      await rm(pidFile, { force: true });
-    }
+    return await execCommand(
+      { ...command, id, runc, stateFolder, pidFile, clock },
+      streams,
+      signal,
+    );
+  }
+
+  async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
+    const late = new AbortController();
+    using _timer = this.#places.clock.after(timeoutMs, () => late.abort());
+    let output = '';
+    const keep = (): Writable =>
+      new Writable({
+        write(chunk: Buffer, _encoding, done) {
+          output += chunk.toString().slice(0, OUTPUT_MAX - output.length);
+          done();
+        },
+      });
+    const streams = { stdout: keep(), stderr: keep(), terminal: new TerminalSizes() };
+    const exitCode = await this.run(id, { args: command, isTerminal: false }, streams, late.signal);
+    return { exitCode: late.signal.aborted ? undefined : exitCode, output };
   }
 
   usage(id: string): Promise<Usage | undefined> {
@@ -218,24 +228,6 @@ class RuncRuntime implements Runtime {
     // Perhaps conmon is only about to tell.
     await sleep(clock, CONMON_END_MS, signal);
     throw new RuntimeError('the container ended, and its conmon was not there to see how');
-  }
-
-  /** SIGKILL for the process that `pidFile` names, after `timeoutMs` and once it names one, unless `signal` is aborted before. */
-  async #killNamed(
-    pidFile: string,
-    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<boolean> {
-    const { clock } = this.#places;
-    try {
-      await sleep(clock, timeoutMs, signal);
-      for (;;) {
-        const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
-        if (pid > 0) return process.kill(pid, 'SIGKILL');
-        await sleep(clock, EXEC_PID_MS, signal);
-      }
-    } catch {
-      return false; // It ended by itself.
-    }
   }
 
   #stateOf(id: string): string {

@@ -1,0 +1,80 @@
+import type { HttpReply } from '#base/http-message.ts';
+import type { DialPort, RemoteProgram } from '#base/standard-streams.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { ApiError, notFound } from '#api/meta/api-error.ts';
+import { dialInside } from '#agent/access/dial-inside.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import { containerName } from '#agent/pods/container-name.ts';
+import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+
+interface AccessRequest {
+  readonly namespace: string;
+  readonly name: string;
+  /** Of the request: `container`, `command`, `stdin`, `tty` and so on. */
+  readonly query: URLSearchParams;
+}
+
+/** What somebody may do in a pod besides talking to its Service. Everything throws ApiError before anything happens. */
+export interface PodAccess {
+  log(request: PodLogRequest): HttpReply;
+  /** A command beside the container's own program. */
+  exec(request: AccessRequest): RemoteProgram;
+  /** A connection to a port as the pod's own programs would make it, also where they listen on localhost only. */
+  forward(request: AccessRequest): DialPort;
+}
+
+interface Sources {
+  readonly parts: Pick<AgentParts, 'runtime' | 'network' | 'clock'>;
+  readonly podOf: (request: AccessRequest) => Pod | undefined;
+  readonly sandboxOf: (pod: Pod) => PodSandbox | undefined;
+}
+
+export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
+  const running = (request: AccessRequest, deed: string): { pod: Pod; sandbox: PodSandbox } => {
+    const pod = podOf(request);
+    if (!pod) throw notFound(Pod, request.name);
+    const phase = pod.status?.phase ?? 'Pending';
+    if (phase === 'Succeeded' || phase === 'Failed')
+      throw new ApiError('BadRequest', `cannot ${deed} a completed pod; current phase is ${phase}`);
+    const sandbox = sandboxOf(pod);
+    if (!sandbox)
+      throw new ApiError('BadRequest', `pod ${request.name} does not have a host assigned`);
+    return { pod, sandbox };
+  };
+  return {
+    log(request) {
+      const pod = podOf(request);
+      return podLogReply(request, { pod, sandbox: pod && sandboxOf(pod), clock: parts.clock });
+    },
+    exec(request) {
+      const { pod, sandbox } = running(request, 'exec into a container in');
+      const id = runningContainer({ pod, sandbox }, request.query);
+      const args = request.query.getAll('command');
+      if (args.length === 0)
+        throw new ApiError('BadRequest', 'you must specify at least one command for the container');
+      const isTerminal = isTrue(request.query, 'tty');
+      return (streams, signal) => parts.runtime.run(id, { args, isTerminal }, streams, signal);
+    },
+    forward(request) {
+      const { sandbox } = running(request, 'forward ports of');
+      const namespace = parts.network.pathOf(sandbox.address);
+      return (port, signal) => dialInside(namespace, port, signal);
+    },
+  };
+}
+
+/** The id of the container that is meant. */
+function runningContainer(
+  { pod, sandbox }: { pod: Pod; sandbox: PodSandbox },
+  query: URLSearchParams,
+): string {
+  const name = containerName(pod, query.get('container') ?? '');
+  const record = sandbox.container(name);
+  if (record && !record.terminated && sandbox.stateOf(record.id) === 'running') return record.id;
+  throw new ApiError('NotFound', `unable to upgrade connection: container not found ("${name}")`);
+}
+
+function isTrue(query: URLSearchParams, name: string): boolean {
+  return /^(1|t|true)$/i.test(query.get(name) ?? '');
+}

@@ -1,0 +1,20 @@
+import type { Pod } from '#api/core-v1/pod.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+
+/** The container that a request is about, the only one where it names none. Throws BadRequest with Kubernetes' sentences. */
+export function containerName(pod: Pod, asked: string): string {
+  const names = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(
+    ({ name }) => name,
+  );
+  const name = pod.metadata.name ?? '';
+  const [first, ...others] = (pod.spec?.containers ?? []).map((each) => each.name);
+  if (asked === '') {
+    if (first !== undefined && others.length === 0) return first;
+    throw new ApiError(
+      'BadRequest',
+      `a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`,
+    );
+  }
+  if (names.includes(asked)) return asked;
+  throw new ApiError('BadRequest', `container ${asked} is not valid for pod ${name}`);
+}

@@ -1,0 +1,50 @@
+import type { Agent } from '#agent/agent.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { ApiOptions } from './api.ts';
+
+/** What the API server asks the agent; while it starts there is nothing to tell. */
+export function agentAnswers(
+  agent: () => Agent | undefined,
+): Pick<ApiOptions, 'connections' | 'streams' | 'generateName' | 'metrics'> {
+  const running = (): Agent => {
+    const found = agent();
+    if (!found) throw new ApiError('ServiceUnavailable', 'the agent is starting');
+    return found;
+  };
+  const pods = { group: '', plural: 'pods' };
+  return {
+    generateName: (kind, object) => agent()?.reservedName(kind, object),
+    metrics: {
+      pods: () => agent()?.metrics.pods() ?? [],
+      nodes: () => agent()?.metrics.nodes() ?? [],
+    },
+    connections: [
+      {
+        ...pods,
+        subresource: 'log',
+        methods: ['GET'],
+        handle: async ({ namespace = '', name, query, signal }) =>
+          running().access.log({ namespace, name, query, signal }),
+      },
+    ],
+    streams: [
+      {
+        ...pods,
+        subresource: 'exec',
+        open: async ({ namespace = '', name, query }) => ({
+          kind: 'program',
+          run: running().access.exec({ namespace, name, query }),
+          query,
+        }),
+      },
+      {
+        ...pods,
+        subresource: 'portforward',
+        open: async ({ namespace = '', name, query }) => ({
+          kind: 'ports',
+          dial: running().access.forward({ namespace, name, query }),
+        }),
+      },
+    ],
+  };
+}

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
+
+/** How clients reach pods: each is a kubectl with a way of its own. */
+interface Way {
+  readonly name: string;
+  readonly kubectl: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const overSpdy = {
+  KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false',
+  KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false',
+};
+/** Debian's kubernetes-client (1.20), where it is installed. */
+const OLD_KUBECTL = process.env['OLD_KUBECTL'] ?? '/usr/bin/kubectl';
+const ways: readonly Way[] = [
+  { name: 'WebSockets', kubectl: undefined, env: {} },
+  { name: 'SPDY', kubectl: undefined, env: overSpdy },
+  ...(existsSync(OLD_KUBECTL) ? [{ name: 'an old kubectl', kubectl: OLD_KUBECTL, env: {} }] : []),
+];
+
+let platform: Platform;
+const BLOB = randomBytes(10 * 1024 * 1024);
+
+before(async () => {
+  platform = await startPlatform();
+  const image = await toolsImage(platform);
+  const server =
+    `require('net').createServer({ allowHalfOpen: true }, (s) => s.pipe(s)).listen(7000, '127.0.0.1');` +
+    `require('http').createServer((q, s) => s.end('hello')).listen(8080)`;
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'tools' },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image, env: TOOLS_ENV, command: ['node', '-e', server] }],
+    },
+  };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  await platform.ok(['wait', 'pod/tools', '--for=condition=Ready', '--timeout=60s']);
+});
+
+after(async () => await platform[Symbol.asyncDispose]());
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+function start(way: Way, args: readonly string[]) {
+  const program = way.kubectl ?? platform.kubectlProgram;
+  return spawn(program, args, { env: { ...platform.kubectlEnv, ...way.env }, timeout: 60_000 });
+}
+
+async function kubectl(way: Way, args: readonly string[], input?: Buffer): Promise<Ended> {
+  const child = start(way, args);
+  child.stdin.on('error', () => undefined); // It may end without reading.
+  child.stdin.end(input);
+  const [stdout, stderr, [code]] = await Promise.all([
+    buffer(child.stdout),
+    buffer(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr: stderr.toString() };
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Processes of this machine whose command line has `text` in it. */
+function processesWith(text: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return /^\d+$/.test(pid) && line.includes(text) ? [line] : [];
+    } catch {
+      return []; // It ended meanwhile.
+    }
+  });
+}
+
+async function noneWith(text: string): Promise<void> {
+  const deadline = AbortSignal.timeout(15_000);
+  while (processesWith(text).length > 0) {
+    assert.ok(!deadline.aborted, `still there: ${processesWith(text).join(', ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+for (const way of ways) {
+  test(`${way.name}: exec carries both outputs and the exit code`, async () => {
+    const script = 'echo out; echo err >&2; exit 7';
+    const ended = await kubectl(way, ['exec', 'tools', '--', 'sh', '-c', script]);
+    assert.equal(ended.code, 7, ended.stderr);
+    assert.equal(ended.stdout.toString(), 'out\n');
+    assert.match(ended.stderr, /^err$/m);
+    const absent = await kubectl(way, ['exec', 'tools', '--', 'absent']);
+    assert.equal(absent.code, 126);
+    assert.match(absent.stderr, /"absent": executable file not found/);
+  });
+
+  test(`${way.name}: 10 MB come back from exec as they were sent`, async () => {
+    const { stdout } = await kubectl(way, ['exec', '-i', 'tools', '--', 'cat'], BLOB);
+    assert.equal(sha256(stdout), sha256(BLOB));
+  });
+
+  test(`${way.name}: a program may end before its input does`, async () => {
+    const args = ['exec', '-i', 'tools', '--', 'head', '-c', '3'];
+    const { code, stdout } = await kubectl(way, args, BLOB);
+    assert.equal(code, 0);
+    assert.deepEqual(stdout, BLOB.subarray(0, 3));
+  });
+
+  test(`${way.name}: cp there and back`, async () => {
+    const [from, to] = ['from', 'to'].map((name) => path.join(platform.home, name));
+    assert.ok(from && to);
+    writeFileSync(from, BLOB);
+    const there = await kubectl(way, ['cp', from, 'tools:/tmp/blob']);
+    assert.equal(there.code, 0, there.stderr);
+    const back = await kubectl(way, ['cp', 'tools:/tmp/blob', to]);
+    assert.equal(back.code, 0, back.stderr);
+    assert.equal(sha256(readFileSync(to)), sha256(BLOB));
+  });
+
+  test(`${way.name}: a terminal has the window's size, follows it, and carries the exit code`, async () => {
+    // script(1) gives kubectl a terminal; the shell inside says what it sees.
+    const seen = 'stty size; stty size </dev/tty; exit 3';
+    const program = way.kubectl ?? platform.kubectlProgram;
+    const command = `stty rows 33 cols 99; ${program} exec -it tools -- sh -c '${seen}'`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      env: { ...platform.kubectlEnv, ...way.env },
+      timeout: 60_000,
+    });
+    const [output, [code]] = await Promise.all([
+      buffer(child.stdout),
+      once(child, 'close') as Promise<[number]>,
+    ]);
+    assert.equal(code, 3, output.toString());
+    assert.match(output.toString(), /33 99\r\n33 99/);
+  });
+
+  test(`${way.name}: a client that is killed leaves nothing behind`, async () => {
+    const seconds = String(400_000 + ways.indexOf(way));
+    const nested = `sh -c 'sleep ${seconds}; true' & echo begun; wait`;
+    const child = start(way, ['exec', '-i', 'tools', '--', 'sh', '-c', nested]);
+    await once(child.stdout, 'data');
+    assert.notDeepEqual(processesWith(`sleep ${seconds}`), []);
+    child.kill('SIGKILL');
+    await noneWith(`sleep ${seconds}`);
+    await noneWith(`--pid-file ${path.join('/run', 'knode-')}`);
+  });
+
+  test(`${way.name}: ports are forwarded, several at once, also of localhost only`, async () => {
+    const child = start(way, ['port-forward', 'pod/tools', ':7000', ':8080']);
+    let said = '';
+    const ports = Promise.withResolvers<number[]>();
+    child.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      const found = [...said.matchAll(/127\.0\.0\.1:(\d+) -> (\d+)/g)];
+      if (found.length === 2) ports.resolve(found.map(([, local]) => Number(local)));
+    });
+    const [echo = 0, http = 0] = await ports.promise;
+    const trips = [1, 2, 3, 4].map(async () => {
+      const socket = connect({ port: echo, host: '127.0.0.1', allowHalfOpen: true });
+      socket.end(BLOB);
+      return sha256(await buffer(socket));
+    });
+    const answer = fetch(`http://127.0.0.1:${http}/`).then((reply) => reply.text());
+    assert.deepEqual(await Promise.all(trips), Array(4).fill(sha256(BLOB)));
+    assert.equal(await answer, 'hello');
+    const open = connect({ port: echo, host: '127.0.0.1' });
+    open.on('error', () => undefined); // It is cut off below.
+    open.write('x');
+    await once(open, 'data');
+    child.kill('SIGKILL');
+    await noneWith('TCP4:127.0.0.1:7000');
+  });
+}
+
+test('exec: the container ends while somebody is in it', async () => {
+  const [way] = ways;
+  assert.ok(way);
+  const image = (await platform.ok(['get', 'pod', 'tools', '-o', 'jsonpath={..image}'])).split(
+    ' ',
+  )[0];
+  const spec = {
+    terminationGracePeriodSeconds: 1,
+    restartPolicy: 'Never',
+    containers: [{ name: 'main', image, env: TOOLS_ENV, command: ['sleep', '100000'] }],
+  };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'brief' }, spec };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  await platform.ok(['wait', 'pod/brief', '--for=condition=Ready', '--timeout=60s']);
+  const child = start(way, ['exec', '-i', 'brief', '--', 'sh', '-c', 'echo begun; sleep 100000']);
+  await once(child.stdout, 'data');
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  await platform.ok(['delete', 'pod', 'brief', '--wait=false']);
+  assert.equal((await closed)[0], 137);
+});
+
+test('exec: what cannot be is said in a sentence', async () => {
+  const [way] = ways;
+  assert.ok(way);
+  const nobody = await kubectl(way, ['exec', 'nobody', '--', 'true']);
+  assert.match(nobody.stderr, /pods "nobody" not found/);
+  const wrong = await kubectl(way, ['exec', 'tools', '-c', 'other', '--', 'true']);
+  assert.match(wrong.stderr, /container other is not valid for pod tools|container not found/);
+});
