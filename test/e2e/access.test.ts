@@ -119,8 +119,8 @@ for (const way of ways) {
 
   test(`${way.name}: a program may end before its input does`, async () => {
     const args = ['exec', '-i', 'tools', '--', 'head', '-c', '3'];
-    const { code, stdout } = await kubectl(way, args, BLOB);
-    assert.equal(code, 0);
+    const { stdout } = await kubectl(way, args, BLOB);
+    // Not its exit code: where runc meets the closed input first, it hands its own SIGPIPE on, and the code is 141.
     assert.deepEqual(stdout, BLOB.subarray(0, 3));
   });
 
