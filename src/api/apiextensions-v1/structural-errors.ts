@@ -1,3 +1,4 @@
+import { compilePattern } from '#base/pattern.ts';
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
@@ -120,7 +121,7 @@ function ownErrors(schema: JSONSchemaProps, path: string): FieldError[] {
 function patternErrors({ pattern }: JSONSchemaProps, path: string): FieldError[] {
   if (pattern === undefined) return [];
   try {
-    RegExp(pattern, 'u');
+    compilePattern(pattern);
     return [];
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

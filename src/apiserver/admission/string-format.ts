@@ -1,9 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { compilePattern, type Pattern } from '#base/pattern.ts';
 
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
 const HOST =
   /^([a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*$/;
-const DURATION = /^[-+]?(\d+(\.\d*)?\s*(ns|us|µs|ms|s|m|h|d|w)[a-z]*\s*)+$/;
+// Each text is read in one way only: with `ms` beside `m`, a long one could be in very many.
+const DURATION = /^[-+]?(\d+(\.\d*)?\s*([nuµ]s|[smhdw])[a-z]*\s*)+$/;
 const DATE_TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
 type Check = (value: string) => boolean;
@@ -37,12 +39,24 @@ function isCidr(value: string): boolean {
   return (isIPv4(address) && Number(bits) <= 32) || (isIPv6(address) && Number(bits) <= 128);
 }
 
-const NEVER = /[^\s\S]/;
+const NEVER: Pattern = { test: () => false };
+const patterns = new Map<string, Pattern>();
+/** More patterns than the definitions of a large cluster have. */
+const PATTERNS_MAX = 10_000;
 
-/** A schema's pattern; one that is no regular expression here matches nothing. */
-export function patternOf(pattern: string): RegExp {
+/** A schema's pattern; one that is no regular expression matches nothing. */
+export function patternOf(source: string): Pattern {
+  let pattern = patterns.get(source);
+  if (!pattern) {
+    if (patterns.size >= PATTERNS_MAX) patterns.clear();
+    patterns.set(source, (pattern = compiled(source)));
+  }
+  return pattern;
+}
+
+function compiled(source: string): Pattern {
   try {
-    return new RegExp(pattern, 'u');
+    return compilePattern(source);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return NEVER;

@@ -1,5 +1,10 @@
 import type { CelInput, CelResult, CelValue } from '@bufbuild/cel';
+import { compilePattern, type Pattern } from '#base/pattern.ts';
+import type { Schema } from '#api/schema.ts';
 import { celLibrary, celStrings } from '#apiserver/cel/cel-library.ts';
+import { countingFunctions, meter, refuseOverspent, spendText } from '#apiserver/cel/cost.ts';
+import { checkTypes } from '#apiserver/cel/type-check.ts';
+import { CompilationError } from '#apiserver/cel/compilation-error.ts';
 import { kubernetesFunctions } from '#apiserver/cel/kubernetes-functions.ts';
 
 /** Longer expressions are refused; Kubernetes' own cost limit is of the same order. */
@@ -10,13 +15,8 @@ export interface Expression {
   readonly text: string;
   /** Whether it names this variable. */
   uses(variable: string): boolean;
-  /** Throws EvaluationError. */
+  /** Within a CelBudget's run. Throws EvaluationError. */
   evaluate(variables: Readonly<Record<string, CelInput>>): CelValue;
-}
-
-/** The expression is none. */
-export class CompilationError extends Error {
-  override readonly name = 'CompilationError';
 }
 
 /** The expression does not fit the values it was given. */
@@ -26,8 +26,36 @@ export class EvaluationError extends Error {
 
 /** Made with the first expression, like what it is made of. */
 const environment = lazy(() =>
-  celLibrary().celEnv({ funcs: [...celStrings(), ...kubernetesFunctions()] }),
+  celLibrary().celEnv({
+    funcs: [...celStrings(), ...kubernetesFunctions(), ...countingFunctions()],
+    re2: { compile: meteredPattern },
+  }),
 );
+
+const patterns = new Map<string, Pattern>();
+const PATTERNS_MAX = 1000;
+
+/** The evaluator compiles a pattern anew at each use. */
+function meteredPattern(source: string): Pattern {
+  let pattern = patterns.get(source);
+  if (!pattern) {
+    spendText(source);
+    pattern = compilePattern(source);
+    if (patterns.size >= PATTERNS_MAX) patterns.clear();
+    patterns.set(source, pattern);
+  }
+  return pattern;
+}
+
+/**
+ * What is known of the expression's result, where its variables are as these schemas say. Throws CompilationError where
+ * it is no expression, or names what there is not.
+ */
+export function resultOf(text: string, variables: Readonly<Record<string, Schema>>): Schema {
+  compile(text);
+  const { expr } = celLibrary().parse(text);
+  return checkTypes(expr, variables, (name) => environment().funcs.find(name) !== undefined);
+}
 
 /** Throws CompilationError. */
 export function compile(text: string): Expression {
@@ -43,6 +71,7 @@ export function compile(text: string): Expression {
       let result: CelResult;
       try {
         result = run({ ...variables });
+        refuseOverspent();
       } catch (error) {
         if (!(error instanceof Error)) throw error;
         // The evaluator throws where its own stack or our budget ends.
@@ -62,7 +91,9 @@ function asCelGo(message: string): string {
 function planned(text: string): (variables: Record<string, CelInput>) => CelResult {
   try {
     const { parse, plan } = celLibrary();
-    return plan(environment(), parse(text).expr);
+    const { expr } = parse(text);
+    meter(expr);
+    return plan(environment(), expr);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new CompilationError(error.message, { cause: error });

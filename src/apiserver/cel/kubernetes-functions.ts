@@ -25,6 +25,16 @@ export function kubernetesFunctions(): CelFunc[] {
     celMethod('max', LIST, [], DYN, function () {
       return extreme(this, 1);
     }),
+    // A list of one value or none stands for an optional one, as `oldSelf` is where a rule asks for it.
+    celMethod('hasValue', LIST, [], BOOL, function () {
+      return this.size > 0;
+    }),
+    celMethod('value', LIST, [], DYN, function () {
+      return this.get(0) ?? none();
+    }),
+    celMethod('orValue', LIST, [DYN], DYN, function (other) {
+      return this.get(0) ?? other;
+    }),
     celMethod('indexOf', LIST, [DYN], INT, function (wanted) {
       return BigInt([...this].indexOf(wanted));
     }),
@@ -32,6 +42,10 @@ export function kubernetesFunctions(): CelFunc[] {
       return BigInt([...this].lastIndexOf(wanted));
     }),
   ];
+}
+
+function none(): never {
+  throw new TypeError('optional.none() dereference');
 }
 
 function extreme(list: CelList, sign: 1 | -1): CelValue {

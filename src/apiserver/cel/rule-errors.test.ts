@@ -76,21 +76,86 @@ test('rules: those about a change need what was before', () => {
   ]);
 });
 
-test('rules: one that goes over too much is ended', () => {
-  const all = 'self.all(a, self.all(b, self.all(c, a + b + c > 0)))';
-  const list: Schema = {
+/** What is said of a value by one rule. */
+function saidOf(
+  own: Schema,
+  { rule, value, previous }: { rule: string; value: unknown; previous?: unknown },
+): string {
+  const ruled = { ...own, 'x-kubernetes-validations': [{ rule }] };
+  return ruleErrors(ruled, value, { previous, path: 'x' })
+    .map(({ message }) => message)
+    .join();
+}
+
+test('rules: those that go over too much are ended soon', (context) => {
+  const list: Schema = { type: 'array', items: { type: 'integer' } };
+  const numbers = (length: number): number[] => Array.from({ length }, (_, index) => index);
+  const all = 'self.all(a, self.all(b, self.all(c, a + b + c >= 0)))';
+  assert.equal(saidOf(list, { rule: all, value: numbers(10) }), '');
+  const literal = `[${numbers(100).join()}]`;
+  const texts = { type: 'string' } as const;
+  const long = 'a'.repeat(1_000_000);
+  const hostile: [string, Schema, unknown, string][] = [
+    ['loops', list, numbers(300), all],
+    [
+      'loops over literals',
+      list,
+      [],
+      `${literal}.all(a, ${literal}.all(b, ${literal}.all(c, a + b + c >= 0)))`,
+    ],
+    ['comparisons', list, numbers(10_000), 'self.all(a, self == self && a in self)'],
+    ['concatenation', texts, long, `(${'self + '.repeat(200)} self).size() > 0`],
+    ['backtracking', texts, long, "self.matches('(a+)+$') && self.matches('^(a?){500}b{500}$')"],
+    [
+      'searching',
+      list,
+      numbers(10_000),
+      `self.all(a, ${JSON.stringify(long.slice(0, 9000))}.contains(string(a)) || true)`,
+    ],
+    ['functions of lists', list, numbers(10_000), 'self.all(a, self.sum() + self.max() >= 0)'],
+    ['split', texts, long, "self.split('').all(a, self.split('').size() > 0)"],
+  ];
+  for (const [name, own, value, rule] of hostile) {
+    const start = performance.now();
+    const said = saidOf(own, { rule, value });
+    context.diagnostic(`${name}: ${Math.round(performance.now() - start)} ms`);
+    assert.match(said, /actual cost limit exceeded/, name);
+  }
+});
+
+test('rules: those about one object have a budget together', () => {
+  const rule = { rule: 'self.all(a, self.all(b, true))' };
+  const own: Schema = {
     type: 'array',
     items: { type: 'integer' },
-    'x-kubernetes-validations': [{ rule: all }],
+    'x-kubernetes-validations': Array.from({ length: 100 }, () => rule),
   };
-  const check = (length: number): string[] =>
-    ruleErrors(
-      list,
-      Array.from({ length }, () => 1),
-      { previous: undefined, path: 'l' },
-    ).map(({ message }) => message);
-  assert.deepEqual(check(10), []);
-  assert.match(check(300).join(), /actual cost limit exceeded/);
+  const value = Array.from({ length: 120 }, () => 1);
+  const errors = ruleErrors(own, value, { previous: undefined, path: 'x' });
+  assert.match(errors.at(-1)?.message ?? '', /running out of cost budget/);
+  assert.ok(errors.length < 10, `${errors.length} errors`);
+});
+
+test('rules: one that asks for it also sees what is new', () => {
+  const own: Schema = {
+    type: 'string',
+    'x-kubernetes-validations': [
+      {
+        rule: "oldSelf.hasValue() ? self != oldSelf.value() : self == 'first'",
+        optionalOldSelf: true,
+        message: 'no',
+      },
+      { rule: "oldSelf.orValue('') != 'last'", optionalOldSelf: true, message: 'was last' },
+    ],
+  };
+  const said = (value: string, previous?: string): string =>
+    ruleErrors(own, value, { previous, path: 'x' })
+      .map(({ message }) => message)
+      .join();
+  assert.equal(said('first'), '');
+  assert.match(said('second'), /no/);
+  assert.equal(said('second', 'first'), '');
+  assert.match(said('x', 'last'), /was last/);
 });
 
 test('rules: lists, escaped names and times', () => {

@@ -1,7 +1,9 @@
+import type { CelInput } from '@bufbuild/cel';
 import type { FieldError } from '#api/kind.ts';
 import type { Schema } from '#api/schema.ts';
 import { elementPath, fieldPath } from '#apiserver/admission/field-path.ts';
-import { CelBudget, typedCelValue } from '#apiserver/cel/cel-value.ts';
+import { CelValues } from '#apiserver/cel/cel-value.ts';
+import { CelBudget } from '#apiserver/cel/cost.ts';
 import { compile, EvaluationError, type Expression } from '#apiserver/cel/expression.ts';
 
 type Rule = NonNullable<Schema['x-kubernetes-validations']>[number];
@@ -12,13 +14,15 @@ interface CompiledRule {
   readonly message: Expression | undefined;
 }
 
-/** All the rules of one object; what is left is not evaluated any more. */
+/** All the rules of one object. */
 interface Walk {
   readonly errors: FieldError[];
-  rulesLeft: number;
+  readonly values: CelValues;
+  readonly budget: CelBudget;
 }
 
-const RULES_MAX = 10_000;
+const OUT_OF_BUDGET =
+  'validation failed due to running out of cost budget, no further validation rules will be run';
 
 /** What the CEL rules of a schema (`x-kubernetes-validations`) say against a value that fits its types. */
 export function ruleErrors(
@@ -27,7 +31,7 @@ export function ruleErrors(
   { previous, path }: { readonly previous: unknown; readonly path: string },
 ): FieldError[] {
   if (!hasRules(schema)) return [];
-  const walk: Walk = { errors: [], rulesLeft: RULES_MAX };
+  const walk: Walk = { errors: [], values: new CelValues(), budget: new CelBudget() };
   visit(schema, value, { previous, path, walk });
   return walk.errors;
 }
@@ -55,12 +59,13 @@ interface Place {
 }
 
 function visit(schema: Schema, value: unknown, { previous, path, walk }: Place): void {
-  if (value === null || !hasRules(schema)) return;
+  if (value === null || !hasRules(schema) || walk.budget.isSpent) return;
   for (const compiled of compiledRules(schema)) {
-    walk.rulesLeft -= 1;
-    if (walk.rulesLeft < 0) return;
-    const error = errorOf(compiled, schema, { value, previous, path });
+    const error = errorOf(compiled, schema, { value, previous, path, walk });
     if (error) walk.errors.push(error);
+    if (!walk.budget.isSpent) continue;
+    walk.errors.push(failure({ rule: {}, path, type: schema.type ?? 'object' }, OUT_OF_BUDGET));
+    return;
   }
   if (Array.isArray(value)) {
     const { items } = schema;
@@ -111,22 +116,27 @@ function compiledRules(schema: Schema): readonly CompiledRule[] {
 function errorOf(
   { rule, expression, message }: CompiledRule,
   schema: Schema,
-  { value, previous, path }: { value: unknown; previous: unknown; path: string },
+  { value, previous, path, walk }: Place & { readonly value: unknown },
 ): FieldError | undefined {
   const isTransition = expression.uses('oldSelf');
-  // A rule about a change says nothing of what is new.
-  if (isTransition && previous === undefined) return undefined;
-  const variables = () => {
-    const budget = new CelBudget();
-    return {
-      self: typedCelValue(schema, value, budget),
-      ...(isTransition && { oldSelf: typedCelValue(schema, previous, budget) }),
-    };
-  };
+  // A rule about a change says nothing of what is new, unless it asks to.
+  if (isTransition && previous === undefined && !rule.optionalOldSelf) return undefined;
+  const { values, budget } = walk;
+  const evaluate = (what: Expression): unknown =>
+    budget.run(() =>
+      what.evaluate({
+        self: values.of(schema, value),
+        ...(isTransition && {
+          oldSelf: rule.optionalOldSelf
+            ? optional(previous, values.of(schema, previous))
+            : values.of(schema, previous),
+        }),
+      }),
+    );
   const at = rule.fieldPath ? `${path}${rule.fieldPath}` : path;
   const type = schema.type ?? 'object';
   try {
-    if (expression.evaluate(variables()) === true) return undefined;
+    if (evaluate(expression) === true) return undefined;
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
     const text = rule.message ?? rule.rule;
@@ -134,18 +144,22 @@ function errorOf(
   }
   return failure(
     { rule, path: at, type },
-    spoken(message, variables) ?? rule.message ?? `failed rule: ${rule.rule}`,
+    spoken(message, evaluate) ?? rule.message ?? `failed rule: ${rule.rule}`,
   );
+}
+
+function optional(value: unknown, asCel: CelInput): CelInput {
+  return value === undefined ? [] : [asCel];
 }
 
 /** A message that cannot be made is passed over, as Kubernetes does. */
 function spoken(
   message: Expression | undefined,
-  variables: () => Parameters<Expression['evaluate']>[0],
+  evaluate: (message: Expression) => unknown,
 ): string | undefined {
   if (!message) return undefined;
   try {
-    const text = message.evaluate(variables());
+    const text = evaluate(message);
     return typeof text === 'string' && text.trim() !== '' && !text.includes('\n')
       ? text
       : undefined;

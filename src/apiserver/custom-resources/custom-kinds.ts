@@ -92,7 +92,7 @@ function columnsOf({
 }
 
 /** What rules at the root may read of the fields that every object has. */
-const HEAD_SCHEMAS: Readonly<Record<string, Schema>> = {
+export const HEAD_SCHEMAS: Readonly<Record<string, Schema>> = {
   apiVersion: { type: 'string' },
   kind: { type: 'string' },
   metadata: {

@@ -1,17 +1,24 @@
 import type { HttpReply } from '#base/http-message.ts';
-import type { CustomFacts, Kind } from '#api/kind.ts';
+import { apiVersionOf, type CustomFacts, type Kind } from '#api/kind.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { selectorText, type LabelSelector } from '#api/meta/selector.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
-import { jsonReply } from '#apiserver/status-reply.ts';
+import { jsonReply, withWarnings } from '#apiserver/status-reply.ts';
 import { keyOf, objectOf } from '#apiserver/stored-object.ts';
 import { valueAt } from '#apiserver/tables/json-path.ts';
+import {
+  applyToObject,
+  isApplyPatch,
+  readApplication,
+  refuseForce,
+} from '#apiserver/verbs/apply.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 import { readPatch } from '#apiserver/verbs/patch.ts';
 
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 const SCHEMA = { $ref: 'io.k8s.api.autoscaling.v1.Scale' };
 
 interface Scale {
@@ -33,8 +40,25 @@ export async function updateScale(request: ResourceRequest, deps: Deps): Promise
 }
 
 export async function patchScale(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  if (isApplyPatch(request)) return applyScale(request, deps);
+  refuseForce(request);
   const patch = await readPatch(request);
   return changeScale(request, deps, (scale) => patch.to(scale));
+}
+
+/** To apply a Scale is to apply the one field of the object that it stands for. */
+async function applyScale(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  const { kind } = request;
+  const { configuration, duplicates } = await readApplication(request, SCALE);
+  const { replicas, precondition } = parseScale(configuration);
+  const wanted: KubeObject = {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata: { name: request.name, ...precondition },
+  };
+  setAt(wanted, pathsOf(kind).specReplicasPath, replicas);
+  const applied = await applyToObject(request, deps, { configuration: wanted, duplicates });
+  return withWarnings(jsonReply(scaleOf(kind, applied.object)), applied.warnings);
 }
 
 async function changeScale(

@@ -1,5 +1,5 @@
 import type { HttpReply } from '#base/http-message.ts';
-import { apiVersionOf } from '#api/kind.ts';
+import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { ApiError, hasReason, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
@@ -15,7 +15,7 @@ import { isFields } from '#apiserver/patch/merge-patch.ts';
 import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
 import { createObject } from '#apiserver/verbs/create.ts';
-import { modify } from '#apiserver/verbs/modify.ts';
+import { modify, type Modified } from '#apiserver/verbs/modify.ts';
 import { partOf } from '#apiserver/verbs/update.ts';
 
 /** Somebody may create, or delete, between two looks at the object; this many times it is looked at again. */
@@ -28,20 +28,16 @@ export function isApplyPatch({ headers }: ResourceRequest): boolean {
 
 /** PATCH …/{plural}/{name} with a configuration to apply: changes the object, or creates it. */
 export async function apply(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  if (!request.query.get('fieldManager')) {
-    throw invalidOption('fieldManager: Required value: is required for apply patch');
-  }
-  const decoded = await decodeBody(request.body, bodyType(request));
-  const configuration = parseConfiguration(request, decoded.value);
+  const application = await readApplication(request, request.kind);
   for (let tries = TRIES; ; tries -= 1) {
     try {
-      return await applyToObject(request, deps, { ...decoded, configuration });
+      return await replyOf(request, deps, await applyToObject(request, deps, application));
     } catch (error) {
       if (!hasReason(error, 'NotFound') || request.subresource !== undefined) throw error;
     }
     await deps.authorizeCreate(request);
     try {
-      return await createApplied(request, deps, { ...decoded, configuration });
+      return await createApplied(request, deps, application);
     } catch (error) {
       if (!hasReason(error, 'AlreadyExists') || tries <= 1) throw error;
     }
@@ -54,15 +50,30 @@ export function refuseForce({ query }: ResourceRequest): void {
   throw invalidOption('force: Forbidden: may not be specified for non-apply patch');
 }
 
-interface Application extends Pick<Decoded, 'duplicates'> {
+export interface Application extends Pick<Decoded, 'duplicates'> {
   readonly configuration: KubeObject;
 }
 
-async function applyToObject(
+/** What a request wants applied, which must be of kind `wanted`. Throws BadRequest, or Invalid without a manager's name. */
+export async function readApplication(
+  request: ResourceRequest,
+  wanted: Pick<Kind, 'group' | 'version' | 'kind'>,
+): Promise<Application> {
+  if (!request.query.get('fieldManager')) {
+    throw invalidOption('fieldManager: Required value: is required for apply patch');
+  }
+  const { value, duplicates } = await decodeBody(request.body, bodyType(request));
+  return { configuration: parseConfiguration(request, wanted, value), duplicates };
+}
+
+type AppliedObject = Modified & { readonly warnings: readonly string[] };
+
+/** Applies to the object that there is. Throws NotFound. */
+export async function applyToObject(
   request: ResourceRequest,
   deps: Deps,
   application: Application,
-): Promise<HttpReply> {
+): Promise<AppliedObject> {
   let warnings: readonly string[] = [];
   const modified = await modify(request, deps, {
     async change(current) {
@@ -73,10 +84,16 @@ async function applyToObject(
     part: partOf(request),
     isDryRun: isDryRun(request.query),
   });
-  const options = { warnings, clock: deps.clock };
-  return modified.entry
-    ? entryReply(request, modified.entry, options)
-    : objectReply(request, modified.object, options);
+  return { ...modified, warnings };
+}
+
+async function replyOf(
+  request: ResourceRequest,
+  { clock }: Deps,
+  { entry, object, warnings }: AppliedObject,
+): Promise<HttpReply> {
+  const options = { warnings, clock };
+  return entry ? entryReply(request, entry, options) : objectReply(request, object, options);
 }
 
 async function createApplied(
@@ -151,8 +168,11 @@ function withReason<T>(request: ResourceRequest, run: () => T): T {
 }
 
 /** Throws BadRequest for what is no object of this kind and name. */
-function parseConfiguration(request: ResourceRequest, value: unknown): KubeObject {
-  const { kind, name, namespace } = request;
+function parseConfiguration(
+  { name, namespace }: ResourceRequest,
+  kind: Pick<Kind, 'group' | 'version' | 'kind'>,
+  value: unknown,
+): KubeObject {
   const { apiVersion, kind: kindName, metadata = {} } = isFields(value) ? value : {};
   if (!isFields(value) || !isFields(metadata)) {
     throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);

@@ -73,7 +73,7 @@ export async function readPatch(request: ResourceRequest): Promise<ReadPatch> {
 function unsupported(request: ResourceRequest): ApiError {
   const types = ['application/json-patch+json', 'application/merge-patch+json'];
   if (request.kind.schema.$ref) types.push('application/strategic-merge-patch+json');
-  if (request.subresource !== 'scale') types.push('application/apply-patch+yaml');
+  types.push('application/apply-patch+yaml');
   return new ApiError(
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,

@@ -13,8 +13,10 @@ import {
   type AdmissionRequest,
   type AdmissionStep,
 } from '#apiserver/admission/admit.ts';
-import { CelBudget, typedCelValue } from '#apiserver/cel/cel-value.ts';
-import { CompilationError, compile, EvaluationError } from '#apiserver/cel/expression.ts';
+import { CelValues } from '#apiserver/cel/cel-value.ts';
+import { CelBudget } from '#apiserver/cel/cost.ts';
+import { CompilationError } from '#apiserver/cel/compilation-error.ts';
+import { compile, EvaluationError } from '#apiserver/cel/expression.ts';
 import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import {
@@ -176,16 +178,16 @@ async function ask(
 
 function holdConditions(webhook: Webhook, write: Write, review: Record<string, unknown>): boolean {
   const failures: string[] = [];
+  const budget = new CelBudget();
+  const values = new CelValues();
   for (const { name, expression } of webhook.matchConditions ?? []) {
-    const budget = new CelBudget();
-    const cel = (value: unknown) => typedCelValue({}, value, budget);
+    const variables = {
+      object: values.of({}, write.object),
+      oldObject: values.of({}, write.request.previous),
+      request: values.of({}, review),
+    };
     try {
-      const variables = {
-        object: cel(write.object ?? null),
-        oldObject: cel(write.request.previous ?? null),
-        request: cel(review),
-      };
-      if (compile(expression).evaluate(variables) !== true) return false;
+      if (budget.run(() => compile(expression).evaluate(variables)) !== true) return false;
     } catch (error) {
       if (!(error instanceof EvaluationError || error instanceof CompilationError)) throw error;
       failures.push(`matchCondition "${name}": ${error.message}`);
