@@ -1,15 +1,15 @@
-import { enableCompileCache } from 'node:module';
-import path from 'node:path';
 import { ApiError } from '#api/meta/api-error.ts';
+import { restartWithoutStripper } from '#base/type-stripper.ts';
 import { invocationOf } from '#cli/invocation.ts';
 import { createProgram } from '#cli/program.ts';
 import { UserError } from '#cli/terminal.ts';
+import { SupervisorSilent } from '#supervisor/ask-supervisor.ts';
 import { PortTaken } from '#supervisor/ports.ts';
 import { homeOf } from '#supervisor/settings.ts';
 import { CannotStart } from '#supervisor/supervisor.ts';
 
 /** What a person can act on; anything else is a bug, and its stack is shown. */
-const EXPECTED = [UserError, CannotStart, PortTaken, ApiError];
+const EXPECTED = [UserError, CannotStart, PortTaken, SupervisorSilent, ApiError];
 
 // Whoever reads may have seen enough: `knode status | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -17,7 +17,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const [role, part, ...flags] = process.argv.slice(2);
-enableCompileCache(path.join(homeOf(process.env), 'compile-cache'));
 try {
   if (role === 'run') await runPart(part, flags);
   else await runCommandLine();
@@ -36,17 +35,21 @@ async function runCommandLine(): Promise<void> {
 
 /** One process of the platform. Each imports its own graph only: memory is counted. */
 async function runPart(name: string | undefined, args: readonly string[]): Promise<void> {
-  const home = homeOf(process.env);
+  const run = await loadPart(name);
+  restartWithoutStripper(process.env);
+  await run(homeOf(process.env), args);
+}
+
+type RunPart = (home: string, args: readonly string[]) => Promise<void>;
+
+async function loadPart(name: string | undefined): Promise<RunPart> {
   switch (name) {
     case 'control':
-      await (await import('#processes/control.ts')).runControl(home, args);
-      break;
+      return (await import('#processes/control.ts')).runControl;
     case 'gateway':
-      await (await import('#processes/gateway.ts')).runGateway(home, args);
-      break;
+      return (await import('#processes/gateway.ts')).runGateway;
     case 'wipe':
-      await (await import('#processes/wipe.ts')).runWipe(home);
-      break;
+      return (await import('#processes/wipe.ts')).runWipe;
     case undefined:
     default:
       throw new UserError(`Cannot run ${name ?? 'nothing'}: wanted control, gateway or wipe`);

@@ -40,9 +40,9 @@ export async function demo(invocation: Invocation, flags: DemoFlags): Promise<vo
   }
   const settings = await settingsOf(invocation, flags);
   let show: (detail: string) => void = () => undefined;
-  const { supervisor, interrupted } = await startPlatform(invocation, settings, (parts) =>
-    show(describeParts(parts)),
-  );
+  const { supervisor, interrupted } = await startPlatform(invocation, settings, {
+    onChange: (parts) => show(describeParts(parts)),
+  });
   try {
     await step('platform is up', async (update) => {
       show = update;

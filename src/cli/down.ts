@@ -16,10 +16,11 @@ export async function down(
   const { home, self } = invocation;
   const wasRunning = await stopPlatform(home);
   if (!wasRunning) remark(`knode was not running with the state in ${home}.`);
-  if (!wipe) return;
-  await step('every trace is removed', async () => {
+  if (wasRunning && !wipe) return;
+  // Pods outlive processes that were killed, and nobody else is left to stop them.
+  await step(wipe ? 'every trace is removed' : 'no pod is left behind', async () => {
     await runCommand([...self, 'run', 'wipe'], { timeoutMs: 120_000 });
-    removeHome(home);
+    if (wipe) removeHome(home);
   });
 }
 

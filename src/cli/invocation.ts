@@ -5,12 +5,12 @@ export interface Invocation {
   readonly home: string;
   /** Runs src/main.ts again: the program and its first arguments. */
   readonly self: readonly [string, ...string[]];
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly environment: Readonly<NodeJS.ProcessEnv>;
 }
 
 export function invocationOf(
   self: readonly [string, ...string[]],
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Readonly<NodeJS.ProcessEnv>,
 ): Invocation {
   return { home: homeOf(environment), self, environment };
 }

@@ -2,6 +2,7 @@ import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { jsonLog } from '#base/log.ts';
 import { systemClock } from '#base/clock.ts';
+import { restartWithoutStripper } from '#base/type-stripper.ts';
 import { choosePort } from '#supervisor/ports.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
 import { alreadyRunning, Supervisor } from '#supervisor/supervisor.ts';
@@ -17,7 +18,6 @@ export interface ListenerFlags {
   readonly apiPort: number;
   readonly registryPort: number;
   readonly listen: readonly string[];
-  readonly acceptLoss?: boolean;
 }
 
 /** Throws where the machine will not let us, in words that say what to do. */
@@ -45,7 +45,6 @@ export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Pr
       apiPort: await choosePort(flags.apiPort, '--api-port'),
       registryPort: await choosePort(flags.registryPort, '--registry-port'),
       listen: flags.listen,
-      acceptLoss: flags.acceptLoss ?? false,
     }
   );
 }
@@ -60,8 +59,12 @@ export interface StartedPlatform {
 export async function startPlatform(
   invocation: Invocation,
   settings: Settings,
-  onChange: (parts: readonly PartStatus[]) => void,
+  options: {
+    readonly acceptLoss?: boolean | undefined;
+    readonly onChange: (parts: readonly PartStatus[]) => void;
+  },
 ): Promise<StartedPlatform> {
+  restartWithoutStripper(invocation.environment);
   const interrupted = untilInterrupted();
   const flags = [...flagsOf(settings), '--node-name', settings.nodeName];
   mkdirSync(pathsOf(settings.home).logs, { recursive: true, mode: 0o700 });
@@ -72,10 +75,12 @@ export async function startPlatform(
     parts: ['control', 'gateway'].map((name) => ({
       name,
       command: [...invocation.self, 'run', name, ...flags],
+      // Once: what is damaged after this start is not what the person agreed to lose.
+      firstFlags: options.acceptLoss && name === 'control' ? ['--accept-loss'] : [],
     })),
     clock: systemClock,
     log,
-    onChange,
+    onChange: options.onChange,
   });
   // Whoever stops it at the end waits for the same stop, and sees its error.
   interrupted.then(() => supervisor.stop()).catch(() => undefined);
@@ -92,7 +97,6 @@ export function flagsOf(settings: Settings): string[] {
     '--registry-port',
     String(settings.registryPort),
     ...settings.listen.flatMap((address) => ['--listen', address]),
-    ...(settings.acceptLoss ? ['--accept-loss'] : []),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
+import path from 'node:path';
 import { sleep, systemClock } from '#base/clock.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
@@ -18,6 +19,7 @@ import { dim, print, remark, step, UserError } from './terminal.ts';
 export interface UpFlags extends ListenerFlags {
   readonly detach?: boolean;
   readonly printUnit?: boolean;
+  readonly acceptLoss?: boolean;
 }
 
 export async function up(invocation: Invocation, flags: UpFlags): Promise<void> {
@@ -27,15 +29,20 @@ export async function up(invocation: Invocation, flags: UpFlags): Promise<void> 
   }
   requireRoot('up');
   const settings = await settingsOf(invocation, flags);
-  if (flags.detach) await upDetached(invocation, settings);
-  else await upAttached(invocation, settings);
+  if (flags.detach) await upDetached(invocation, settings, flags);
+  else await upAttached(invocation, settings, flags);
 }
 
-async function upAttached(invocation: Invocation, settings: Settings): Promise<void> {
+async function upAttached(
+  invocation: Invocation,
+  settings: Settings,
+  flags: UpFlags,
+): Promise<void> {
   let show: (detail: string) => void = () => undefined;
-  const { supervisor, interrupted } = await startPlatform(invocation, settings, (parts) =>
-    show(describeParts(parts)),
-  );
+  const { supervisor, interrupted } = await startPlatform(invocation, settings, {
+    acceptLoss: flags.acceptLoss,
+    onChange: (parts) => show(describeParts(parts)),
+  });
   try {
     await step('platform is up', async (update) => {
       show = update;
@@ -54,13 +61,18 @@ async function upAttached(invocation: Invocation, settings: Settings): Promise<v
 
 const DETACHED_START_MS = 60_000;
 
-async function upDetached(invocation: Invocation, settings: Settings): Promise<void> {
+async function upDetached(
+  invocation: Invocation,
+  settings: Settings,
+  flags: UpFlags,
+): Promise<void> {
   const paths = pathsOf(settings.home);
   mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
   const outputFile = paths.log('up');
   const output = openSync(outputFile, 'w', 0o600);
   const [program, ...args] = invocation.self;
-  const child = spawn(program, [...args, 'up', ...flagsOf(settings)], {
+  const accept = flags.acceptLoss ? ['--accept-loss'] : [];
+  const child = spawn(program, [...args, 'up', ...flagsOf(settings), ...accept], {
     detached: true,
     stdio: ['ignore', output, output],
   });
@@ -116,6 +128,7 @@ Wants=network-online.target
 
 [Service]
 Environment=KNODE_HOME=${home}
+Environment=NODE_COMPILE_CACHE=${path.join(home, 'compile-cache')}
 ExecStart=${self.join(' ')} up
 KillMode=process
 Delegate=yes

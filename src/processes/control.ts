@@ -129,10 +129,10 @@ async function startControllers(
   });
 }
 
-async function openStore({ settings, clock, log }: PartContext): Promise<Store> {
+async function openStore({ settings, acceptLoss, clock, log }: PartContext): Promise<Store> {
   return await openSqliteStore({
     folder: path.join(settings.home, 'store'),
-    acceptLoss: settings.acceptLoss,
+    acceptLoss,
     onLoss: (damages) => log.warn('the store was damaged; this is lost', { damages }),
     clock,
   });

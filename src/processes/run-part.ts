@@ -1,10 +1,10 @@
 import { systemClock, type Clock } from '#base/clock.ts';
 import { jsonLog, type Log } from '#base/log.ts';
 import { reportToSupervisor } from '#supervisor/part-reporter.ts';
-import { pathsOf, type Settings } from '#supervisor/settings.ts';
+import { pathsOf } from '#supervisor/settings.ts';
+import type { PartFlags } from './part-flags.ts';
 
-export interface PartContext {
-  readonly settings: Settings;
+export interface PartContext extends PartFlags {
   readonly clock: Clock;
   readonly log: Log;
   /** Aborted when the part is told to stop. */
@@ -19,7 +19,7 @@ export interface PartContext {
  */
 export async function runPart(
   name: string,
-  settings: Settings,
+  { settings, acceptLoss }: PartFlags,
   start: (context: PartContext) => Promise<AsyncDisposable>,
 ): Promise<void> {
   const clock = systemClock;
@@ -46,7 +46,7 @@ export async function runPart(
   done('load');
   let running: AsyncDisposable;
   try {
-    running = await start({ settings, clock, log, signal: stop.signal, done });
+    running = await start({ settings, acceptLoss, clock, log, signal: stop.signal, done });
   } catch (error) {
     log.error('cannot start', { error });
     await reporter.failed(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import type net from 'node:net';
 import { backoffMs } from '#base/backoff.ts';
 import { sleep, type Clock } from '#base/clock.ts';
@@ -10,6 +10,8 @@ import type { PartStatus } from './report.ts';
 export interface PartOptions {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
+  /** For its starts until it was ready once. */
+  readonly firstFlags: readonly string[];
   /** As text, to see whether a running part was asked for the same. */
   readonly settings: string;
   readonly recordFile: string;
@@ -27,9 +29,6 @@ const STOP_MS = 45_000;
 /** A part that survived its supervisor calls the next one within a second. */
 const ADOPT_MS = 5_000;
 
-/** A log larger than this is put aside when its part starts, over the one put aside before: a crash loop ends at twice that. */
-const LOG_BYTES_MAX = 16 * 1024 * 1024;
-
 /** One process of the platform: starts it or adopts it, starts it again when it ends, stops it when told. */
 export class Part {
   readonly #options: PartOptions;
@@ -37,6 +36,7 @@ export class Part {
   #pid: number | undefined;
   #message: string | undefined;
   #restarts = 0;
+  #wasReady = false;
   #attempt = 0;
   #readySinceMs: number | undefined;
   #timer: Disposable | undefined;
@@ -89,6 +89,7 @@ export class Part {
   ready(): void {
     this.#message = undefined;
     this.#readySinceMs = this.#options.clock.monotonicMs();
+    this.#wasReady = true;
     if (this.#state === 'starting') this.#set('ready');
   }
 
@@ -113,14 +114,16 @@ export class Part {
   }
 
   async #spawn(): Promise<void> {
-    const { command, logFile, recordFile, settings } = this.#options;
-    putAside(logFile);
+    const { command, firstFlags, logFile, recordFile, settings } = this.#options;
     const log = openSync(logFile, 'a', 0o600);
     const [program, ...args] = command;
     let child: ChildProcess;
     try {
       // A process group of its own: Ctrl-C at the terminal is for the supervisor, which stops the parts in order.
-      child = spawn(program, args, { detached: true, stdio: ['ignore', log, log] });
+      child = spawn(program, [...args, ...(this.#wasReady ? [] : firstFlags)], {
+        detached: true,
+        stdio: ['ignore', log, log],
+      });
     } finally {
       closeSync(log);
     }
@@ -176,11 +179,6 @@ export class Part {
   #fields(): { part: string; pid: number | undefined } {
     return { part: this.#options.name, pid: this.#pid };
   }
-}
-
-function putAside(logFile: string): void {
-  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > LOG_BYTES_MAX) renameSync(logFile, `${logFile}.1`);
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {

@@ -11,8 +11,6 @@ export interface Settings {
   readonly registryPort: number;
   /** Addresses beside loopback and the pods' own that listeners bind; none unless asked for. */
   readonly listen: readonly string[];
-  /** Start with what can be proven of a damaged store, and say what is lost. */
-  readonly acceptLoss: boolean;
 }
 
 /** Where things are under a home. */

@@ -56,7 +56,6 @@ function bench(): Bench {
     apiPort: 0,
     registryPort: 0,
     listen: [],
-    acceptLoss: false,
   };
   const script = path.join(home, 'part.mjs');
   writeFileSync(script, PART);

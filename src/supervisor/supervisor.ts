@@ -5,6 +5,7 @@ import { readJsonLines, writeJsonLine } from '#base/json-lines.ts';
 import type { Log } from '#base/log.ts';
 import { Part } from './part.ts';
 import { askSupervisor } from './ask-supervisor.ts';
+import { boundLogs } from './bounded-logs.ts';
 import { isObjectWithType, type FromCommand, type FromPart, type PartStatus } from './report.ts';
 import { pathsOf, type Settings } from './settings.ts';
 
@@ -28,6 +29,8 @@ export interface SupervisorOptions {
   readonly parts: readonly {
     readonly name: string;
     readonly command: readonly [string, ...string[]];
+    /** For its starts until it was ready once. */
+    readonly firstFlags?: readonly string[];
   }[];
   readonly clock: Clock;
   readonly log: Log;
@@ -42,6 +45,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #parts: readonly Part[];
   readonly #server = net.createServer((socket) => this.#onConnection(socket));
+  readonly #logs: Disposable;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
@@ -50,12 +54,14 @@ export class Supervisor {
   private constructor(options: SupervisorOptions) {
     this.#options = options;
     const paths = pathsOf(options.settings.home);
+    this.#logs = boundLogs(paths.logs, options.clock);
     const settings = JSON.stringify(options.settings);
     this.#parts = options.parts.map(
-      ({ name, command }) =>
+      ({ name, command, firstFlags = [] }) =>
         new Part({
           name,
           command,
+          firstFlags,
           settings,
           recordFile: paths.processRecord(name),
           logFile: paths.log(name),
@@ -110,6 +116,7 @@ export class Supervisor {
     this.#ready.reject(new CannotStart('Cannot start: it was told to stop before it was ready'));
     for (const part of this.#parts.toReversed()) await part.stop();
     this.#server.close();
+    this.#logs[Symbol.dispose]();
     rmSync(pathsOf(this.#options.settings.home).supervisorSocket, { force: true });
     this.#ended.resolve();
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { machineTraces } from '#test/support/machine-traces.ts';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -102,6 +103,22 @@ test('everything killed: containers go on, and the next up adopts them', async (
   assert.equal(again.code, 0, again.stderr);
   assert.equal(await containers(it), before);
   assert.equal((await call(url)).status, 200);
+});
+
+test('after everything was killed, down leaves no pod behind', async () => {
+  await using it = await startPlatform();
+  await deployWarm(it);
+  const container = /runc:\/\/(\S+)/.exec(await containers(it))?.[1] ?? '';
+  const isAlive = async (): Promise<boolean> =>
+    (await machineTraces()).processes.some((command) => command.includes(container));
+  assert.notEqual(container, '');
+  process.kill(await supervisorPid(it), 'SIGKILL');
+  process.kill(pidOf(it.home, 'control'), 'SIGKILL');
+  process.kill(pidOf(it.home, 'gateway'), 'SIGKILL');
+  assert.equal(await isAlive(), true);
+  const down = await it.knode('down');
+  assert.equal(down.code, 0, down.stderr);
+  assert.equal(await isAlive(), false);
 });
 
 test('a damaged store is refused with what is missing, and goes on only when told', async () => {
