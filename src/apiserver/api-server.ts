@@ -3,7 +3,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
-import { ApiError } from '#api/meta/api-error.ts';
+import { ApiError, methodNotAllowed } from '#api/meta/api-error.ts';
 import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
@@ -293,10 +293,7 @@ function verbOf(request: ResourceRequest, connections: readonly Connection[]): R
       return run(isCollection ? removeCollection : remove);
     default:
   }
-  throw new ApiError(
-    'MethodNotAllowed',
-    'the server does not allow this method on the requested resource',
-  );
+  throw methodNotAllowed();
 }
 
 function streamOf(

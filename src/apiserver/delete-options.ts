@@ -1,4 +1,6 @@
-import { ApiError } from '#api/meta/api-error.ts';
+import type { FieldError } from '#api/kind.ts';
+import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
@@ -20,21 +22,32 @@ export async function parseDeleteOptions(request: ResourceRequest): Promise<Dele
   const { query } = request;
   const body = await bodyOptions(request);
   const grace = body['gracePeriodSeconds'] ?? integerOf(query, 'gracePeriodSeconds');
-  const policy =
-    body['propagationPolicy'] ?? query.get('propagationPolicy') ?? orphanPolicy(request, body);
-  const dryRun = Array.isArray(body['dryRun']) && body['dryRun'].includes('All');
-  if (policy !== undefined && !POLICIES.some((known) => known === policy)) {
-    throw new ApiError(
-      'Invalid',
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${quoted(policy)}: supported values: ${POLICIES.map((known) => `"${known}"`).join(', ')}`,
-    );
-  }
+  const older = orphanPolicy(request, body);
+  const newer = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
+  const policy = newer ?? older;
+  const dryRun = Array.isArray(body['dryRun']) ? body['dryRun'] : query.getAll('dryRun');
+  const [problem] = policyErrors(newer, older);
+  if (problem) throw invalidOptions('DeleteOptions', [problem]);
   return {
     ...(typeof grace === 'number' && { gracePeriodSeconds: Math.max(0, grace) }),
     ...(policy !== undefined && { propagationPolicy: policy as (typeof POLICIES)[number] }),
     ...preconditionsOf(body['preconditions']),
-    isDryRun: dryRun || isDryRun(query),
+    isDryRun: isDryRun(request, dryRun),
   };
+}
+
+function policyErrors(policy: unknown, older: string | undefined): FieldError[] {
+  const path = 'propagationPolicy';
+  if (policy === undefined) return [];
+  if (older !== undefined) {
+    return [
+      wrongValue(path, policy, 'orphanDependents and deletionPropagation cannot be both set'),
+    ];
+  }
+  if (POLICIES.some((known) => known === policy)) return [];
+  const supported = [...POLICIES, 'nil'].map(quoted).join(', ');
+  const message = `Unsupported value: ${quoted(policy)}: supported values: ${supported}`;
+  return [{ path, message, reason: 'FieldValueNotSupported' }];
 }
 
 async function bodyOptions(request: ResourceRequest): Promise<Record<string, unknown>> {

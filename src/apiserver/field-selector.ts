@@ -55,7 +55,8 @@ const selectableFields: Readonly<Record<string, readonly string[]>> = {
   services: ['spec.clusterIP', 'spec.type'],
   nodes: ['spec.unschedulable'],
   namespaces: ['status.phase'],
-  replicasets: ['status.replicas'],
+  'replicasets.apps': ['status.replicas'],
+  'jobs.batch': ['status.successful'],
 };
 
 /** Parses `metadata.name=a,status.phase!=Running`. Throws BadRequest for a field this kind cannot be selected by. */
@@ -86,7 +87,11 @@ function parseRequirement(kind: Kind, part: string, whole: string): Requirement 
     selectableFields[kind.plural] ??
     [];
   if (!['metadata.name', 'metadata.namespace', ...own].includes(field)) {
-    throw new ApiError('BadRequest', `field label not supported: ${field}`);
+    const message =
+      own.length > 0
+        ? `field label not supported: ${field}`
+        : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`;
+    throw new ApiError('BadRequest', message);
   }
   return { path: field.split('.'), value, isEqual: operator !== '!=' };
 }

@@ -6,11 +6,14 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { BODY_BYTES_MAX } from '#apiserver/admission/decode.ts';
 import type { ClientCertificate } from '#apiserver/user.ts';
 
+/** What Kubernetes calls a client that does not say its name; it owns the fields it writes like any other. */
+const NAMELESS = 'unknown';
+
 /** Names in lower case, repeated values joined; HTTP/2's own `:path` and so on are left out. */
 export function headersOf(request: {
   readonly headers: IncomingHttpHeaders | Http2Headers;
 }): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { 'user-agent': NAMELESS };
   for (const [name, value] of Object.entries(request.headers)) {
     if (value === undefined || name.startsWith(':')) continue;
     headers[name] = Array.isArray(value) ? value.join(', ') : value;

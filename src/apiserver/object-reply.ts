@@ -1,4 +1,5 @@
 import type { HttpReply } from '#base/http-message.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply, warningHeader } from '#apiserver/status-reply.ts';
@@ -50,10 +51,13 @@ export function partialMetadata(object: KubeObject): Record<string, unknown> {
   };
 }
 
-/** What the rows of a Table carry besides their cells. */
+/** What the rows of a Table carry besides their cells. Throws BadRequest. */
 export function includeObjectOf(query: URLSearchParams): IncludeObject {
-  const value = query.get('includeObject');
-  return value === 'None' || value === 'Object' ? value : 'Metadata';
+  const value = query.get('includeObject') ?? '';
+  if (value === 'None' || value === 'Object') return value;
+  if (value === 'Metadata' || value === '') return 'Metadata';
+  const why = `includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`;
+  throw new ApiError('BadRequest', `Unable to convert to Table as requested: ${why}`);
 }
 
 function replyOptions(options: ReplyOptions): { status?: number; headers: Record<string, string> } {

@@ -3,7 +3,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
-import { ApiError } from '#api/meta/api-error.ts';
+import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import type { KindTable } from '#apiserver/kind-table.ts';
@@ -46,14 +46,23 @@ export interface Deps {
 
 export type Verb = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;
 
-/** `dryRun=All`; any other value is refused, as Kubernetes does. */
-export function isDryRun(query: URLSearchParams): boolean {
-  const values = query.getAll('dryRun').filter((value) => value !== '');
+const OPTIONS_KINDS: Readonly<Record<string, string>> = {
+  POST: 'CreateOptions',
+  PUT: 'UpdateOptions',
+  PATCH: 'PatchOptions',
+  DELETE: 'DeleteOptions',
+};
+
+/** `dryRun=All`, or what a body says instead; any other value is Invalid, as in Kubernetes. */
+export function isDryRun(
+  { method, query }: Pick<ResourceRequest, 'method' | 'query'>,
+  asked: readonly unknown[] = query.getAll('dryRun'),
+): boolean {
+  const values = asked.filter((value) => value !== '');
   if (values.some((value) => value !== 'All')) {
-    throw new ApiError(
-      'BadRequest',
-      `dryRun: Unsupported value: "${values.join(',')}": supported values: "All"`,
-    );
+    const message = `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`;
+    const error = { path: 'dryRun', message, reason: 'FieldValueNotSupported' } as const;
+    throw invalidOptions(OPTIONS_KINDS[method] ?? 'Options', [error]);
   }
   return values.length > 0;
 }

@@ -17,8 +17,12 @@ export function revisionOf(query: URLSearchParams): Revision | undefined {
 /** A version from another life of the store: clients know this cause, and list anew. */
 export function refuseFuture(wanted: Revision, current: Revision): void {
   if (wanted <= current) return;
-  throw new ApiError('Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
-    retryAfterSeconds: 1,
-    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-  });
+  throw new ApiError(
+    'Timeout',
+    `Timeout: Too large resource version: ${wanted}, current: ${current}`,
+    {
+      retryAfterSeconds: 1,
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    },
+  );
 }

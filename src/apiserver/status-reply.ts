@@ -1,9 +1,10 @@
-import type { ApiError } from '#api/meta/api-error.ts';
+import type { ApiError, StatusDetails } from '#api/meta/api-error.ts';
 import type { HttpReply } from '#base/http-message.ts';
 
 /** A `Status` that tells of a failure, as Kubernetes clients parse it. */
 export function statusOf(error: ApiError): Record<string, unknown> {
-  const { causes, ...details } = error.details;
+  const { causes, ...given } = error.details;
+  const details = nonEmpty(given);
   const hasDetails = causes !== undefined || Object.keys(details).length > 0;
   return {
     kind: 'Status',
@@ -26,6 +27,11 @@ export function statusOf(error: ApiError): Record<string, unknown> {
     }),
     code: error.code,
   };
+}
+
+/** As in Kubernetes' Status: what is empty, as the core group's name is, is left out. */
+export function nonEmpty(details: StatusDetails): StatusDetails {
+  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== ''));
 }
 
 export function errorReply(error: ApiError): HttpReply {

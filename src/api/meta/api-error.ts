@@ -112,6 +112,11 @@ function firstOf(causes: readonly FieldError[]): readonly FieldError[] {
   return end < 0 ? causes : causes.slice(0, end);
 }
 
+/** What is wrong with how a request is to be done, `DeleteOptions`, rather than with an object. */
+export function invalidOptions(kind: string, causes: readonly FieldError[]): ApiError {
+  return invalid({ group: 'meta.k8s.io', kind, plural: '' }, '', causes);
+}
+
 /**
  * What a validating webhook's refusal looks like to a client: Kubernetes' frame round Knative's text. Errors that say the
  * same are one line with all their paths; lines are sorted.
@@ -130,6 +135,11 @@ export function deniedByWebhook(
   const text = `validation failed: ${lines.toSorted().join('\n')}`;
   const message = `admission webhook "${webhook}" denied the request: ${text}`;
   return new ApiError('BadRequest', message, { ...detailsOf(kind, name), causes });
+}
+
+export function methodNotAllowed(): ApiError {
+  const message = 'the server does not allow this method on the requested resource';
+  return new ApiError('MethodNotAllowed', message);
 }
 
 export function forbidden(kind: Named, name: string, why: string): ApiError {

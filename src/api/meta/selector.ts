@@ -10,6 +10,11 @@ export interface LabelSelector {
   }[];
 }
 
+/** What a label may have for a value, and Kubernetes' words for what may not. */
+export const LABEL_VALUE = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+export const LABEL_VALUE_TEXT =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
 type Labels = Readonly<Record<string, string>> | undefined;
 export type LabelMatch = (labels: Labels) => boolean;
 
@@ -67,6 +72,19 @@ function parseRequirement(part: string, whole: string): LabelMatch {
   const operator = groups['compare'];
   const value = groups['value'] ?? '';
   if (operator === undefined) return requirement(key, 'Exists', []);
+  const isOrder = operator === '>' || operator === '<';
+  if (isOrder && !/^-?\d+$/.test(value)) {
+    throw new ApiError(
+      'BadRequest',
+      `unable to parse requirement: values[0]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
+    );
+  }
+  if (value !== '' && !LABEL_VALUE.test(value)) {
+    throw new ApiError(
+      'BadRequest',
+      `unable to parse requirement: values[0][${key}]: Invalid value: "${value}": ${LABEL_VALUE_TEXT}`,
+    );
+  }
   if (operator === '>') return requirement(key, 'Gt', [value]);
   if (operator === '<') return requirement(key, 'Lt', [value]);
   return requirement(key, operator === '!=' ? 'NotIn' : 'In', [value]);

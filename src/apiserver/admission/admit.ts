@@ -81,6 +81,17 @@ export function admitFields(
   };
 }
 
+/** Throws BadRequest where a field is of another type than it is in Kubernetes' own kinds, which cannot even be read. */
+export function refuseOtherTypes(kind: Kind, errors: readonly FieldError[]): void {
+  const wrong = errors.find(
+    ({ path, reason }) =>
+      reason === 'FieldValueTypeInvalid' && (kind.schema.$ref || path.startsWith('metadata')),
+  );
+  if (!wrong) return;
+  const [, text = wrong.message] = /^Invalid value: "\w+": (.+)$/.exec(wrong.message) ?? [];
+  throw new ApiError('BadRequest', `${cannotHandle(kind)}: ${text}`);
+}
+
 /**
  * Defaults, the cluster's steps, validation. Changes `object`; throws Invalid with every complaint. What only says where
  * an object stands is not refused for what its author wished, which an older server may have let pass.

@@ -1,6 +1,8 @@
 import type { FieldError, Kind } from '#api/kind.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
+import { LABEL_VALUE, LABEL_VALUE_TEXT } from '#api/meta/selector.ts';
 import { elementPath, quoted } from '#apiserver/admission/field-path.ts';
+import { FOREGROUND, ORPHAN } from '#apiserver/deletion.ts';
 
 /** The sum of keys and values of one object's annotations, as Kubernetes limits it. */
 const ANNOTATION_BYTES_MAX = 256 * 1024;
@@ -17,21 +19,35 @@ const SUBDOMAIN_TEXT =
 const SERVICE_TEXT =
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character";
 const QUALIFIED_TEXT =
-  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
-const VALUE_TEXT =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
 interface NameRule {
   readonly pattern: RegExp;
   readonly text: string;
+  readonly examples: string;
   readonly lengthMax: number;
 }
-const subdomainRule: NameRule = { pattern: SUBDOMAIN, text: SUBDOMAIN_TEXT, lengthMax: 253 };
-const labelRule: NameRule = { pattern: LABEL, text: LABEL_TEXT, lengthMax: 63 };
+const subdomainRule: NameRule = {
+  pattern: SUBDOMAIN,
+  text: SUBDOMAIN_TEXT,
+  examples: "'example.com'",
+  lengthMax: 253,
+};
+const labelRule: NameRule = {
+  pattern: LABEL,
+  text: LABEL_TEXT,
+  examples: "'my-name',  or '123-abc'",
+  lengthMax: 63,
+};
 /** Kinds whose names Kubernetes restricts more, or less, than to a DNS subdomain; the others are one. */
 const nameRules: Readonly<Record<string, NameRule>> = {
   namespaces: labelRule,
-  services: { pattern: SERVICE_NAME, text: SERVICE_TEXT, lengthMax: 63 },
+  services: {
+    pattern: SERVICE_NAME,
+    text: SERVICE_TEXT,
+    examples: "'my-name',  or 'abc-123'",
+    lengthMax: 63,
+  },
 };
 const pathSegmentGroups = new Set(['rbac.authorization.k8s.io']);
 
@@ -44,7 +60,7 @@ export function metadataErrors(kind: Kind, object: KubeObject): FieldError[] {
     ...annotationErrors(metadata.annotations),
     ...ownerErrors(metadata),
     ...(metadata.finalizers ?? []).flatMap((finalizer, index) =>
-      qualifiedErrors(finalizer, elementPath('metadata.finalizers', index)),
+      finalizerErrors(kind, finalizer, elementPath('metadata.finalizers', index)),
     ),
   ];
 }
@@ -65,13 +81,24 @@ function nameErrors(kind: Kind, metadata: ObjectMeta): FieldError[] {
   if (name.length > rule.lengthMax) {
     errors.push(wrong(path, name, `must be no more than ${rule.lengthMax} characters`));
   }
-  if (!rule.pattern.test(name)) {
-    const { source } = rule.pattern;
-    errors.push(
-      wrong(path, name, `${rule.text} (regex used for validation is '${source.slice(1, -1)}')`),
-    );
-  }
+  if (!rule.pattern.test(name)) errors.push(wrong(path, name, ruleText(rule)));
   return errors;
+}
+
+function ruleText({ pattern, text, examples }: NameRule): string {
+  return `${text} (e.g. ${examples}, regex used for validation is '${pattern.source.slice(1, -1)}')`;
+}
+
+/** Those of Kubernetes' own that need no domain in front. */
+const PLAIN_FINALIZERS = new Set(['kubernetes', FOREGROUND, ORPHAN]);
+
+function finalizerErrors(kind: Kind, finalizer: string, path: string): FieldError[] {
+  const errors = qualifiedErrors(finalizer, path);
+  // Only Kubernetes' own kinds are this strict: those of others had plain names before.
+  const mayBePlain = !kind.schema.$ref || PLAIN_FINALIZERS.has(finalizer);
+  if (errors.length > 0 || finalizer.includes('/') || mayBePlain) return errors;
+  const text = 'name is neither a standard finalizer name nor is it fully qualified';
+  return [wrong(path, finalizer, text)];
 }
 
 function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
@@ -79,7 +106,7 @@ function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
   return Object.entries(labels ?? {}).flatMap(([key, value]) => {
     const errors = qualifiedErrors(key, path);
     if (value.length > 63) errors.push(wrong(path, value, 'must be no more than 63 characters'));
-    if (value !== '' && !QUALIFIED.test(value)) errors.push(wrong(path, value, VALUE_TEXT));
+    if (value !== '' && !LABEL_VALUE.test(value)) errors.push(wrong(path, value, LABEL_VALUE_TEXT));
     return errors;
   });
 }
@@ -121,15 +148,19 @@ function ownerErrors(metadata: ObjectMeta): FieldError[] {
 /** `app`, `example.com/app`: the form of label keys, annotation keys and finalizers. */
 function qualifiedErrors(key: string, path: string): FieldError[] {
   const [name = '', prefix, more] = key.split('/').toReversed();
+  if (more !== undefined) {
+    const text = `a qualified name ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
+    return [wrong(path, key, text)];
+  }
   const errors: FieldError[] = [];
-  if (more !== undefined)
-    errors.push(wrong(path, key, 'a qualified name must have at most one slash'));
+  if (prefix === '') errors.push(wrong(path, key, 'prefix part must be non-empty'));
+  else if (prefix !== undefined && !SUBDOMAIN.test(prefix)) {
+    errors.push(wrong(path, key, `prefix part ${ruleText(subdomainRule)}`));
+  }
+  if (name === '') errors.push(wrong(path, key, 'name part must be non-empty'));
   if (name.length > 63)
     errors.push(wrong(path, key, 'name part must be no more than 63 characters'));
-  if (!QUALIFIED.test(name)) errors.push(wrong(path, key, QUALIFIED_TEXT));
-  if (prefix !== undefined && !SUBDOMAIN.test(prefix)) {
-    errors.push(wrong(path, key, `prefix part ${SUBDOMAIN_TEXT}`));
-  }
+  if (!QUALIFIED.test(name)) errors.push(wrong(path, key, `name part ${QUALIFIED_TEXT}`));
   return errors;
 }
 

@@ -65,7 +65,10 @@ export function applyConfiguration(
     ...owner,
     fields: difference(difference(owner.fields, changed), removed),
   }));
-  return { object, owners: [...left, { ...by, fields }] };
+  // As Kubernetes: who changed nothing keeps the time of its last change, and has none if there was none.
+  const isIdle = changed === undefined && removed === undefined;
+  const time = isIdle ? known.find((owner) => isSameOwner(owner, by))?.time : by.time;
+  return { object, owners: [...left, { ...by, fields, time }] };
 }
 
 function ownersBefore(place: Place, live: Fields, by: Owner): readonly Owner[] {

@@ -7,10 +7,11 @@ const OPERATIONS_MAX = 10_000;
 const COPIED_LENGTH_MAX = 3 * 1024 * 1024;
 const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
-/** RFC 6902. Throws BadRequest for what is no patch, Invalid where it does not fit the object. */
+/** RFC 6902. Throws BadRequest for what is no list, Invalid where an operation is none or does not fit the object. */
 export function applyJsonPatch(object: unknown, patch: unknown): unknown {
   if (!isPatch(patch)) {
-    throw new ApiError('BadRequest', 'the patch is not a list of JSON Patch operations (RFC 6902)');
+    const reason = Array.isArray(patch) ? 'Invalid' : 'BadRequest';
+    throw new ApiError(reason, 'the patch is not a list of JSON Patch operations (RFC 6902)');
   }
   if (patch.length > OPERATIONS_MAX) {
     throw new ApiError(

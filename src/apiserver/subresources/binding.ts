@@ -28,7 +28,7 @@ export async function bindPod(request: ResourceRequest, deps: Deps): Promise<Htt
       return { object: pod, errors: [] };
     },
     part: 'everything',
-    isDryRun: isDryRun(request.query),
+    isDryRun: isDryRun(request),
   });
   return jsonReply(
     { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },

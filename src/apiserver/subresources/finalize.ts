@@ -27,7 +27,7 @@ export async function finalizeNamespace(request: ResourceRequest, deps: Deps): P
       return { object: changed, errors };
     },
     part: 'all but status',
-    isDryRun: isDryRun(request.query),
+    isDryRun: isDryRun(request),
   });
   return objectReply(request, modified.object, { clock: deps.clock });
 }

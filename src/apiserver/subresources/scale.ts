@@ -75,7 +75,7 @@ async function changeScale(
       return { object, errors: [] };
     },
     part: 'all but status',
-    isDryRun: isDryRun(request.query),
+    isDryRun: isDryRun(request),
   });
   return jsonReply(scaleOf(request.kind, modified.object));
 }

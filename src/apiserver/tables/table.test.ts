@@ -119,7 +119,7 @@ test('table: rows carry what was asked for, in lists, gets and watches', async (
     at(await bodyOf(`${PODS}?includeObject=Object`), 'rows.0.object.spec.restartPolicy'),
     'Always',
   );
-  assert.equal(at(await bodyOf(`${PODS}/a?includeObject=None`), 'rows.0.object'), undefined);
+  assert.equal(at(await bodyOf(`${PODS}/a?includeObject=None`), 'rows.0.object'), null);
   const events = wire.watch(`${PODS}?watch=1`, { headers: TABLE });
   const { type, object } = await nextOf(events);
   assert.equal(type, 'ADDED');

@@ -67,7 +67,7 @@ function pathColumn(column: Column): ComputedColumn<KubeObject> {
 function included(object: KubeObject, includeObject: IncludeObject): unknown {
   switch (includeObject) {
     case 'None':
-      return undefined;
+      return null;
     case 'Object':
       return object;
     case 'Metadata':

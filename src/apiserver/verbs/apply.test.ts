@@ -180,7 +180,7 @@ test('apply: what it cannot take, in Kubernetes’ words', async () => {
       'a',
       { kind: 'ConfigMap', apiVersion: 'v2' },
       400,
-      /Specified patch version: v2, expected: v1/,
+      /^invalid object type: \/v2, Kind=ConfigMap$/,
     ],
     ['a', [], 400, /the body is no object/],
     [

@@ -1,6 +1,7 @@
 import type { HttpReply } from '#base/http-message.ts';
-import { apiVersionOf, type Kind } from '#api/kind.ts';
-import { ApiError, hasReason, notFound } from '#api/meta/api-error.ts';
+import { apiVersionOf, type FieldError, type Kind } from '#api/kind.ts';
+import { ApiError, conflict, hasReason, invalidOptions, notFound } from '#api/meta/api-error.ts';
+import { forbiddenField, required } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
@@ -16,7 +17,7 @@ import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/re
 import { timestamp } from '#apiserver/timestamp.ts';
 import { createObject } from '#apiserver/verbs/create.ts';
 import { modify, type Modified } from '#apiserver/verbs/modify.ts';
-import { partOf } from '#apiserver/verbs/update.ts';
+import { nameMissing, partOf } from '#apiserver/verbs/update.ts';
 
 /** Somebody may create, or delete, between two looks at the object; this many times it is looked at again. */
 const TRIES = 5;
@@ -47,7 +48,7 @@ export async function apply(request: ResourceRequest, deps: Deps): Promise<HttpR
 /** PatchOptions that make no sense: `force` belongs to apply. Throws Invalid. */
 export function refuseForce({ query }: ResourceRequest): void {
   if (!query.has('force')) return;
-  throw invalidOption('force: Forbidden: may not be specified for non-apply patch');
+  throw invalidOption(forbiddenField('force', 'may not be specified for non-apply patch'));
 }
 
 export interface Application extends Pick<Decoded, 'duplicates'> {
@@ -60,7 +61,7 @@ export async function readApplication(
   wanted: Pick<Kind, 'group' | 'version' | 'kind'>,
 ): Promise<Application> {
   if (!request.query.get('fieldManager')) {
-    throw invalidOption('fieldManager: Required value: is required for apply patch');
+    throw invalidOption(required('fieldManager', 'is required for apply patch'));
   }
   const { value, duplicates } = await decodeBody(request.body, bodyType(request));
   return { configuration: parseConfiguration(request, wanted, value), duplicates };
@@ -82,7 +83,7 @@ export async function applyToObject(
       return fields;
     },
     part: partOf(request),
-    isDryRun: isDryRun(request.query),
+    isDryRun: isDryRun(request),
   });
   return { ...modified, warnings };
 }
@@ -102,8 +103,13 @@ async function createApplied(
   application: Application,
 ): Promise<HttpReply> {
   const { metadata } = application.configuration;
-  // What is to have a uid or a version already is not what is to be created.
-  if (metadata.uid || metadata.resourceVersion) throw notFound(request.kind, request.name);
+  if (metadata.uid) {
+    const why = `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`;
+    throw conflict(request.kind, request.name, why);
+  }
+  // What is to have a version already is not what is to be created.
+  if (metadata.resourceVersion) throw notFound(request.kind, request.name);
+  if (!metadata.name) throw nameMissing(request.name);
   return createObject(request, deps, appliedTo(undefined, { request, deps, application }));
 }
 
@@ -178,13 +184,11 @@ function parseConfiguration(
     throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);
   }
   const wanted = apiVersionOf(kind);
-  if (apiVersion !== wanted) {
-    const message = `Incorrect version specified in apply patch. Specified patch version: ${typeof apiVersion === 'string' ? apiVersion : ''}, expected: ${wanted}`;
-    throw new ApiError('BadRequest', message);
-  }
-  if (kindName !== kind.kind) {
-    const message = `the kind in the data (${quoted(kindName)}) does not match the expected kind (${kind.kind})`;
-    throw new ApiError('BadRequest', message);
+  if (apiVersion !== wanted || kindName !== kind.kind) {
+    const version = typeof apiVersion === 'string' ? apiVersion : '';
+    const found = version.includes('/') ? version : `/${version}`;
+    const name = typeof kindName === 'string' ? kindName : '';
+    throw new ApiError('BadRequest', `invalid object type: ${found}, Kind=${name}`);
   }
   if (metadata['managedFields'] !== undefined && metadata['managedFields'] !== null) {
     throw new ApiError('BadRequest', 'metadata.managedFields must be nil');
@@ -208,6 +212,6 @@ function bodyType({ body }: ResourceRequest): string {
   return /^\s*\{\s*["}]/.test(start) ? 'application/json' : 'application/yaml';
 }
 
-function invalidOption(complaint: string): ApiError {
-  return new ApiError('Invalid', `PatchOptions.meta.k8s.io "" is invalid: ${complaint}`);
+function invalidOption(error: FieldError): ApiError {
+  return invalidOptions('PatchOptions', [error]);
 }

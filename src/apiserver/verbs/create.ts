@@ -1,9 +1,15 @@
 import type { HttpReply } from '#base/http-message.ts';
 import { Node } from '#api/core-v1/node.ts';
 import type { Kind } from '#api/kind.ts';
-import { alreadyExists, ApiError, otherNamespace } from '#api/meta/api-error.ts';
+import { alreadyExists, ApiError, methodNotAllowed, otherNamespace } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { admitFields, admitObject, refuseLarge, type Fields } from '#apiserver/admission/admit.ts';
+import {
+  admitFields,
+  admitObject,
+  refuseLarge,
+  refuseOtherTypes,
+  type Fields,
+} from '#apiserver/admission/admit.ts';
 import { unwrittenStatus } from '#apiserver/admission/schema-walk.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import type { Owner } from '#apiserver/apply/managed-fields.ts';
@@ -29,6 +35,7 @@ export async function create(request: ResourceRequest, deps: Deps): Promise<Http
     duplicates: decoded.duplicates,
     fieldValidation: request.query.get('fieldValidation'),
   });
+  refuseOtherTypes(request.kind, fields.errors);
   return createObject(request, deps, fields);
 }
 
@@ -38,7 +45,7 @@ export async function createObject(
   deps: Deps,
   { object, errors, warnings, owners }: Fields & { readonly owners?: readonly Owner[] },
 ): Promise<HttpReply> {
-  const { kind, query } = request;
+  const { kind } = request;
   placeIn(request, object);
   if (kind.subresources.includes('status')) dropStatus(kind, object);
   const isGenerated = !object.metadata.name && !!object.metadata.generateName;
@@ -53,12 +60,12 @@ export async function createObject(
     previous: undefined,
     errors,
     steps: deps.admission,
-    isDryRun: isDryRun(query),
+    isDryRun: isDryRun(request),
     warn: deps.warn,
     onDefaulted: (defaulted) => recordOwners(defaulted, { ...write, ...(owners && { owners }) }),
   });
   const options = { status: 201, warnings: withNotActedOn(kind, warnings), clock: deps.clock };
-  if (isDryRun(query)) {
+  if (isDryRun(request)) {
     await refuseExisting(request, object, deps);
     return objectReply(request, object, options);
   }
@@ -78,9 +85,7 @@ function placeIn(request: ResourceRequest, object: KubeObject): void {
     delete metadata.namespace;
     return;
   }
-  if (namespace === undefined) {
-    throw new ApiError('BadRequest', 'an empty namespace may not be set during creation');
-  }
+  if (namespace === undefined) throw methodNotAllowed();
   if (metadata.namespace && metadata.namespace !== namespace) throw otherNamespace();
   metadata.namespace = namespace;
 }

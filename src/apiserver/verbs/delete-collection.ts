@@ -1,6 +1,6 @@
 import type { HttpReply } from '#base/http-message.ts';
 import { apiVersionOf } from '#api/kind.ts';
-import { hasReason } from '#api/meta/api-error.ts';
+import { hasReason, methodNotAllowed } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { parseDeleteOptions } from '#apiserver/delete-options.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
@@ -12,6 +12,11 @@ import { deleteObject } from '#apiserver/verbs/delete.ts';
 /** DELETE …/{plural}: everything selected that is there now; what others delete meanwhile is no error. */
 export async function removeCollection(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
   const { kind, namespace, user } = request;
+  // Nobody deletes whole namespaces, or what is in all of them, with one word.
+  const isNamespaces = kind.group === '' && kind.plural === 'namespaces';
+  if (isNamespaces || (kind.scope === 'Namespaced' && namespace === undefined)) {
+    throw methodNotAllowed();
+  }
   const options = await parseDeleteOptions(request);
   const selection = selectionOf(request);
   const { entries, at } = await deps.store.list(prefixOf(kind, namespace));

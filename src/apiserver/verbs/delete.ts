@@ -1,13 +1,13 @@
 import type { HttpReply } from '#base/http-message.ts';
 import type { Kind } from '#api/kind.ts';
-import { conflict, notFound, STALE_OBJECT } from '#api/meta/api-error.ts';
+import { conflict, notFound, STALE_OBJECT, type ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { checkWrite } from '#apiserver/admission/admit.ts';
 import { FOREGROUND, isFinished, ORPHAN } from '#apiserver/deletion.ts';
 import { parseDeleteOptions, type DeleteOptions } from '#apiserver/delete-options.ts';
 import { objectReply } from '#apiserver/object-reply.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
-import { jsonReply } from '#apiserver/status-reply.ts';
+import { jsonReply, nonEmpty } from '#apiserver/status-reply.ts';
 import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
 import { StaleRevision, type Entry } from '#store/store.ts';
@@ -19,6 +19,7 @@ export async function remove(request: ResourceRequest, deps: Deps): Promise<Http
   const options = await parseDeleteOptions(request);
   const deleted = await deleteObject(request, deps, options);
   const { kind, name } = request;
+  const { group, plural } = kind;
   // As Kubernetes: whole objects for pods and for what is still there, else only the news that it is gone.
   if (!deleted.isGone || (kind.group === '' && kind.plural === 'pods')) {
     return objectReply(request, deleted.object, { clock: deps.clock });
@@ -28,7 +29,7 @@ export async function remove(request: ResourceRequest, deps: Deps): Promise<Http
     apiVersion: 'v1',
     metadata: {},
     status: 'Success',
-    details: { name, group: kind.group, kind: kind.plural, uid: deleted.object.metadata.uid },
+    details: nonEmpty({ name, group, kind: plural, uid: deleted.object.metadata.uid ?? '' }),
   });
 }
 
@@ -139,14 +140,19 @@ function graceSeconds(kind: Kind, object: PodLike, asked: number | undefined): n
 function refuseUnmet(kind: Kind, object: KubeObject, { preconditions }: DeleteOptions): void {
   const { name = '', uid, resourceVersion } = object.metadata;
   if (preconditions?.uid !== undefined && preconditions.uid !== uid) {
-    const why = `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`;
-    throw conflict(kind, name, why);
+    const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;
+    throw unmet(kind, name, why);
   }
   if (
     preconditions?.resourceVersion !== undefined &&
     preconditions.resourceVersion !== resourceVersion
   ) {
-    const why = `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`;
-    throw conflict(kind, name, why);
+    const why = `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`;
+    throw unmet(kind, name, why);
   }
+}
+
+/** Here Kubernetes names the kind where it names the resource elsewhere. */
+function unmet({ group, kind }: Kind, name: string, why: string): ApiError {
+  return conflict({ group, kind, plural: kind }, name, why);
 }

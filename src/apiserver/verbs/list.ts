@@ -2,6 +2,7 @@ import type { HttpReply } from '#base/http-message.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { parseContinue, renderContinue } from '#apiserver/continue-token.ts';
+import { checkListOptions } from '#apiserver/list-options.ts';
 import { includeObjectOf, partialMetadata } from '#apiserver/object-reply.ts';
 import { integerOf, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { refuseFuture, revisionOf } from '#apiserver/resource-version.ts';
@@ -23,6 +24,7 @@ interface PageOfEntries {
 
 /** GET …/{plural}: one page or all, in the order of namespace and name. */
 export async function list(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  checkListOptions(request.query);
   const selection = selectionOf(request);
   refuseOtherRevision(request, deps);
   const page = await readPage(request, selection, deps);
@@ -84,7 +86,10 @@ async function readPage(
 ): Promise<PageOfEntries> {
   const { kind, namespace, query } = request;
   const prefix = prefixOf(kind, namespace);
-  const limit = integerOf(query, 'limit') || Infinity;
+  // As in Kubernetes, no limit is none, and so is one below it.
+  const limit = /^-\d+$/.test(query.get('limit') ?? '')
+    ? Infinity
+    : integerOf(query, 'limit') || Infinity;
   const token = parseContinue(query.get('continue'));
   const found: Entry[] = [];
   let after = token && `${prefix}${token.after}`;

@@ -1,5 +1,7 @@
 import type { HttpReply } from '#base/http-message.ts';
+import type { FieldError } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
@@ -26,10 +28,12 @@ export async function patch(request: ResourceRequest, deps: Deps): Promise<HttpR
         fieldValidation: query.get('fieldValidation'),
       });
       ({ warnings } = fields);
-      return fields;
+      const errors = [...fields.errors, ...uidErrors(current, fields.object)];
+      delete fields.object.metadata.uid;
+      return { ...fields, errors };
     },
     part: partOf(request),
-    isDryRun: isDryRun(query),
+    isDryRun: isDryRun(request),
   });
   const options = { warnings, clock: deps.clock };
   return modified.entry
@@ -68,6 +72,12 @@ export async function readPatch(request: ResourceRequest): Promise<ReadPatch> {
     default:
       throw unsupported(request);
   }
+}
+
+/** In a patch a uid is a field that cannot be changed; in a whole object it says which one is meant. */
+function uidErrors(current: KubeObject, { metadata: { uid } }: KubeObject): FieldError[] {
+  if (!uid || uid === current.metadata.uid) return [];
+  return [wrongValue('metadata.uid', uid, 'field is immutable')];
 }
 
 function unsupported(request: ResourceRequest): ApiError {

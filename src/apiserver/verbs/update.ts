@@ -3,7 +3,7 @@ import type { FieldError, Kind } from '#api/kind.ts';
 import { ApiError, otherNamespace } from '#api/meta/api-error.ts';
 import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { admitFields } from '#apiserver/admission/admit.ts';
+import { admitFields, refuseOtherTypes } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
@@ -17,6 +17,8 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
     duplicates: decoded.duplicates,
     fieldValidation: query.get('fieldValidation'),
   });
+  refuseOtherTypes(kind, errors);
+  if (!object.metadata.name) throw nameMissing(name);
   if (object.metadata.name !== name) {
     throw new ApiError(
       'BadRequest',
@@ -30,7 +32,7 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
       errors: [...errors, ...unconditionalErrors(kind, object)],
     }),
     part: partOf(request),
-    isDryRun: isDryRun(query),
+    isDryRun: isDryRun(request),
   });
   const options = { warnings, clock: deps.clock };
   return modified.entry
@@ -42,6 +44,14 @@ export async function update(request: ResourceRequest, deps: Deps): Promise<Http
 function unconditionalErrors(kind: Kind, { metadata }: KubeObject): FieldError[] {
   if (!kind.custom || metadata.resourceVersion) return [];
   return [wrongValue('metadata.resourceVersion', 0, 'must be specified for an update')];
+}
+
+/** An object that is sent to a path of its own says its name all the same. */
+export function nameMissing(name: string): ApiError {
+  return new ApiError(
+    'BadRequest',
+    `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+  );
 }
 
 /** What a write to this path may change. */

@@ -2,6 +2,7 @@ import { AsyncQueue } from '#base/async-queue.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { checkListOptions } from '#apiserver/list-options.ts';
 import { integerOf, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { refuseFuture, revisionOf } from '#apiserver/resource-version.ts';
 import { selectionOf } from '#apiserver/selection.ts';
@@ -33,6 +34,7 @@ interface Start {
 
 /** GET …/{plural}?watch=1: one JSON event a line. */
 export async function watch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
+  checkListOptions(request.query);
   const lines = watchLines(request, selectionOf(request), deps.clock);
   const seconds = integerOf(request.query, 'timeoutSeconds');
   const timeoutMs = seconds ? seconds * 1000 : TIMEOUT_MIN_MS * (1 + deps.random.fraction());
@@ -131,12 +133,6 @@ async function readStart(request: ResourceRequest, deps: Deps): Promise<Start> {
   const wanted = revisionOf(query);
   const wantsInitial = query.get('sendInitialEvents');
   if (wanted !== undefined) refuseFuture(wanted, deps.store.revision);
-  if (wantsInitial !== null && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-    throw new ApiError(
-      'Invalid',
-      'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    );
-  }
   const isMarked = wantsInitial === 'true';
   if (!isMarked && (wanted !== undefined || wantsInitial === 'false')) {
     return { after: wanted ?? deps.store.revision, initial: [], isMarked };
