@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addImageCommands } from './image-commands.ts';
 import type { Invocation } from './invocation.ts';
 
 /** The commands and their flags. What a command does is loaded when it is called, so that `--help` costs nothing. */
@@ -9,6 +10,7 @@ export function createProgram(invocation: Invocation): Command {
     .addHelpText('after', `\nState is kept in ${invocation.home} (set KNODE_HOME to choose).`);
   addPlatformCommands(program, invocation);
   addServiceCommands(program, invocation);
+  addImageCommands(program, invocation);
   return program;
 }
 

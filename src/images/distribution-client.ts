@@ -270,8 +270,6 @@ export class DistributionClient {
 export interface PushOptions extends RegistryAccess {
   readonly store: ContentStore;
   readonly manifest: Manifest;
-  /** Told of each blob that is sent, before it is. */
-  readonly onProgress?: (blob: { readonly digest: Digest; readonly size: number }) => void;
 }
 
 interface BlobPush {

@@ -19,6 +19,17 @@ export interface ImageCollectorOptions {
   readonly thresholds?: { readonly high: number; readonly low: number };
 }
 
+export interface DescribedImage {
+  readonly reference: string;
+  readonly digest: string;
+  /** Of its blobs, those included that it shares with other images. */
+  readonly bytes: number;
+  /** RFC 3339. */
+  readonly lastUsed: string | null;
+  /** By a container, or by a Revision. */
+  readonly isNeeded: boolean;
+}
+
 export interface Pruned {
   /** Of blobs; what was unpacked of them is freed besides. */
   readonly freedBytes: number;
@@ -69,6 +80,22 @@ export class ImageCollector {
           removed.push(...(await this.#giveUp(candidate)));
       return { freedBytes: await this.#collect(needed, SHORT_GRACE_MS), removed };
     }, signal);
+  }
+
+  /** Every image with what it takes, and whether something needs it; the built-in registry's under `builtInHost`. */
+  async list(builtInHost: string): Promise<readonly DescribedImage[]> {
+    const { store, images } = this.#options;
+    const needed = await this.#neededDigests();
+    const described: DescribedImage[] = [];
+    for (const { reference, digest } of await images.list(builtInHost)) {
+      let bytes = 0;
+      for (const blob of (await reachableContent(store, [digest])).blobs)
+        bytes += (await store.stat(blob))?.size ?? 0;
+      const lastUsed = (await store.stat(digest))?.touchedAt.toISOString() ?? null;
+      const isNeeded = await this.#isNeeded(digest, needed);
+      described.push({ reference, digest, bytes, lastUsed, isNeeded });
+    }
+    return described;
   }
 
   /** Forgets a name. Throws ImageError: `NotFound`, or `InUse` where that would leave something without its image. */

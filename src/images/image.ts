@@ -27,6 +27,8 @@ export interface RegistryCredentials {
 export interface RegistryAccess {
   /** What to present to a registry that asks, in the order to try; nothing unless told. */
   readonly credentials?: readonly RegistryCredentials[];
+  /** Told of each blob that is fetched or sent, before it is. Not told where somebody else's pull of the same serves. */
+  readonly onProgress?: (blob: { readonly digest: string; readonly size: number }) => void;
   readonly signal: AbortSignal;
 }
 

@@ -44,6 +44,9 @@ export interface ListedImage {
   readonly digest: Digest;
 }
 
+/** Where the built-in registry takes what is pushed to it in order to be named otherwise; see `adopt`. */
+export const ADOPTED_REPOSITORY = 'knode.dev/adopted';
+
 /** Downloads of one image at the same time. */
 const DOWNLOADS_AT_ONCE = 3;
 
@@ -83,7 +86,8 @@ export class LocalImages implements Images {
     return this.#findImage(parsed, new AbortController().signal);
   }
 
-  async pull(reference: string, { credentials = [], signal }: RegistryAccess): Promise<Image> {
+  async pull(reference: string, access: RegistryAccess): Promise<Image> {
+    const { credentials = [], signal } = access;
     const parsed = parseReference(reference);
     // Who may pull it must not fail, or succeed, with somebody who has other credentials.
     const key = `${formatReference(parsed)} ${digestOf(JSON.stringify(credentials))}`;
@@ -93,7 +97,7 @@ export class LocalImages implements Images {
       const found = isSettled ? await this.#findImage(parsed, shared) : undefined;
       if (found) return found;
       if (this.#isLocalOnly(parsed)) throw missing(parsed);
-      return this.#pullFrom(parsed, { credentials, signal: shared });
+      return this.#pullFrom(parsed, { ...access, signal: shared });
     });
   }
 
@@ -140,6 +144,31 @@ export class LocalImages implements Images {
     return imported;
   }
 
+  /** Sends an image that is here to a registry, under its own name or another. Throws ImageError. */
+  async push(reference: string, target: string, access: RegistryAccess): Promise<Digest> {
+    const { client, store } = this.#options;
+    const parsed = parseReference(reference);
+    const root = await this.#findRoot(parsed);
+    const manifest = root && (await this.#readManifest(root));
+    if (!manifest) throw missing(parsed);
+    await client.push(parseReference(target), { ...access, store, manifest });
+    return root;
+  }
+
+  /** Gives a name of any registry to what was pushed to `ADOPTED_REPOSITORY` by digest. Throws ImageError. */
+  async adopt(reference: string, digest: Digest): Promise<void> {
+    const { store } = this.#options;
+    const parsed = parseReference(reference);
+    const manifest = await this.#readManifest(digest);
+    if (!manifest) throw missing(parsed);
+    const { refs, repository } = this.#refsOf(parsed);
+    const { mediaType } = manifest;
+    await refs.put(repository, { digest, mediaType, ...(parsed.tag && { tag: parsed.tag }) });
+    const children = manifest.content.kind === 'index' ? childrenOf(manifest) : [];
+    for (const each of [manifest, ...children])
+      await store.pushed.deleteManifest(ADOPTED_REPOSITORY, each.digest);
+  }
+
   /** Forgets a reference; its content goes with the next collection. Throws ImageError `NotFound`. */
   async remove(reference: string): Promise<void> {
     const parsed = parseReference(reference);
@@ -169,7 +198,7 @@ export class LocalImages implements Images {
     await this.#layers.keepOnly(wanted, before);
   }
 
-  async #pullFrom(reference: Reference, access: Required<RegistryAccess>): Promise<Image> {
+  async #pullFrom(reference: Reference, access: RegistryAccess): Promise<Image> {
     const { store, client, platform } = this.#options;
     const { signal } = access;
     const root = await client.manifest(reference, access);
@@ -212,15 +241,12 @@ export class LocalImages implements Images {
     };
   }
 
-  async #download(
-    reference: Reference,
-    blob: Descriptor,
-    access: Required<RegistryAccess>,
-  ): Promise<void> {
+  async #download(reference: Reference, blob: Descriptor, access: RegistryAccess): Promise<void> {
     const { store, client } = this.#options;
-    const key = `${blob.digest} ${digestOf(JSON.stringify(access.credentials))}`;
+    const key = `${blob.digest} ${digestOf(JSON.stringify(access.credentials ?? []))}`;
     await this.#downloads.run(key, access.signal, async (signal) => {
       if (await store.touch(blob.digest)) return;
+      access.onProgress?.(blob);
       const source = client.blob(reference, blob, { ...access, signal });
       await store.ingest(source, { digest: blob.digest, bytesMax: blob.size });
     });

@@ -2,9 +2,10 @@ import type { Agent } from '#agent/agent.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { ApiOptions } from './api.ts';
 
-/** What the API server asks the agent; while it starts there is nothing to tell. */
+/** What the API server asks the agent, beside `others`; while it starts there is nothing to tell. */
 export function agentAnswers(
   agent: () => Agent | undefined,
+  others: NonNullable<ApiOptions['connections']>,
 ): Pick<ApiOptions, 'connections' | 'streams' | 'generateName' | 'metrics'> {
   const running = (): Agent => {
     const found = agent();
@@ -19,6 +20,7 @@ export function agentAnswers(
       nodes: () => agent()?.metrics.nodes() ?? [],
     },
     connections: [
+      ...others,
       {
         ...pods,
         subresource: 'log',

@@ -1,9 +1,12 @@
 import { systemRandom } from '#base/random.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import type { Agent } from '#agent/agent.ts';
+import type { Connection } from '#apiserver/subresources/subresource.ts';
 import type { Client } from '#client/client.ts';
 import { ContentStore } from '#images/content-store.ts';
 import { DistributionClient } from '#images/distribution-client.ts';
+import { serveImages } from '#images/image-api.ts';
 import { ImageCollector } from '#images/image-collector.ts';
 import { openImages, type LocalImages } from '#images/images.ts';
 import { platformOf } from '#images/manifest.ts';
@@ -15,6 +18,8 @@ import type { PartContext } from './run-part.ts';
 /** The content store with its two doors: the agent's images and the registry. */
 export interface Content extends AsyncDisposable {
   readonly images: LocalImages;
+  /** POST …/nodes/{name}/images: what `knode image` asks for. */
+  readonly connection: Connection;
   /** Removes what is no longer needed, until it is disposed of. */
   keepCollected(client: Client, agent: Pick<Agent, 'imagesInUse'>): AsyncDisposable;
 }
@@ -34,11 +39,25 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
     isBuiltIn: (domain) => builtIn.has(domain),
   });
   const registry = await startRegistry({ ...parts, store, log, host: '127.0.0.1', port });
+  let collector: ImageCollector | undefined;
   return {
     images,
+    connection: {
+      group: '',
+      plural: 'nodes',
+      subresource: 'images',
+      methods: ['POST'],
+      async handle({ body = '', signal }) {
+        if (!collector) throw new ApiError('ServiceUnavailable', 'the agent is starting');
+        return serveImages(
+          { images, collector, builtInHost: `127.0.0.1:${port}` },
+          { body, signal },
+        );
+      },
+    },
     keepCollected(client, agent) {
       const needed = (): Promise<readonly string[]> => neededImages(client, agent);
-      const collector = new ImageCollector({ store, images, clock, log, needed });
+      collector = new ImageCollector({ store, images, clock, log, needed });
       const stop = new AbortController();
       const running = collector.run(stop.signal);
       return {

@@ -38,6 +38,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
 
   const store = resources.use(await openStore(context));
   done('store');
+  const content = resources.use(await openContent(context));
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
   const api = resources.use(
@@ -50,7 +51,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      ...agentAnswers(() => agent),
+      ...agentAnswers(() => agent, [content.connection]),
     }),
   );
   const { apiPort } = settings;
@@ -59,7 +60,6 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   await api.serve();
   done('api');
 
-  const content = resources.use(await openContent(context));
   const autoscaler = resources.use(
     await startAutoscaler({
       socketPath: pathsOf(home).measurementSocket,
