@@ -83,7 +83,7 @@ export async function pruneImages(
 }
 
 /**
- * Takes in an archive as `docker save` writes it, or an OCI layout; `-` reads standard input. It goes as any push goes, and
+ * Takes in an archive as `docker save` writes it, or an OCI layout; `-` reads standard input. It goes the way of every push, and
  * is then given the names it has in the archive.
  */
 export async function loadImages(
