@@ -4,6 +4,7 @@ import { podAmounts, sum, type Amounts } from '#api/core-v1/pod-requests.ts';
 import type { PodSpec } from '#api/generated/core-v1.ts';
 import { parseQuantity } from '#api/meta/quantity.ts';
 import { isWantedNode } from '#controllers/core/scheduler/node-affinity.ts';
+import { affinityProblem } from '#controllers/core/scheduler/pod-affinity.ts';
 import { untoleratedTaint } from '#controllers/core/scheduler/untolerated-taint.ts';
 
 /** A node and the pods that have been given to it and have not ended. */
@@ -12,8 +13,13 @@ export interface Candidate {
   readonly pods: readonly Pod[];
 }
 
-/** Why a pod cannot run on a node, in the scheduler's words; empty where it can. */
-export function unfitReasons(spec: PodSpec, { node, pods }: Candidate): string[] {
+/** Why a pod cannot run on one of the candidates, in the scheduler's words; empty where it can. */
+export function unfitReasons(
+  pod: Pod & { readonly spec: PodSpec },
+  { node, pods }: Candidate,
+  candidates: readonly Candidate[],
+): string[] {
+  const { spec } = pod;
   if (node.spec?.unschedulable && !toleratesCordon(spec)) return ['node(s) were unschedulable'];
   const taint = untoleratedTaint(spec, node);
   if (taint) return [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`];
@@ -21,7 +27,10 @@ export function unfitReasons(spec: PodSpec, { node, pods }: Candidate): string[]
   if (hasPortConflict(spec, pods)) {
     return ["node(s) didn't have free ports for the requested pod ports"];
   }
-  return insufficient(spec, { node, pods });
+  const short = insufficient(spec, { node, pods });
+  if (short.length > 0) return short;
+  const problem = affinityProblem(pod, node, candidates);
+  return problem === undefined ? [] : [problem];
 }
 
 /**

@@ -170,3 +170,48 @@ test('scheduler: selectors, affinity, taints and cordons keep pods off nodes', a
   await check('tolerations: [{ operator: Exists }]', { spec: taints }, '');
   await check('', { spec: '{ unschedulable: true }' }, 'node(s) were unschedulable');
 });
+
+test('scheduler: of several nodes a pod gets the one it prefers', async () => {
+  await using cluster = await startCluster({ controllers: [scheduler()] });
+  const discouraged = '{ taints: [{ key: old, effect: PreferNoSchedule }] }';
+  await addSized(cluster, 'a', { spec: discouraged });
+  await addSized(cluster, 'b', {});
+  await addSized(cluster, 'c', { labels: '{ disk: ssd }', spec: discouraged });
+  const preference = '{ matchExpressions: [{ key: disk, operator: In, values: [ssd] }] }';
+  const term = `preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 9, preference: ${preference} }]`;
+  await cluster.client.create(Pod, pod(`affinity: { nodeAffinity: { ${term} } }`));
+  const plain = pod();
+  await cluster.client.create(Pod, { ...plain, metadata: { ...plain.metadata, name: 'plain' } });
+  await cluster.settled();
+  assert.deepEqual([await nodeOf(cluster, 'web'), await nodeOf(cluster, 'plain')], ['c', 'b']);
+});
+
+test('scheduler: pods that require company get it, and those that bear none are kept apart', async () => {
+  await using cluster = await startCluster({ controllers: [scheduler()] });
+  const { client } = cluster;
+  for (const name of ['a', 'b']) await addSized(cluster, name, { labels: `{ host: ${name} }` });
+  const place = async (
+    name: string,
+    app: string,
+    affinity: string,
+  ): Promise<string | undefined> => {
+    const made = pod(affinity === '' ? '' : `affinity: { ${affinity} }`);
+    const metadata = { ...made.metadata, name, labels: { app } };
+    await client.create(Pod, { ...made, metadata });
+    await cluster.settled();
+    return (await nodeOf(cluster, name)) ?? (await whyNot(cluster, name));
+  };
+  const require = (kind: string, app: string): string =>
+    `${kind}: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: host, labelSelector: { matchLabels: { app: ${app} } } }] }`;
+  const none = (why: string): string => `0/2 nodes are available: 2 node(s) didn't ${why}.`;
+  const alone = require('podAntiAffinity', 'db');
+  assert.equal(await place('db-1', 'db', alone), 'a');
+  assert.equal(await place('db-2', 'db', alone), 'b');
+  assert.equal(await place('db-3', 'db', alone), none('match pod anti-affinity rules'));
+  assert.equal(await place('db-4', 'db', ''), none('satisfy existing pods anti-affinity rules'));
+  assert.equal(await place('web-1', 'web', require('podAffinity', 'web')), 'a');
+  assert.equal(await place('web-2', 'web', require('podAffinity', 'web')), 'a');
+  const lonely = require('podAffinity', 'nobody');
+  assert.equal(await place('web-3', 'web', lonely), none('match pod affinity rules'));
+  await cluster.steady();
+});

@@ -6,6 +6,7 @@ import {
   unschedulableMessage,
   type Candidate,
 } from '#controllers/core/scheduler/fit.ts';
+import { preferenceFor } from '#controllers/core/scheduler/node-affinity.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
 import {
   defineController,
@@ -24,9 +25,10 @@ const UNSCHEDULABLE = 'Unschedulable';
 type PodStatus = NonNullable<Pod['status']>;
 
 /**
- * Gives each pod without a node one that has room for what it requests and that it may run on: of those the one with the
- * fewest pods. Where there is none, the pod's PodScheduled condition says why, and it is looked at again whenever a node
- * or another pod changes. What a pod only prefers, priorities and spreading are not looked at.
+ * Gives each pod without a node one that has room for what it requests and that it may run on: of those the one that it
+ * prefers, then the one with the fewest pods. Where there is none, the pod's PodScheduled condition says why, and it is looked at again whenever a node
+ * or another pod changes. Priorities, spreading, and which pods it would
+ * rather be near are not looked at.
  */
 export function scheduler(): Controller<Pod> {
   // Pods just bound, by uid, until the informer tells of it: the next decision must count them.
@@ -45,10 +47,16 @@ export function scheduler(): Controller<Pod> {
       if (!isWaiting(pod) || bound.has(uid) || !pod.spec) return {};
       const { spec } = pod;
       const candidates = await candidatesOf(context, bound);
-      const reasons = candidates.map((candidate) => unfitReasons(spec, candidate));
+      const reasons = candidates.map((candidate) =>
+        unfitReasons({ ...pod, spec }, candidate, candidates),
+      );
       const chosen = candidates
         .filter((_, at) => reasons[at]?.length === 0)
-        .toSorted((a, b) => a.pods.length - b.pods.length)[0];
+        .toSorted(
+          (a, b) =>
+            preferenceFor(spec, b.node) - preferenceFor(spec, a.node) ||
+            a.pods.length - b.pods.length,
+        )[0];
       if (!chosen) return { status: await refuse(pod, unschedulableMessage(reasons), context) };
       await bind(pod, nameOf(chosen.node), context);
       bound.set(uid, nameOf(chosen.node));
