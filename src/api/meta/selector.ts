@@ -120,5 +120,16 @@ function valueOf(labels: Labels, key: string): string | undefined {
 }
 
 function splitOutsideParentheses(text: string): string[] {
-  return text.split(/,(?![^(]*\))/);
+  const parts: string[] = [];
+  let start = 0;
+  let isInside = false;
+  for (let at = 0; at < text.length; at += 1) {
+    if (text[at] === '(') isInside = true;
+    else if (text[at] === ')') isInside = false;
+    else if (text[at] === ',' && !isInside) {
+      parts.push(text.slice(start, at));
+      start = at + 1;
+    }
+  }
+  return [...parts, text.slice(start)];
 }
