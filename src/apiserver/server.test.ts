@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { Agent, request as httpsRequest } from 'node:https';
 import { buffer, text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { systemClock } from '#base/clock.ts';
@@ -132,6 +133,38 @@ test('TLS: no certificate, or one that another authority signed, is nobody', asy
     identity: { key: forged.key, cert: forged.certificate },
   });
   assert.equal(stranger.status, 401);
+});
+
+test('TLS: the certificate of a server, or one that has ended, says nothing of a client', async () => {
+  await using served = await serve();
+  const ended = makeCertificate({
+    subject: { commonName: 'somebody' },
+    use: 'client',
+    now: new Date(now.getTime() - 2 * lifetimeMs),
+    lifetimeMs,
+    issuer: authority,
+  });
+  for (const { key, certificate } of [serverPair, ended]) {
+    const refused = await overHttp1(served, '/whoami', { identity: { key, cert: certificate } });
+    assert.equal(refused.status, 401);
+  }
+});
+
+test('TLS: connections to come see the certificate that was renewed', async () => {
+  await using served = await serve();
+  const serialOf = async (): Promise<string> => {
+    const socket = connectTls({ ...trust, port: served.listener.port, servername: 'localhost' });
+    await once(socket, 'secureConnect');
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const before = await serialOf();
+  const renewed = signed('server', 'server');
+  served.listener.renew({ ...renewed, cert: renewed.certificate, ca: authority.certificate });
+  assert.notEqual(await serialOf(), before);
+  // Clients are known by their certificates as before.
+  assert.equal((await overHttp1(served, '/whoami')).status, 200);
 });
 
 test('TLS: objects are written and read, large lists are compressed', async () => {

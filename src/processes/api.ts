@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '#base/atomic-file.ts';
+import { sleep } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
+import type { PodSpec } from '#api/generated/core-v1.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
+import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { Service } from '#api/core-v1/service.ts';
@@ -21,9 +25,9 @@ import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
 import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
 import {
   serviceAccountTokens,
-  type UidLookup,
+  type BoundLookup,
 } from '#apiserver/authentication/service-account-tokens.ts';
-import { tokenKey } from '#apiserver/authentication/token-key.ts';
+import { tokenKeys } from '#apiserver/authentication/token-key.ts';
 import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
 import { accessReviewRoutes } from '#apiserver/authorization/access-reviews.ts';
 import { GATEWAY_USER } from '#apiserver/authorization/bootstrap-roles.ts';
@@ -40,7 +44,7 @@ import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-ro
 import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
-import { listen, type ListenOptions } from '#apiserver/server.ts';
+import { listen, type Listener, type ListenOptions } from '#apiserver/server.ts';
 import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
 import { webhookCaller, type ServiceResolver } from '#apiserver/webhooks/webhook-call.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
@@ -87,11 +91,11 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const rbac = new RbacObjects();
   await followRbac(rbac, { store, clock, log, signal, prefixes: rbacPrefixes() });
   const authorizer = rbacAuthorizer(rbac);
-  const key = tokenKey(await pki.tokenKey());
+  const keys = tokenKeys(await pki.tokenKey());
   const issuer = `https://kubernetes.default.svc.${CLUSTER_DOMAIN}`;
   const audiences = [issuer] as const;
-  const uidOf = uidLookup(store);
-  const tokens = serviceAccountTokens({ key, issuer, audiences, uidOf, clock, random });
+  const lookup = boundLookup(options);
+  const tokens = serviceAccountTokens({ keys, issuer, audiences, lookup, clock, random });
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
   const builtIn = [...coreKinds, ...viewKinds, ...servingKinds];
   const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
@@ -107,8 +111,8 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...openApiRoutes(() => kinds.current()),
       ...healthRoutes(options.readiness),
       versionRoute({ version: packageVersion(), architecture: process.arch }),
-      ...oidcRoutes({ key, issuer, serverUrl }),
-      ...tokenRoutes({ tokens, audiences, uidOf, clock }),
+      ...oidcRoutes({ keys, issuer, serverUrl }),
+      ...tokenRoutes({ tokens, audiences, lookup, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
       ...metricsRoutes(options.metrics, clock),
     ],
@@ -128,29 +132,62 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     client: createClient((request) => server.handle({ ...request, user: platformUser })),
     async serve() {
       const authenticated = withImpersonation(authenticator(tokens), authorizer);
-      await openListeners({ ...options, pki, server, authenticator: authenticated }, stack);
+      const served = { ...options, pki, server, authenticator: authenticated };
+      const renew = await openListeners(served, stack);
       await writeKubeconfigs(options, pki, serverUrl);
+      void renewDaily(options, async () => {
+        await renew();
+        await writeKubeconfigs(options, pki, serverUrl);
+      });
     },
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
 }
 
-/** One on each address that may reach the API, with a certificate for all its names; `stack` owns them. */
+/** Certificates are made anew two months before they end (pki.ts); a platform that runs for years meets that day too. */
+const RENEW_MS = 24 * 60 * 60 * 1000;
+
+async function renewDaily(
+  { clock, log, signal }: Pick<ApiOptions, 'clock' | 'log' | 'signal'>,
+  renew: () => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await sleep(clock, RENEW_MS, signal);
+      await renew();
+    } catch (error) {
+      if (!signal.aborted) log.error('certificates cannot be renewed', { error });
+    }
+  }
+}
+
+/**
+ * One on each address that may reach the API, with a certificate for all its names; `stack` owns them. What is returned
+ * looks at the certificate again, and gives listeners the one there is now.
+ */
 async function openListeners(
   options: ApiOptions &
     Pick<ListenOptions, 'server' | 'authenticator'> & {
       readonly pki: Awaited<ReturnType<typeof openPki>>;
     },
   stack: AsyncDisposableStack,
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const { settings, pki, podFacing } = options;
   const addresses = [options.apiService, podFacing, ...settings.listen];
   const names = serverNames({ clusterDomain: CLUSTER_DOMAIN, addresses });
-  const { certificate: cert, key } = await pki.server(names);
-  const tls = { cert, key, ca: pki.authority };
+  const currentTls = async (): Promise<ListenOptions['tls']> => {
+    const { certificate: cert, key } = await pki.server(names);
+    return { cert, key, ca: pki.authority };
+  };
+  const tls = await currentTls();
+  const listeners: Listener[] = [];
   for (const host of ['127.0.0.1', '::1', podFacing, ...settings.listen]) {
-    stack.use(await listen({ ...options, tls, host, port: settings.apiPort }));
+    listeners.push(stack.use(await listen({ ...options, tls, host, port: settings.apiPort })));
   }
+  return async () => {
+    const renewed = await currentTls();
+    for (const listener of listeners) listener.renew(renewed);
+  };
 }
 
 const RBAC_KINDS = [Role, RoleBinding, ClusterRole, ClusterRoleBinding];
@@ -207,10 +244,20 @@ function serviceResolver(store: Store): ServiceResolver {
   };
 }
 
-function uidLookup(store: Store): UidLookup {
-  const bindable = { ServiceAccount, Pod, Secret };
+/** As long after its end an object's tokens still count, as in Kubernetes: for clocks that differ. */
+const DELETED_LEEWAY_MS = 60_000;
+
+function boundLookup({ store, clock }: ApiOptions): BoundLookup {
+  const bindable = { ServiceAccount, Pod, Secret, Node };
   return async ({ kind, namespace, name }) => {
     const entry = await store.get(keyOf(bindable[kind], namespace, name));
-    return entry && objectOf(entry).metadata.uid;
+    if (!entry) return undefined;
+    const { metadata, spec = {} } = objectOf<KubeObject & Pick<Pod, 'spec'>>(entry);
+    const { uid = '', deletionTimestamp } = metadata;
+    const endMs = deletionTimestamp === undefined ? Infinity : Date.parse(deletionTimestamp);
+    if (endMs + DELETED_LEEWAY_MS < clock.now().getTime()) return undefined;
+    if (kind !== 'Pod') return { uid };
+    const { serviceAccountName = 'default', nodeName } = spec as Partial<PodSpec>;
+    return { uid, serviceAccountName, ...(nodeName !== undefined && { nodeName }) };
   };
 }

@@ -8,8 +8,11 @@ import { hasReason } from '#api/meta/api-error.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
 import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
-import { serviceAccountTokens } from '#apiserver/authentication/service-account-tokens.ts';
-import { tokenKey } from '#apiserver/authentication/token-key.ts';
+import {
+  serviceAccountTokens,
+  type BoundLookup,
+} from '#apiserver/authentication/service-account-tokens.ts';
+import { tokenKeys } from '#apiserver/authentication/token-key.ts';
 import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
 import { RbacObjects } from '#apiserver/authorization/rbac-objects.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
@@ -21,20 +24,22 @@ const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const masters: User = { name: 'root', groups: ['system:masters', 'system:authenticated'] };
 
 /** The authentication of a server whose objects are the `uids` map: `Kind/namespace/name` to uid. */
-function setUp() {
+function setUp(pem = makeKey()) {
   const uids = new Map([['ServiceAccount/default/robot', 'u1']]);
   const clock = new FakeClock();
-  const key = tokenKey(makeKey());
+  const keys = tokenKeys(pem);
   const audiences = [ISSUER] as const;
-  const uidOf = (object: { kind: string; namespace: string; name: string }) =>
-    Promise.resolve(uids.get(`${object.kind}/${object.namespace}/${object.name}`));
+  const lookup: BoundLookup = async ({ kind, namespace, name }) => {
+    const uid = uids.get(`${kind}/${namespace}/${name}`);
+    return uid === undefined ? undefined : { uid };
+  };
   const random = seededRandom(1);
-  const tokens = serviceAccountTokens({ key, issuer: ISSUER, audiences, uidOf, clock, random });
+  const tokens = serviceAccountTokens({ keys, issuer: ISSUER, audiences, lookup, clock, random });
   const routes = [
-    ...tokenRoutes({ tokens, uidOf, audiences, clock }),
-    ...oidcRoutes({ key, issuer: ISSUER, serverUrl: 'https://10.0.0.1:6443' }),
+    ...tokenRoutes({ tokens, lookup, audiences, clock }),
+    ...oidcRoutes({ keys, issuer: ISSUER, serverUrl: 'https://10.0.0.1:6443' }),
   ];
-  return { uids, clock, key, tokens, routes, authenticate: authenticator(tokens) };
+  return { uids, clock, keys, tokens, routes, authenticate: authenticator(tokens) };
 }
 
 function request(headers: Record<string, string>): HttpRequest {
@@ -131,8 +136,48 @@ test('token: dies with its time, its account, its pod, and when another account 
   assert.equal(await tokens.verify(fresh), undefined);
 });
 
+test('token: what an older key has signed still counts, until that key is taken away', async () => {
+  const old = makeKey();
+  const before = setUp(old);
+  const token = await requestToken(before.routes);
+  const after = setUp(`${makeKey()}\n${old}`);
+  assert.ok(await after.tokens.verify(token));
+  const fresh = await requestToken(after.routes);
+  assert.ok(await after.tokens.verify(fresh));
+  assert.equal(await before.tokens.verify(fresh), undefined);
+  const { body } = await call(after.routes, '/openid/v1/jwks');
+  assert.deepEqual(
+    (body['keys'] as { kid: string }[]).map(({ kid }) => kid),
+    after.keys.map(({ id }) => id),
+  );
+  assert.equal(await setUp(makeKey()).tokens.verify(token), undefined);
+});
+
+test('token: one bound to a node dies with it; the one every pod gets lives on, and says when it should not', async () => {
+  const { tokens, routes, clock, uids } = setUp();
+  uids.set('Node/default/n', 'n1').set('Pod/default/p', 'p1');
+  const reference = (kind: string, name: string): object => ({ kind, apiVersion: 'v1', name });
+  const onNode = await requestToken(routes, { boundObjectRef: reference('Node', 'n') });
+  const found = await tokens.verify(onNode);
+  assert.deepEqual(found?.user.extra?.['authentication.kubernetes.io/node-uid'], ['n1']);
+  uids.set('Node/default/n', 'n2');
+  assert.equal(await tokens.verify(onNode), undefined);
+  const ofPod = await requestToken(routes, {
+    boundObjectRef: reference('Pod', 'p'),
+    expirationSeconds: 3607,
+  });
+  const elsewhere = await requestToken(routes, {
+    boundObjectRef: reference('Pod', 'p'),
+    expirationSeconds: 3607,
+    audiences: ['vault'],
+  });
+  clock.advance(364 * 24 * 3_600_000);
+  assert.ok(await tokens.verify(ofPod));
+  assert.equal(await tokens.verify(elsewhere, ['vault']), undefined);
+});
+
 test('token: forged ones are refused', async () => {
-  const { tokens, routes, key } = setUp();
+  const { tokens, routes, keys } = setUp();
   const token = await requestToken(routes);
   const [header = '', payload = '', signature = ''] = token.split('.');
   const text = Buffer.from(payload, 'base64url').toString().replace('robot', 'admin');
@@ -144,7 +189,7 @@ test('token: forged ones are refused', async () => {
     .setAudience(ISSUER)
     .setSubject('system:serviceaccount:default:robot')
     .setExpirationTime('10y')
-    .sign(key.privateKey);
+    .sign(keys[0].privateKey);
   for (const forged of [
     `${header}.${Buffer.from(text).toString('base64url')}.${signature}`,
     `${none}.${payload}.`,
@@ -187,7 +232,7 @@ test('token request: what cannot be issued is refused in Kubernetes words', asyn
     await refused('/api/v1/namespaces/default/serviceaccounts/nope/token', {}),
     'serviceaccounts "nope" not found',
   );
-  const boundObjectRef = { kind: 'Pod', name: 'nope' };
+  const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: 'nope' };
   assert.equal(await refused(TOKEN_PATH, { spec: { boundObjectRef } }), 'pods "nope" not found');
   assert.match(await refused(TOKEN_PATH, { kind: 'Pod' }), /the kind "Pod": TokenRequest was/);
   assert.match(await refused(TOKEN_PATH, { spec: { audiences: 'x' } }), /spec.audiences/);

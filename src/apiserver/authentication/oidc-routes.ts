@@ -1,4 +1,4 @@
-import type { TokenKey } from '#apiserver/authentication/token-key.ts';
+import type { TokenKey, TokenKeys } from '#apiserver/authentication/token-key.ts';
 import type { Route } from '#apiserver/route.ts';
 
 const CONFIGURATION = '/.well-known/openid-configuration';
@@ -8,12 +8,12 @@ const CACHE = 'public, max-age=3600';
 
 /** How others verify our service-account tokens: OpenID Connect Discovery 1.0 §4 and the key set (RFC 7517). */
 export function oidcRoutes(options: {
-  readonly key: TokenKey;
+  readonly keys: TokenKeys;
   readonly issuer: string;
   /** Where clients reach this server: `https://10.0.0.1:6443`. */
   readonly serverUrl: string;
 }): readonly Route[] {
-  const { key, issuer, serverUrl } = options;
+  const { keys, issuer, serverUrl } = options;
   const configuration = JSON.stringify({
     issuer,
     jwks_uri: `${serverUrl}${KEYS}`,
@@ -21,11 +21,14 @@ export function oidcRoutes(options: {
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
   });
-  const jwk = { use: 'sig', ...key.publicKey.export({ format: 'jwk' }), kid: key.id, alg: 'ES256' };
   return [
     document(CONFIGURATION, 'application/json', configuration),
-    document(KEYS, 'application/jwk-set+json', JSON.stringify({ keys: [jwk] })),
+    document(KEYS, 'application/jwk-set+json', JSON.stringify({ keys: keys.map(jwkOf) })),
   ];
+}
+
+function jwkOf({ publicKey, id }: TokenKey): Record<string, unknown> {
+  return { use: 'sig', ...publicKey.export({ format: 'jwk' }), kid: id, alg: 'ES256' };
 }
 
 function document(at: string, contentType: string, body: string): Route {

@@ -1,31 +1,40 @@
 import { SignJWT } from 'jose/jwt/sign';
 import type { JWTPayload } from 'jose';
 import { jwtVerify } from 'jose/jwt/verify';
-import { JOSEError } from 'jose/errors';
+import { JOSEError, JWSSignatureVerificationFailed } from 'jose/errors';
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
-import type { TokenKey } from '#apiserver/authentication/token-key.ts';
+import type { TokenKey, TokenKeys } from '#apiserver/authentication/token-key.ts';
 import type { User } from '#apiserver/user.ts';
 
 /** Longer than any token we sign; what is longer is refused unread. */
 const TOKEN_CHARACTERS_MAX = 16 * 1024;
 
-/** An object a token's life is tied to: the token dies with it. */
+/** An object a token's life is tied to: the token dies with it. `namespace` is the token's, also for a Node. */
 interface BoundObject {
-  readonly kind: 'ServiceAccount' | 'Pod' | 'Secret';
+  readonly kind: 'ServiceAccount' | BoundKind;
   readonly namespace: string;
   readonly name: string;
 }
-/** The uid the object has now; undefined where there is none. */
-export type UidLookup = (object: BoundObject) => Promise<string | undefined>;
+export type BoundKind = 'Pod' | 'Secret' | 'Node';
+
+interface BoundFacts {
+  readonly uid: string;
+  /** Of a Pod. */
+  readonly serviceAccountName?: string;
+  readonly nodeName?: string;
+}
+/** What the object is now; undefined where there is none, or its end is more than a minute past. */
+export type BoundLookup = (object: BoundObject) => Promise<BoundFacts | undefined>;
 
 export interface TokenOptions {
-  readonly key: TokenKey;
+  /** The first signs; tokens of all of them are ours. */
+  readonly keys: TokenKeys;
   /** The `iss` of our tokens: `https://kubernetes.default.svc.cluster.local`. */
   readonly issuer: string;
   /** What a token must be for, to be let in here; tokens without a wish are issued for the first of these. */
   readonly audiences: readonly [string, ...string[]];
-  readonly uidOf: UidLookup;
+  readonly lookup: BoundLookup;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -35,7 +44,11 @@ export interface TokenWish {
   readonly serviceAccount: { readonly name: string; readonly uid: string };
   readonly audiences: readonly string[];
   readonly lifetimeSeconds: number;
-  readonly boundTo?: BoundObject & { readonly uid: string };
+  /** Where a token lives longer than was asked, after how long its use is worth a word to its owner. */
+  readonly warnAfterSeconds?: number;
+  readonly boundTo?: Named & { readonly kind: BoundKind };
+  /** The node of the pod it is bound to: for information, it does not die with that. */
+  readonly node?: Named;
 }
 
 interface Authenticated {
@@ -61,7 +74,7 @@ export function serviceAccountTokens(options: TokenOptions): ServiceAccountToken
       if (token.length > TOKEN_CHARACTERS_MAX) return undefined;
       const payload = await verifySignature(token, audiences, options);
       const claims = payload && parseClaims(payload);
-      if (!claims || !(await isBoundAlive(claims, options.uidOf))) return undefined;
+      if (!claims || !(await isBoundAlive(claims, options.lookup))) return undefined;
       const intended = [payload.aud ?? []].flat();
       return {
         user: userOf(claims),
@@ -73,15 +86,17 @@ export function serviceAccountTokens(options: TokenOptions): ServiceAccountToken
 
 async function issue(
   wish: TokenWish,
-  { key, issuer, clock, random }: TokenOptions,
+  { keys: [key], issuer, clock, random }: TokenOptions,
 ): ReturnType<ServiceAccountTokens['issue']> {
   const now = Math.floor(clock.now().getTime() / 1000);
   const expires = now + wish.lifetimeSeconds;
-  const { namespace, serviceAccount, boundTo } = wish;
+  const { namespace, serviceAccount, boundTo, node, warnAfterSeconds } = wish;
   const claims = {
     namespace,
     serviceaccount: { name: serviceAccount.name, uid: serviceAccount.uid },
     ...(boundTo && { [boundTo.kind.toLowerCase()]: { name: boundTo.name, uid: boundTo.uid } }),
+    ...(node && { node }),
+    ...(warnAfterSeconds !== undefined && { warnafter: now + warnAfterSeconds }),
   };
   const token = await new SignJWT({ 'kubernetes.io': claims })
     .setProtectedHeader({ alg: 'ES256', kid: key.id })
@@ -99,10 +114,10 @@ async function issue(
 async function verifySignature(
   token: string,
   audiences: readonly string[],
-  { key, issuer, clock }: TokenOptions,
+  { keys, issuer, clock }: TokenOptions,
 ): Promise<JWTPayload | undefined> {
   try {
-    const { payload } = await jwtVerify(token, key.publicKey, {
+    const { payload } = await jwtVerify(token, ({ kid }) => keyNamed(keys, kid), {
       issuer,
       audience: [...audiences],
       algorithms: ['ES256'],
@@ -117,10 +132,19 @@ async function verifySignature(
   }
 }
 
+/** By the name in the token's header; a token that names none was signed by the first. */
+function keyNamed(keys: TokenKeys, id: string | undefined): TokenKey['publicKey'] {
+  const key = id === undefined ? keys[0] : keys.find((each) => each.id === id);
+  if (!key) throw new JWSSignatureVerificationFailed();
+  return key.publicKey;
+}
+
 interface Claims {
   readonly namespace: string;
   readonly account: Named;
-  readonly bound?: Named & { readonly kind: 'Pod' | 'Secret' };
+  readonly bound?: Named & { readonly kind: BoundKind };
+  /** Bound to, or that of the pod. */
+  readonly node?: Named;
   readonly id: string | undefined;
 }
 interface Named {
@@ -138,9 +162,11 @@ function parseClaims(payload: JWTPayload): Claims | undefined {
   }
   const pod = parseNamed(own['pod']);
   const secret = parseNamed(own['secret']);
+  const node = parseNamed(own['node']);
   return {
     namespace,
     account,
+    ...(node && { node, bound: { kind: 'Node', ...node } }),
     ...(secret && { bound: { kind: 'Secret', ...secret } }),
     ...(pod && { bound: { kind: 'Pod', ...pod } }),
     id: payload.jti,
@@ -153,15 +179,15 @@ function parseNamed(value: unknown): Named | undefined {
   return typeof name === 'string' && typeof uid === 'string' ? { name, uid } : undefined;
 }
 
-async function isBoundAlive(claims: Claims, uidOf: UidLookup): Promise<boolean> {
+async function isBoundAlive(claims: Claims, lookup: BoundLookup): Promise<boolean> {
   const { namespace, account, bound } = claims;
-  const uid = await uidOf({ kind: 'ServiceAccount', namespace, name: account.name });
-  if (uid !== account.uid) return false;
+  const owner = await lookup({ kind: 'ServiceAccount', namespace, name: account.name });
+  if (owner?.uid !== account.uid) return false;
   if (!bound) return true;
-  return (await uidOf({ kind: bound.kind, namespace, name: bound.name })) === bound.uid;
+  return (await lookup({ kind: bound.kind, namespace, name: bound.name }))?.uid === bound.uid;
 }
 
-function userOf({ namespace, account, bound, id }: Claims): User {
+function userOf({ namespace, account, bound, node, id }: Claims): User {
   const pod = bound?.kind === 'Pod' ? bound : undefined;
   return {
     ...serviceAccountUser(namespace, account.name),
@@ -171,6 +197,10 @@ function userOf({ namespace, account, bound, id }: Claims): User {
       ...(pod && {
         'authentication.kubernetes.io/pod-name': [pod.name],
         'authentication.kubernetes.io/pod-uid': [pod.uid],
+      }),
+      ...(node && {
+        'authentication.kubernetes.io/node-name': [node.name],
+        'authentication.kubernetes.io/node-uid': [node.uid],
       }),
     },
   };

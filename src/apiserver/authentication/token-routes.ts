@@ -1,12 +1,17 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { BoundObjectReference, UserInfo } from '#api/generated/authentication-v1.ts';
 import { SelfSubjectReview } from '#api/authentication-v1/self-subject-review.ts';
 import { TokenRequest } from '#api/authentication-v1/token-request.ts';
 import { TokenReview } from '#api/authentication-v1/token-review.ts';
+import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 import { ApiError, invalid, notFound } from '#api/meta/api-error.ts';
 import type {
+  BoundKind,
+  BoundLookup,
   ServiceAccountTokens,
   TokenOptions,
   TokenWish,
@@ -17,8 +22,13 @@ import type { User } from '#apiserver/user.ts';
 
 /** Kubernetes' bounds and default of a token's life. */
 const LIFETIME_SECONDS = { min: 600, max: 2 ** 32, usual: 3600 };
+/**
+ * Programs older than tokens that end read theirs once. So Kubernetes lets the token that a pod gets by itself, known by
+ * this lifetime, live for a year; what it says of its end stays.
+ */
+const EXTENDED = { askedSeconds: 3607, lifetimeSeconds: 365 * 24 * 60 * 60 };
 
-type Options = Pick<TokenOptions, 'audiences' | 'uidOf' | 'clock'> & {
+type Options = Pick<TokenOptions, 'audiences' | 'lookup' | 'clock'> & {
   readonly tokens: ServiceAccountTokens;
 };
 
@@ -27,31 +37,47 @@ export function tokenRoutes(options: Options): readonly Route[] {
   return [tokenRequestRoute(options), tokenReviewRoute(options), selfReviewRoute(options)];
 }
 
-function tokenRequestRoute({ tokens, uidOf, audiences, clock }: Options): Route {
+function tokenRequestRoute({ tokens, lookup, audiences, clock }: Options): Route {
   const { group, version, plural } = ServiceAccount;
   return reviewRoute({
     kind: TokenRequest,
     at: { group, version, plural, subresource: 'token' },
     async answer(review, _request, { namespace = '', name = '' }) {
       const spec = review.spec ?? {};
-      const uid = await uidOf({ kind: 'ServiceAccount', namespace, name });
-      if (uid === undefined) throw notFound(ServiceAccount, name);
-      const lifetimeSeconds = spec.expirationSeconds ?? LIFETIME_SECONDS.usual;
-      refuseLifetime(lifetimeSeconds);
+      const given = review.metadata.name;
+      if (given && given !== name) {
+        const why = 'must match the service account name if specified';
+        throw invalid(TokenRequest, name, [wrongValue('metadata.name', given, why)]);
+      }
+      const account = await lookup({ kind: 'ServiceAccount', namespace, name });
+      if (!account) throw notFound(ServiceAccount, name);
+      const { uid } = account;
+      const askedSeconds = spec.expirationSeconds ?? LIFETIME_SECONDS.usual;
+      refuseLifetime(askedSeconds);
       const wanted = spec.audiences?.length ? spec.audiences : [...audiences];
-      const boundTo = spec.boundObjectRef && (await bind(spec.boundObjectRef, namespace, uidOf));
-      const { token, expires } = await tokens.issue({
+      const bound =
+        spec.boundObjectRef && (await bind(spec.boundObjectRef, { namespace, name, lookup }));
+      const isExtended =
+        bound?.boundTo.kind === 'Pod' &&
+        askedSeconds === EXTENDED.askedSeconds &&
+        isDeepStrictEqual(wanted, audiences);
+      const { token } = await tokens.issue({
         namespace,
         serviceAccount: { name, uid },
         audiences: wanted,
-        lifetimeSeconds,
-        ...(boundTo && { boundTo }),
+        lifetimeSeconds: isExtended ? EXTENDED.lifetimeSeconds : askedSeconds,
+        ...(isExtended && { warnAfterSeconds: askedSeconds }),
+        ...bound,
       });
+      const now = clock.now();
       return {
         ...review,
-        metadata: { name, namespace, uid, creationTimestamp: timeText(clock.now()) },
-        spec: { ...spec, audiences: wanted, expirationSeconds: lifetimeSeconds },
-        status: { token, expirationTimestamp: timeText(expires) },
+        metadata: { name, namespace, uid, creationTimestamp: timeText(now) },
+        spec: { ...spec, audiences: wanted, expirationSeconds: askedSeconds },
+        status: {
+          token,
+          expirationTimestamp: timeText(new Date(now.getTime() + askedSeconds * 1000)),
+        },
       };
     },
   });
@@ -98,25 +124,44 @@ function refuseLifetime(seconds: number): void {
   throw invalid(TokenRequest, '', [{ path: 'spec.expirationSeconds', message }]);
 }
 
-const bindable = { Pod, Secret } as const;
+const bindable = { Pod, Secret, Node } as const;
+
+interface BindingAccount {
+  readonly namespace: string;
+  readonly name: string;
+  readonly lookup: BoundLookup;
+}
 
 async function bind(
-  reference: BoundObjectReference,
-  namespace: string,
-  uidOf: Options['uidOf'],
-): Promise<NonNullable<TokenWish['boundTo']>> {
-  const { kind, name = '' } = reference;
-  if (kind !== 'Pod' && kind !== 'Secret') {
-    const message = `cannot bind token for serviceaccount to object kind ${JSON.stringify(kind ?? '')}`;
+  { apiVersion = '', kind: kindName = '', name = '', uid }: BoundObjectReference,
+  account: BindingAccount,
+): Promise<Pick<TokenWish, 'node'> & { readonly boundTo: NonNullable<TokenWish['boundTo']> }> {
+  const { namespace, lookup } = account;
+  const kind = boundKind(kindName);
+  if (!kind || apiVersion !== 'v1') {
+    const [version = '', group = ''] = apiVersion.split('/').toReversed();
+    const message = `cannot bind token to object of type ${group}/${version}, Kind=${kindName}`;
     throw new ApiError('BadRequest', message);
   }
-  const uid = await uidOf({ kind, namespace, name });
-  if (uid === undefined) throw notFound(bindable[kind], name);
-  if (reference.uid && reference.uid !== uid) {
-    const why = `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
-    throw new ApiError('Conflict', why, { name, kind: bindable[kind].plural });
+  const found = await lookup({ kind, namespace, name });
+  if (!found) throw notFound(bindable[kind], name);
+  if (uid && uid !== found.uid) {
+    const why = `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`;
+    const message = `Operation cannot be fulfilled on ${kind} ${JSON.stringify(name)}: ${why}`;
+    throw new ApiError('Conflict', message, { name, kind });
   }
-  return { kind, namespace, name, uid };
+  const { serviceAccountName = account.name, nodeName } = found;
+  if (serviceAccountName !== account.name) {
+    const message = `cannot bind token for serviceaccount ${JSON.stringify(account.name)} to pod running with different serviceaccount name.`;
+    throw new ApiError('BadRequest', message);
+  }
+  const boundTo = { kind, name, uid: found.uid };
+  const node = nodeName && (await lookup({ kind: 'Node', namespace, name: nodeName }));
+  return node ? { boundTo, node: { name: nodeName, uid: node.uid } } : { boundTo };
+}
+
+function boundKind(name: string): BoundKind | undefined {
+  return name === 'Pod' || name === 'Secret' || name === 'Node' ? name : undefined;
 }
 
 function userInfo({ name, uid, groups, extra }: User): UserInfo {
