@@ -8,6 +8,7 @@ import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
 import { definitionCheck } from '#apiserver/custom-resources/definition-check.ts';
+import { conditionCheck } from '#apiserver/webhooks/condition-check.ts';
 import { serveCustom } from '#apiserver/custom-resources/serve-custom.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
@@ -87,6 +88,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     admission: [
       namespaceLifecycle(options.store, kinds),
       definitionCheck,
+      conditionCheck,
       podPriority(options.store),
       defaultTolerations,
       ...(options.services

@@ -53,7 +53,7 @@ import type { Client } from '#client/client.ts';
 import { createClient } from '#client/create-client.ts';
 import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
-import { CLUSTER_DOMAIN } from './cluster-objects.ts';
+import { CLUSTER_DOMAIN, GATEWAY_PORTS } from './cluster-objects.ts';
 import type { PartContext } from './run-part.ts';
 
 export interface ApiOptions extends PartContext {
@@ -99,7 +99,11 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
   const builtIn = [...coreKinds, ...viewKinds, ...servingKinds];
   const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
-  const caller = webhookCaller({ clock, resolve: serviceResolver(store) });
+  const caller = webhookCaller({
+    clock,
+    resolve: serviceResolver(store),
+    ownPorts: ownPorts(settings),
+  });
   const webhooks = webhookAdmission({ store, caller, random, log, signal });
   const server = createApiServer({
     ...options,
@@ -228,6 +232,11 @@ async function writeKubeconfigs(
     paths.gatewayKubeconfig,
     kubeconfigText({ server, authority, client: gateway }),
   );
+}
+
+/** No webhook is behind any of them. */
+function ownPorts({ apiPort, httpPort, registryPort }: ApiOptions['settings']): Set<number> {
+  return new Set([apiPort, httpPort, registryPort, ...Object.values(GATEWAY_PORTS)]);
 }
 
 function packageVersion(): string {

@@ -15,6 +15,8 @@ import { openMemoryStore } from '#store/memory/memory-store.ts';
 import { at, wireOf, type Wire } from '#test/support/wire.ts';
 
 const CONFIGS = '/apis/admissionregistration.k8s.io/v1';
+/** Where the platform listens, as far as webhooks are told. */
+const OWN_PORT = 6443;
 const MAPS = '/api/v1/namespaces/default/configmaps';
 
 type Answer = (review: unknown) => object | string | undefined;
@@ -67,6 +69,7 @@ async function startBed(): Promise<Bed> {
   const { signal } = stop;
   const caller = webhookCaller({
     clock,
+    ownPorts: new Set([OWN_PORT]),
     resolve: async ({ name }) => (name === 'hook' ? { host: '127.0.0.1', port } : undefined),
   });
   const admission = [webhookAdmission({ store, caller, random, log, signal })];
@@ -267,8 +270,23 @@ test('addresses: a Service by the resolver, never one of the link', async () => 
   const { body } = await bed.wire.send('POST', MAPS, map('b'));
   assert.match(
     String(at(body, 'message')),
-    /^Internal error occurred: failed calling webhook "y.ex.com": .*link-local addresses are not called$/,
+    /^Internal error occurred: failed calling webhook "y.ex.com": .*link-local and reserved addresses are not called$/,
   );
+});
+
+test('addresses: the platform’s own listeners are not called, by whatever name', async () => {
+  await using bed = await startBed();
+  for (const [index, host] of ['localhost', '127.0.0.1', '2130706433', '[::1]'].entries()) {
+    const name = `own${index}.ex.com`;
+    const clientConfig = { url: `https://${host}:${OWN_PORT}/api` };
+    await configure(bed, { clientConfig }, { name });
+    const made = await bed.wire.send('POST', MAPS, map('a'));
+    assert.match(
+      String(at(made.body, 'message')),
+      /listeners of the platform itself are not called/,
+    );
+    await bed.wire.send('DELETE', `${CONFIGS}/validatingwebhookconfigurations/${name}`);
+  }
 });
 
 test('configurations: what Kubernetes refuses', async () => {
@@ -299,6 +317,14 @@ test('configurations: what Kubernetes refuses', async () => {
   await check(
     { clientConfig: {} },
     'clientConfig: Required value: exactly one of url or service is required',
+  );
+  await check(
+    { matchConditions: [{ name: 'a', expression: 'objet.x' }] },
+    `matchConditions[0].expression: Invalid value: "objet.x": compilation failed: ERROR: undeclared reference to 'objet' (in container '')`,
+  );
+  await check(
+    { matchConditions: [{ name: 'a', expression: '1 + 1' }] },
+    'matchConditions[0].expression: Invalid value: "1 + 1": must evaluate to bool',
   );
   await check(
     { timeoutSeconds: 40 },

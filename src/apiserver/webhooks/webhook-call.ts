@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '#base/clock.ts';
 import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
-import { isLinkLocal } from '#apiserver/webhooks/link-local.ts';
+import { refusalOf } from '#apiserver/webhooks/webhook-address.ts';
 
 /** As Kubernetes bounds what it reads of a webhook. */
 const REPLY_BYTES_MAX = 3 * 1024 * 1024;
@@ -35,8 +35,11 @@ interface Target {
 export function webhookCaller(options: {
   readonly clock: Clock;
   readonly resolve: ServiceResolver;
+  /** Where the platform listens on this machine: no webhook is there. */
+  readonly ownPorts: ReadonlySet<number>;
 }): WebhookCaller {
   const agent = new Agent({ keepAlive: true });
+  const { ownPorts } = options;
   return {
     async call(webhook, body, signal) {
       const { timeoutSeconds = 10 } = webhook;
@@ -45,7 +48,7 @@ export function webhookCaller(options: {
       const ended = AbortSignal.any([signal, late.signal]);
       const target = await targetOf(webhook, options.resolve);
       try {
-        return await post(target, { webhook, body, agent, signal: ended });
+        return await post(target, { webhook, body, agent, ownPorts, signal: ended });
       } catch (error) {
         const why = late.signal.aborted ? 'context deadline exceeded' : messageOf(error);
         const url = `${target.url}?timeout=${timeoutSeconds}s`;
@@ -84,11 +87,22 @@ async function post(
     webhook,
     body,
     agent,
+    ownPorts,
     signal,
-  }: { webhook: Webhook; body: string; agent: Agent; signal: AbortSignal },
+  }: {
+    webhook: Webhook;
+    body: string;
+    agent: Agent;
+    ownPorts: ReadonlySet<number>;
+    signal: AbortSignal;
+  },
 ): Promise<string> {
-  // What is in the link, as a cloud's metadata service is, answers whoever asks from this machine.
-  if (isIP(target.host) && isLinkLocal(target.host)) throw linkLocal(target.host);
+  const refuse = (address: string): Error | undefined => {
+    const why = refusalOf(address, target.port, ownPorts);
+    return why === undefined ? undefined : new Error(`dial ${address}: ${why}`);
+  };
+  const refused = isIP(target.host) ? refuse(target.host) : undefined;
+  if (refused) throw refused;
   const { caBundle } = webhook.clientConfig;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const request = httpsRequest(
@@ -105,7 +119,7 @@ async function post(
       },
       agent,
       signal,
-      lookup: guardedLookup,
+      lookup: guardedLookup(refuse),
       ...(isIP(target.serverName) === 0 && { servername: target.serverName }),
       ...(caBundle && { ca: Buffer.from(caBundle, 'base64').toString('utf8') }),
     },
@@ -121,18 +135,21 @@ async function post(
   );
 }
 
-const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  lookupHost(hostname, { ...options, all: true }, (error, addresses) => {
-    const bad = addresses?.find(({ address }) => isLinkLocal(address));
-    if (error || bad) {
-      callback(error ?? linkLocal(hostname), []);
-      return;
-    }
-    const [first] = addresses;
-    if (options.all) callback(null, addresses);
-    else callback(null, first?.address ?? '', first?.family);
-  });
-};
+/** A name is asked for once, and what is looked at is what is called. */
+function guardedLookup(refuse: (address: string) => Error | undefined): LookupFunction {
+  return (hostname, options, callback) => {
+    lookupHost(hostname, { ...options, all: true }, (error, addresses) => {
+      const refused = addresses?.map(({ address }) => refuse(address)).find(Boolean);
+      if (error || refused) {
+        callback(error ?? refused ?? null, []);
+        return;
+      }
+      const [first] = addresses;
+      if (options.all) callback(null, addresses);
+      else callback(null, first?.address ?? '', first?.family);
+    });
+  };
+}
 
 async function readBounded(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
@@ -146,10 +163,6 @@ async function readBounded(response: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function linkLocal(host: string): Error {
-  return new Error(`dial ${host}: link-local addresses are not called`);
 }
 
 function messageOf(error: unknown): string {
