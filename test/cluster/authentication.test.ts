@@ -11,7 +11,7 @@ interface Account {
   readonly namespace: string;
   readonly uid: string;
   /** POSTs a TokenRequest for `robot`. */
-  request(spec: object, metadata?: object): Promise<WireReply>;
+  readonly request: (spec: object, metadata?: object) => Promise<WireReply>;
 }
 
 async function makeAccount(
