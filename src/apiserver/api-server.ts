@@ -85,17 +85,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     random: options.random,
     log: options.log,
     generateName: options.generateName ?? (() => undefined),
-    admission: [
-      namespaceLifecycle(options.store, kinds),
-      definitionCheck,
-      conditionCheck,
-      podPriority(options.store),
-      defaultTolerations,
-      ...(options.services
-        ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
-        : []),
-      ...(options.admission ?? []),
-    ],
+    admission: stepsOf(options, kinds),
     authorizeCreate: (request) =>
       authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
@@ -166,6 +156,21 @@ async function connect(
   // WebSockets begin with GET; being allowed to read is not being allowed to run programs.
   await authorize(authorizer, { ...attributes, verb: 'create' });
   return await stream.open(resource);
+}
+
+/** In the order they look. */
+function stepsOf(options: ApiServerOptions, kinds: KindTable): readonly AdmissionStep[] {
+  return [
+    namespaceLifecycle(options.store, kinds),
+    definitionCheck,
+    conditionCheck,
+    podPriority(options.store),
+    defaultTolerations,
+    ...(options.services
+      ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
+      : []),
+    ...(options.admission ?? []),
+  ];
 }
 
 function splitTarget(target: string): readonly string[] {
