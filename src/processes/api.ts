@@ -42,7 +42,7 @@ import { versionRoute } from '#apiserver/discovery/version-route.ts';
 import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
 import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-routes.ts';
 import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
-import { openPki } from '#apiserver/pki/pki.ts';
+import { openPki, type Pki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
 import { listen, type Listener, type ListenOptions } from '#apiserver/server.ts';
 import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
@@ -80,6 +80,8 @@ export interface Api extends AsyncDisposable {
   readonly client: Client;
   /** PEM: by which everybody knows this API. */
   readonly authority: string;
+  /** For another server of the platform, by the same authority; kept under its name. */
+  certificate: Pki['service'];
   /** Opens the listeners, and writes the kubeconfigs that lead to them. */
   serve(): Promise<void>;
 }
@@ -133,6 +135,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   return {
     kinds,
     authority: pki.authority,
+    certificate: async (file, names) => await pki.service(file, names),
     client: createClient((request) => server.handle({ ...request, user: platformUser })),
     async serve() {
       const authenticated = withImpersonation(authenticator(tokens), authorizer);
@@ -172,7 +175,7 @@ async function renewDaily(
 async function openListeners(
   options: ApiOptions &
     Pick<ListenOptions, 'server' | 'authenticator'> & {
-      readonly pki: Awaited<ReturnType<typeof openPki>>;
+      readonly pki: Pki;
     },
   stack: AsyncDisposableStack,
 ): Promise<() => Promise<void>> {
@@ -215,11 +218,7 @@ function rbacPrefixes(): Record<RbacObject['kind'], string> {
 }
 
 /** The administrator's, and the gateway's, which may do little. */
-async function writeKubeconfigs(
-  { settings }: ApiOptions,
-  pki: Awaited<ReturnType<typeof openPki>>,
-  server: string,
-): Promise<void> {
+async function writeKubeconfigs({ settings }: ApiOptions, pki: Pki, server: string): Promise<void> {
   const { authority } = pki;
   const paths = pathsOf(settings.home);
   const admin = await pki.client('admin', {

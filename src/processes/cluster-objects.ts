@@ -15,10 +15,14 @@ export const SYSTEM_NAMESPACE = 'knative-serving';
 /** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
 export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
 
+/** The registry as pods know it. */
+export const REGISTRY_NAME = `registry.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`;
+
 export interface ClusterAddresses {
   /** The one address of this machine that pods reach. */
   readonly podFacing: string;
   readonly apiPort: number;
+  readonly registryPort: number;
   /** ClusterIPs of `kubernetes` and `kube-dns`. */
   readonly apiService: string;
   readonly dnsService: string;
@@ -80,7 +84,7 @@ function platformServices(addresses: ClusterAddresses): {
   readonly service: Service;
   readonly endpoints: EndpointSlice;
 }[] {
-  const { podFacing, apiPort, apiService, dnsService } = addresses;
+  const { podFacing, apiPort, registryPort, apiService, dnsService } = addresses;
   const http = (targetPort: number): PlatformService['ports'] => [
     { name: 'http', protocol: 'TCP', port: 80, targetPort },
   ];
@@ -105,6 +109,11 @@ function platformServices(addresses: ClusterAddresses): {
       name: 'gateway',
       type: 'LoadBalancer',
       ports: http(GATEWAY_PORTS.internal),
+    },
+    {
+      namespace: SYSTEM_NAMESPACE,
+      name: 'registry',
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: registryPort }],
     },
     { namespace: SYSTEM_NAMESPACE, name: 'gateway-internal', ports: http(GATEWAY_PORTS.internal) },
   ];

@@ -13,6 +13,9 @@ import { platformOf } from '#images/manifest.ts';
 import { RegistriesFile } from '#images/registries-file.ts';
 import { startRegistry } from '#images/registry/registry.ts';
 import { registriesFileOf } from '#supervisor/settings.ts';
+import type { Api } from './api.ts';
+import { CLUSTER_DOMAIN, REGISTRY_NAME } from './cluster-objects.ts';
+import { registryGuard } from './registry-guard.ts';
 import type { PartContext } from './run-part.ts';
 
 /** The content store with its two doors: the agent's images and the registry. */
@@ -20,6 +23,8 @@ export interface Content extends AsyncDisposable {
   readonly images: LocalImages;
   /** POST …/nodes/{name}/images: what `knode image` asks for. */
   readonly connection: Connection;
+  /** Opens the registry to pods: by TLS, to who has a token. */
+  openToPods(api: Pick<Api, 'client' | 'certificate'>, host: string): Promise<AsyncDisposable>;
   /** Removes what is no longer needed, until it is disposed of. */
   keepCollected(client: Client, agent: Pick<Agent, 'imagesInUse'>): AsyncDisposable;
 }
@@ -29,7 +34,7 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
   const registries = new RegistriesFile(registriesFileOf(settings.home));
   const store = await ContentStore.open({ ...parts, home: settings.home });
   const port = settings.registryPort;
-  const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`]);
+  const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`, REGISTRY_NAME]);
   const images = await openImages({
     store,
     client: new DistributionClient({ ...parts, registries: () => registries.current() }),
@@ -54,6 +59,12 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
           { body, signal },
         );
       },
+    },
+    async openToPods({ client, certificate }, address) {
+      const short = REGISTRY_NAME.slice(0, -`.${CLUSTER_DOMAIN}`.length);
+      const tls = await certificate('registry', [REGISTRY_NAME, short, address]);
+      const guard = registryGuard(client);
+      return await startRegistry({ ...parts, store, log, host: address, port, tls, guard });
     },
     keepCollected(client, agent) {
       const needed = (): Promise<readonly string[]> => neededImages(client, agent);

@@ -54,10 +54,11 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       ...agentAnswers(() => agent, [content.connection]),
     }),
   );
-  const { apiPort } = settings;
-  const addresses = { podFacing: ranges.podFacing, apiPort, apiService, dnsService };
+  const { apiPort, registryPort } = settings;
+  const addresses = { podFacing: ranges.podFacing, apiPort, registryPort, apiService, dnsService };
   await ensureClusterObjects(api.client, addresses);
   await api.serve();
+  resources.use(await content.openToPods(api, ranges.podFacing));
   done('api');
 
   const autoscaler = resources.use(
@@ -155,6 +156,7 @@ async function openNetwork(home: string): Promise<Network> {
 }
 
 /** What pods may reach of this machine. */
-function openPorts({ apiPort }: Settings): { tcp: number[]; udp: number[] } {
-  return { tcp: [53, apiPort, GATEWAY_PORTS.internal, GATEWAY_PORTS.backend], udp: [53] };
+function openPorts({ apiPort, registryPort }: Settings): { tcp: number[]; udp: number[] } {
+  const { internal, backend } = GATEWAY_PORTS;
+  return { tcp: [53, apiPort, registryPort, internal, backend], udp: [53] };
 }

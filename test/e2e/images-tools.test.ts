@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { ContentStore } from '#images/content-store.ts';
@@ -11,7 +10,7 @@ import {
   tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
-import { run } from '#test/support/platform.ts';
+import { run, toolsFolder } from '#test/support/platform.ts';
 import { startProgram } from '#test/support/program.ts';
 
 /** Other people's tools against the built-in registry; see .ci/run for where they come from. */
@@ -28,11 +27,9 @@ async function openBed(): Promise<Bed> {
   const folder = await temporaryFolder();
   const store = await openTestStore(folder.path);
   const registry = await startTestRegistry(store);
-  // .ci/run puts it there, with the other programs that are built from Go modules.
-  const bin = path.join(homedir(), '.cache/real-kubernetes/bin');
   const env = {
     ...process.env,
-    PATH: `${process.env['CRANE_BIN'] ?? bin}:${process.env['PATH']}`,
+    PATH: `${toolsFolder()}:${process.env['PATH']}`,
     HOME: folder.path,
   };
   return {

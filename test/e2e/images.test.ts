@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import {
@@ -10,7 +10,7 @@ import {
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
 import { digestOf } from '#images/digest.ts';
-import { startPlatform } from '#test/support/platform.ts';
+import { run, startPlatform, toolsFolder, type Outcome } from '#test/support/platform.ts';
 
 interface Listed {
   readonly images: readonly { reference: string; digest: string; isNeeded: boolean }[];
@@ -88,4 +88,59 @@ test('knode image: load, list, push, pull, remove, prune', async () => {
   assert.match(await knode('prune', '-o', 'json'), /"removed": \[\]/);
   const missing = await platform.knode('image', 'pull', `${registry.host}/none:v1`);
   assert.match(missing.stderr, /none.*404/);
+});
+
+test('registry: service accounts get by TLS what their role lets them', async () => {
+  await using platform = await startPlatform();
+  await using folder = await temporaryFolder();
+  const { podFacing } = JSON.parse(
+    await readFile(path.join(platform.home, 'network.json'), 'utf8'),
+  ) as { podFacing: string };
+  const service = ['-n', 'knative-serving', 'get', 'endpointslices', '-o', 'json'];
+  const slices = JSON.parse(await platform.ok(service)) as {
+    items: { metadata: { labels: Record<string, string> }; ports: { port: number }[] }[];
+  };
+  const slice = slices.items.find(
+    ({ metadata }) => metadata.labels['kubernetes.io/service-name'] === 'registry',
+  );
+  const host = `${podFacing}:${slice?.ports[0]?.port}`;
+  const ca = path.join(folder.path, 'ca.crt');
+  await writeFile(
+    ca,
+    await platform.ok(['get', 'configmap', 'kube-root-ca.crt', '-o', 'jsonpath={.data.ca\\.crt}']),
+  );
+  const archive = path.join(folder.path, 'saved.tar');
+  await writeFile(archive, await savedImage('example.com/saved:v1'));
+  const token = (await platform.ok(['create', 'token', 'default'])).trim();
+  const crane = async (...args: readonly string[]): Promise<Outcome> =>
+    await run([path.join(toolsFolder(), 'crane'), ...args], {
+      env: { ...process.env, HOME: folder.path, SSL_CERT_FILE: ca },
+      timeoutMs: 30_000,
+    });
+  const stranger = await crane('push', archive, `${host}/default/app:v1`);
+  assert.match(stranger.stderr, /401 Unauthorized/);
+  assert.equal((await crane('auth', 'login', host, '-u', 'any', '-p', token)).code, 0);
+  const early = await crane('push', archive, `${host}/default/app:v1`);
+  assert.match(early.stderr, /DENIED/);
+  await platform.ok(
+    ['apply', '-f', '-'],
+    JSON.stringify({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: { name: 'builder', namespace: 'default' },
+      rules: [
+        { apiGroups: ['registry.knode.dev'], resources: ['repositories'], verbs: ['update'] },
+      ],
+    }),
+  );
+  const binding = ['create', 'rolebinding', 'builder', '--role=builder'];
+  await platform.ok([...binding, '--serviceaccount=default:default']);
+  const pushed = await crane('push', archive, `${host}/default/app:v1`);
+  assert.equal(pushed.code, 0, pushed.stderr);
+  assert.equal((await crane('digest', `${host}/default/app:v1`)).code, 0);
+  const other = await crane('push', archive, `${host}/kube-system/app:v1`);
+  assert.match(other.stderr, /403 Forbidden/);
+  // The node finds it under the name that pods use, without asking anybody.
+  const name = 'registry.knative-serving.svc.cluster.local/default/app:v1';
+  assert.equal((await platform.knode('image', 'pull', name)).code, 0);
 });

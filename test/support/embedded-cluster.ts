@@ -62,6 +62,8 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
   await ensureClusterObjects(api.client, {
     podFacing: POD_FACING,
     apiPort,
+    // Nothing listens there.
+    registryPort: 5000,
     apiService: API_SERVICE,
     dnsService: DNS_SERVICE,
   });

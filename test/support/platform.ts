@@ -135,9 +135,13 @@ export async function startPlatform(): Promise<Platform> {
 }
 
 function kubectlProgram(): string {
+  return process.env['KUBECTL'] ?? path.join(toolsFolder(), 'kubectl');
+}
+
+/** Where .ci/run puts the programs that are built from Go modules. */
+export function toolsFolder(): string {
   const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
-  const home = process.env['KUBE_HOME'] ?? path.join(cache, 'real-kubernetes');
-  return process.env['KUBECTL'] ?? path.join(home, 'bin', 'kubectl');
+  return path.join(process.env['KUBE_HOME'] ?? path.join(cache, 'real-kubernetes'), 'bin');
 }
 
 export interface Answer {

@@ -32,8 +32,10 @@ export interface PkiOptions {
 export interface Pki {
   /** The authority's certificate, PEM: what clients trust and the server trusts clients by. */
   readonly authority: string;
-  /** For `names` exactly: DNS names and IP addresses. */
+  /** The API server's, for `names` exactly: DNS names and IP addresses. */
   server(names: readonly string[]): Promise<KeyPair>;
+  /** Another server's of the platform; `file` is the name it is kept under. */
+  service(file: string, names: readonly string[]): Promise<KeyPair>;
   /** `file` is the name it is kept under: `admin`. */
   client(file: string, subject: Subject): Promise<KeyPair>;
   /** The private key that service-account tokens are signed with, PEM. */
@@ -51,6 +53,12 @@ export async function openPki({ home, clock }: PkiOptions): Promise<Pki> {
     server: async (names) =>
       await openLeaf(at('apiserver'), authority, clock, {
         subject: { commonName: 'kube-apiserver' },
+        use: 'server',
+        names,
+      }),
+    service: async (file, names) =>
+      await openLeaf(at(file), authority, clock, {
+        subject: { commonName: file },
         use: 'server',
         names,
       }),

@@ -1,5 +1,7 @@
 /** Codes of the OCI distribution specification ("Error Codes"), with the status each is sent with. */
 const STATUS = {
+  UNAUTHORIZED: 401,
+  DENIED: 403,
   BLOB_UNKNOWN: 404,
   BLOB_UPLOAD_INVALID: 400,
   BLOB_UPLOAD_UNKNOWN: 404,

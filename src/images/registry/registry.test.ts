@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
+import { silentLog } from '#base/log.ts';
+import { systemRandom } from '#base/random.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import {
   collected,
@@ -14,6 +16,8 @@ import {
 import type { ContentStore } from '../content-store.ts';
 import { digestOf } from '../digest.ts';
 import { OCI_INDEX, OCI_MANIFEST } from '../manifest.ts';
+import type { RegistryGuard } from './registry-guard.ts';
+import { startRegistry } from './registry.ts';
 
 interface Bed extends AsyncDisposable {
   readonly store: ContentStore;
@@ -333,4 +337,55 @@ test('registry: what refers to a manifest is listed under it, of one type where 
   );
   const nothing = await bed.ask('GET', `/v2/none/referrers/${subject}`);
   assert.deepEqual(((await nothing.json()) as { manifests: unknown }).manifests, []);
+});
+
+test('registry: behind a guard nobody gets further than they may', async () => {
+  await using home = await temporaryFolder();
+  const store = await openTestStore(home.path);
+  const asked: string[] = [];
+  const guard: RegistryGuard = async (token, { verb, repository = '-' }) => {
+    asked.push(`${token ?? 'nobody'} ${verb} ${repository}`);
+    if (token === undefined) return 'unauthorized';
+    return verb === 'get' ? 'granted' : 'denied';
+  };
+  await using registry = await startRegistry({
+    store,
+    guard,
+    clock: new FakeClock(),
+    random: systemRandom,
+    log: silentLog,
+    host: '127.0.0.1',
+    port: 0,
+  });
+  const ask = (method: string, path: string, authorization?: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${registry.port}${path}`, {
+      method,
+      headers: authorization === undefined ? {} : { authorization },
+    });
+  const nobody = await ask('GET', '/v2/');
+  assert.equal(nobody.headers.get('www-authenticate'), 'Basic realm="knode"');
+  assert.equal(await errorCode(nobody), '401 UNAUTHORIZED');
+  const basic = `Basic ${Buffer.from('any:to:ken').toString('base64')}`;
+  assert.equal((await ask('GET', '/v2/', basic)).status, 200);
+  const missing = await ask('GET', '/v2/a/b/manifests/v1', 'Bearer token');
+  assert.equal(await errorCode(missing), '404 MANIFEST_UNKNOWN');
+  for (const [method, path] of [
+    ['PUT', '/v2/a/b/manifests/v1'],
+    ['DELETE', '/v2/a/b/manifests/v1'],
+    ['POST', `/v2/a/b/blobs/uploads/?digest=${digestOf('')}`],
+    ['GET', '/v2/a/b/blobs/uploads/1'],
+    ['GET', '/v2/_catalog'],
+  ] as const)
+    assert.equal(await errorCode(await ask(method, path, 'Bearer token')), '403 DENIED', path);
+  assert.deepEqual(asked, [
+    'nobody get -',
+    'to:ken get -',
+    'token get a/b',
+    'token update a/b',
+    'token update a/b',
+    'token update a/b',
+    'token update a/b',
+    'token list -',
+  ]);
+  assert.deepEqual(await store.blobs(), []);
 });

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
@@ -10,6 +16,7 @@ import { hasCode } from '../missing-file.ts';
 import { serveBlob } from './registry-blobs.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistryReply, RegistryRequest } from './registry-exchange.ts';
+import { requireAccess, type RegistryGuard } from './registry-guard.ts';
 import { serveCatalog, serveTags } from './registry-lists.ts';
 import { serveManifest } from './registry-manifests.ts';
 import { serveReferrers } from './registry-referrers.ts';
@@ -21,6 +28,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who may do what; everybody everything unless told. */
+  readonly guard?: RegistryGuard;
 }
 
 export interface ListeningRegistry extends AsyncDisposable {
@@ -30,18 +39,24 @@ export interface ListeningRegistry extends AsyncDisposable {
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 60_000;
 
-/**
- * The registry on plain HTTP, for loopback addresses: container tools take those without TLS. Port 0 chooses one.
- * Rejects with the listener's own error when the port is taken.
- */
+interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM. Without it, plain HTTP, which container tools take on loopback addresses. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+/** One door to the store's registry. Port 0 chooses one. Rejects with the listener's own error when the port is taken. */
 export async function startRegistry(
-  options: RegistryOptions & { readonly host: string; readonly port: number },
+  options: RegistryOptions & ListenOptions,
 ): Promise<ListeningRegistry> {
   const registry = new Registry(options);
+  const { tls } = options;
+  const answer: RequestListener = (request, response) => void registry.handle(request, response);
   // An upload takes as long as it takes; only standing still is a fault.
-  const server = createServer({ requestTimeout: 0 }, (request, response) => {
-    void registry.handle(request, response);
-  });
+  const server = tls
+    ? createSecureServer({ requestTimeout: 0, cert: tls.certificate, key: tls.key }, answer)
+    : createServer({ requestTimeout: 0 }, answer);
   server.setTimeout(IDLE_MS);
   server.listen(options.port, options.host);
   await once(server, 'listening');
@@ -88,8 +103,9 @@ class Registry implements AsyncDisposable {
   }
 
   async #serve(path: string, request: RegistryRequest): Promise<RegistryReply> {
-    const { store } = this.#options;
+    const { store, guard } = this.#options;
     const route = parseRegistryRoute(path);
+    if (guard) await requireAccess(guard, request, route);
     switch (route?.at) {
       case 'base':
         return { status: 200, headers: { 'content-type': 'application/json' }, body: '{}\n' };
@@ -144,9 +160,10 @@ class Registry implements AsyncDisposable {
 }
 
 function singleHeaders(request: IncomingMessage): Record<string, string | undefined> {
-  const { range, 'content-range': contentRange } = request.headers;
+  const { authorization, range, 'content-range': contentRange } = request.headers;
   const { 'content-type': contentType, 'content-length': contentLength } = request.headers;
   return {
+    authorization,
     range,
     'content-range': contentRange,
     'content-type': contentType,
