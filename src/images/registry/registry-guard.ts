@@ -3,7 +3,7 @@ import type { RegistryRequest } from './registry-exchange.ts';
 import type { RegistryRoute } from './registry-route.ts';
 
 /** What a request wants. `list` is of all repositories; without a repository, `get` only asks whether one is known. */
-export interface WantedAccess {
+interface WantedAccess {
   readonly verb: 'get' | 'update' | 'list';
   readonly repository?: string;
 }
