@@ -26,8 +26,6 @@ export interface FieldError {
     | 'FieldValueForbidden'
     | 'FieldValueNotSupported'
     | 'FieldValueDuplicate'
-    | 'FieldValueNotFound'
-    | 'FieldValueTooLong'
     | 'FieldValueTypeInvalid';
 }
 
@@ -36,6 +34,8 @@ export interface AdmissionContext<T> {
   readonly operation: 'CREATE' | 'UPDATE';
   readonly username: string;
   readonly previous?: T;
+  /** What of the object the write is about, where it is not all of it. */
+  readonly subresource?: string;
 }
 
 /** Of a kind that a CustomResourceDefinition defines, what the server needs beyond the kind. */

@@ -5,7 +5,8 @@ import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { unsupportedErrors } from '#api/meta/value-errors.ts';
+import type { AdmissionStep, FieldValidation } from '#apiserver/admission/admit.ts';
 import type { KindTable } from '#apiserver/kind-table.ts';
 import type { Representation } from '#apiserver/representation.ts';
 import type { UserRequest } from '#apiserver/route.ts';
@@ -53,6 +54,10 @@ const OPTIONS_KINDS: Readonly<Record<string, string>> = {
   DELETE: 'DeleteOptions',
 };
 
+function optionsKind(method: string): string {
+  return OPTIONS_KINDS[method] ?? 'Options';
+}
+
 /** `dryRun=All`, or what a body says instead; any other value is Invalid, as in Kubernetes. */
 export function isDryRun(
   { method, query }: Pick<ResourceRequest, 'method' | 'query'>,
@@ -62,9 +67,23 @@ export function isDryRun(
   if (values.some((value) => value !== 'All')) {
     const message = `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`;
     const error = { path: 'dryRun', message, reason: 'FieldValueNotSupported' } as const;
-    throw invalidOptions(OPTIONS_KINDS[method] ?? 'Options', [error]);
+    throw invalidOptions(optionsKind(method), [error]);
   }
   return values.length > 0;
+}
+
+const FIELD_VALIDATIONS = ['Ignore', 'Strict', 'Warn'] as const;
+
+/** `Warn` where it is absent or empty. Throws Invalid for what is none of them. */
+export function fieldValidationOf({
+  method,
+  query,
+}: Pick<ResourceRequest, 'method' | 'query'>): FieldValidation {
+  const value = query.get('fieldValidation') || 'Warn';
+  const found = FIELD_VALIDATIONS.find((each) => each === value);
+  if (found) return found;
+  const errors = unsupportedErrors('fieldValidation', value, ['', ...FIELD_VALIDATIONS]);
+  throw invalidOptions(optionsKind(method), errors);
 }
 
 /** A whole number in the query; undefined where it is absent or empty. Throws BadRequest for anything else. */

@@ -26,28 +26,34 @@ export function watchLines(
   const includeObject = includeObjectOf(request.query);
   const dialect = representation === 'table' ? `table ${includeObject}` : representation;
 
-  const render = (type: EventType, entry: Entry, revision: Revision): string => {
+  // A table's columns are told once: with the first event, whose line no other watch can share.
+  let hasColumns = representation === 'table';
+  const render = ({ type, entry, revision }: Event): string => {
     if (representation === 'object')
       return `{"type":"${type}","object":${wireText(entry, revision)}}\n`;
     const object = objectAt(entry, revision);
     const metadata = { resourceVersion: String(revision) };
     const shown =
       representation === 'table'
-        ? tableOf(kind, [object], { now: clock.now(), includeObject, metadata })
+        ? tableOf(kind, [object], { now: clock.now(), includeObject, metadata, hasColumns })
         : partialMetadata(object);
+    hasColumns = false;
     return `${JSON.stringify({ type, object: shown })}\n`;
   };
 
   return {
     added: (entry) =>
-      selection.selects(entry) ? render('ADDED', entry, entry.modified) : undefined,
+      selection.selects(entry)
+        ? render({ type: 'ADDED', entry, revision: entry.modified })
+        : undefined,
     changed(change) {
       const event = eventOf(change, selection);
       if (!event) return undefined;
+      if (hasColumns) return render(event);
       const words = rendered.get(change) ?? new Map<string, string>();
       rendered.set(change, words);
       const name = `${event.type} ${dialect}`;
-      const line = words.get(name) ?? render(event.type, event.entry, event.revision);
+      const line = words.get(name) ?? render(event);
       words.set(name, line);
       return line;
     },

@@ -85,8 +85,13 @@ export class StaleRevision extends Error {
 
 export class Compacted extends Error {
   override readonly name = 'Compacted';
+  readonly after: Revision;
+  /** The history begins after it. */
+  readonly oldest: Revision;
   constructor(after: Revision, oldest: Revision) {
     super(`Cannot watch from revision ${after}: history begins after revision ${oldest}`);
+    this.after = after;
+    this.oldest = oldest;
   }
 }
 

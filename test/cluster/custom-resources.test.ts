@@ -1,73 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  clusterUnderTest,
-  uniqueName,
-  type ClusterUnderTest,
-} from '#test/support/cluster-under-test.ts';
+import { clusterUnderTest, uniqueName } from '#test/support/cluster-under-test.ts';
+import { DEFINITIONS, definitionOf, define } from '#test/support/custom-kind.ts';
 import { at } from '#test/support/wire.ts';
 
-const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const APPLY = { headers: { 'content-type': 'application/apply-patch+yaml' } };
 const MERGE = { headers: { 'content-type': 'application/merge-patch+json' } };
-
-interface Defined {
-  readonly group: string;
-  /** Of the collection in a namespace of its own. */
-  readonly target: string;
-  readonly definition: string;
-}
-
-/** A namespaced kind Thing whose `spec` has this schema, established. */
-async function define(
-  cluster: ClusterUnderTest,
-  spec: object,
-  version: object = {},
-): Promise<Defined> {
-  const group = `${uniqueName('g')}.example.com`;
-  const reply = await cluster.send('POST', DEFINITIONS, definitionOf(group, spec, version));
-  assert.equal(reply.status, 201, JSON.stringify(reply.body));
-  await established(cluster, `things.${group}`);
-  const namespace = await cluster.namespace();
-  const target = `/apis/${group}/v1/namespaces/${namespace}/things`;
-  return { group, target, definition: `${DEFINITIONS}/things.${group}` };
-}
-
-function definitionOf(group: string, spec: object, version: object = {}): object {
-  return {
-    metadata: { name: `things.${group}` },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { plural: 'things', kind: 'Thing' },
-      versions: [
-        {
-          name: 'v1',
-          served: true,
-          storage: true,
-          schema: {
-            openAPIV3Schema: {
-              type: 'object',
-              properties: {
-                spec,
-                status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-              },
-            },
-          },
-          ...version,
-        },
-      ],
-    },
-  };
-}
-
-async function established(cluster: ClusterUnderTest, name: string): Promise<void> {
-  const query = `?watch=1&fieldSelector=metadata.name%3D${name}`;
-  for await (const { object } of cluster.watch(`${DEFINITIONS}${query}`)) {
-    const conditions = (at(object, 'status.conditions') ?? []) as Record<string, string>[];
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) break;
-  }
-}
 
 test('scale: takes an apply patch', async () => {
   const cluster = await clusterUnderTest();

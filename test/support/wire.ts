@@ -43,7 +43,7 @@ export interface Wire extends WireClient, AsyncDisposable {
   readonly clock: FakeClock;
 }
 
-interface WatchEvent {
+export interface WatchEvent {
   readonly type: string;
   readonly object: unknown;
 }

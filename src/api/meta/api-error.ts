@@ -96,7 +96,8 @@ export function invalid(kind: Named, name: string, all: readonly FieldError[]): 
   const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
   const resource = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   return new ApiError('Invalid', `${resource} "${name}" is invalid: ${text}`, {
-    ...detailsOf(kind, name),
+    name,
+    group: kind.group,
     kind: kind.kind,
     causes,
   });
@@ -147,7 +148,7 @@ export function forbidden(kind: Named, name: string, why: string): ApiError {
 }
 
 function detailsOf(kind: Named, name: string): StatusDetails {
-  return { ...(name && { name }), ...(kind.group && { group: kind.group }), kind: kind.plural };
+  return { name, group: kind.group, kind: kind.plural };
 }
 
 /** The body of a request says another namespace than its path. */

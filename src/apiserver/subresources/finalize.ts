@@ -2,7 +2,12 @@ import type { HttpReply } from '#base/http-message.ts';
 import { admitFields } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { objectReply } from '#apiserver/object-reply.ts';
-import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import {
+  fieldValidationOf,
+  isDryRun,
+  type Deps,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 
 /** PUT namespaces/{name}/finalize: replaces `spec.finalizers`; the namespace goes with the last one when it is deleted. */
@@ -10,7 +15,7 @@ export async function finalizeNamespace(request: ResourceRequest, deps: Deps): P
   const decoded = await decodeBody(request.body, request.headers['content-type']);
   const { object, errors } = admitFields(request.kind, decoded.value, {
     duplicates: decoded.duplicates,
-    fieldValidation: request.query.get('fieldValidation'),
+    fieldValidation: fieldValidationOf(request),
   });
   const { metadata } = object;
   const { spec } = object as { spec?: unknown };

@@ -6,6 +6,7 @@ import type { PodTemplate } from '#api/core-v1/pod-template.ts';
 import {
   ageColumn,
   column,
+  integerColumn,
   labelsText,
   nameColumn,
   wideColumn,
@@ -26,9 +27,9 @@ export const deploymentColumns: CellsOf<Deployment> = [
 
 export const replicaSetColumns: CellsOf<ReplicaSet> = [
   nameColumn,
-  column('Desired', ({ spec }) => spec?.replicas ?? 0),
-  column('Current', ({ status }) => status?.replicas ?? 0),
-  column('Ready', ({ status }) => status?.readyReplicas ?? 0),
+  integerColumn('Desired', ({ spec }) => spec?.replicas ?? 0),
+  integerColumn('Current', ({ status }) => status?.replicas ?? 0),
+  integerColumn('Ready', ({ status }) => status?.readyReplicas ?? 0),
   ageColumn,
   wideColumn('Containers', ({ spec }) => containerNames(spec?.template)),
   wideColumn('Images', ({ spec }) => images(spec?.template)),
@@ -45,11 +46,11 @@ export const statefulSetColumns: CellsOf<StatefulSet> = [
 
 export const daemonSetColumns: CellsOf<DaemonSet> = [
   nameColumn,
-  column('Desired', ({ status }) => status?.desiredNumberScheduled ?? 0),
-  column('Current', ({ status }) => status?.currentNumberScheduled ?? 0),
-  column('Ready', ({ status }) => status?.numberReady ?? 0),
-  column('Up-to-date', ({ status }) => status?.updatedNumberScheduled ?? 0),
-  column('Available', ({ status }) => status?.numberAvailable ?? 0),
+  integerColumn('Desired', ({ status }) => status?.desiredNumberScheduled ?? 0),
+  integerColumn('Current', ({ status }) => status?.currentNumberScheduled ?? 0),
+  integerColumn('Ready', ({ status }) => status?.numberReady ?? 0),
+  integerColumn('Up-to-date', ({ status }) => status?.updatedNumberScheduled ?? 0),
+  integerColumn('Available', ({ status }) => status?.numberAvailable ?? 0),
   column('Node Selector', ({ spec }) => labelsText(spec?.template?.spec?.nodeSelector)),
   ageColumn,
   wideColumn('Containers', ({ spec }) => containerNames(spec?.template)),

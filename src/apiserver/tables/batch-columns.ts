@@ -4,6 +4,7 @@ import { ageOf, humanDuration } from '#apiserver/tables/age.ts';
 import {
   ageColumn,
   column,
+  integerColumn,
   nameColumn,
   orNone,
   wideColumn,
@@ -36,8 +37,12 @@ export const cronJobColumns: CellsOf<CronJob> = [
   nameColumn,
   column('Schedule', ({ spec }) => spec?.schedule ?? ''),
   column('Timezone', ({ spec }) => orNone(spec?.timeZone)),
-  column('Suspend', ({ spec }) => (spec?.suspend ? 'True' : 'False')),
-  column('Active', ({ status }) => status?.active?.length ?? 0),
+  {
+    name: 'Suspend',
+    type: 'boolean',
+    cell: ({ spec }) => (spec?.suspend ? 'True' : 'False'),
+  },
+  integerColumn('Active', ({ status }) => status?.active?.length ?? 0),
   column('Last Schedule', ({ status }, now) =>
     status?.lastScheduleTime === undefined ? '<none>' : ageOf(status.lastScheduleTime, now),
   ),

@@ -29,12 +29,25 @@ export const ageColumn: ComputedColumn<KubeObject> = {
   cell: ({ metadata }, now) => ageOf(metadata.creationTimestamp, now),
 };
 
-/** A column of strings, as nearly all are; kubectl prints numbers the same way. */
+export const createdColumn: ComputedColumn<KubeObject> = {
+  name: 'Created At',
+  type: 'date',
+  cell: ({ metadata }) => metadata.creationTimestamp ?? '<unknown>',
+};
+
+/** A column of strings, as nearly all are, some of numbers among them: as Kubernetes has them. */
 export function column<T extends KubeObject>(
   name: string,
   cell: (object: T, now: Date) => unknown,
 ): ComputedColumn<T> {
   return { name, type: 'string', cell };
+}
+
+export function integerColumn<T extends KubeObject>(
+  name: string,
+  cell: (object: T) => number,
+): ComputedColumn<T> {
+  return { name, type: 'integer', cell };
 }
 
 /** Shown by `-o wide` alone. */

@@ -8,7 +8,13 @@ import {
   statefulSetColumns,
 } from '#apiserver/tables/apps-columns.ts';
 import { cronJobColumns, jobColumns } from '#apiserver/tables/batch-columns.ts';
-import { ageColumn, column, nameColumn, type CellsOf } from '#apiserver/tables/column.ts';
+import {
+  ageColumn,
+  column,
+  integerColumn,
+  nameColumn,
+  type CellsOf,
+} from '#apiserver/tables/column.ts';
 import {
   ingressClassColumns,
   ingressColumns,
@@ -26,16 +32,17 @@ import {
   autoscalerColumns,
   autoscalerV1Columns,
   budgetColumns,
-  limitRangeColumns,
+  createdAtColumns,
   priorityClassColumns,
   quotaColumns,
 } from '#apiserver/tables/policy-columns.ts';
-import { roleBindingColumns, roleColumns } from '#apiserver/tables/rbac-columns.ts';
+import { roleBindingColumns } from '#apiserver/tables/rbac-columns.ts';
 import {
   claimColumns,
   storageClassColumns,
   volumeColumns,
 } from '#apiserver/tables/storage-columns.ts';
+import type { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import type { ConfigMap } from '#api/core-v1/config-map.ts';
 import type { Lease } from '#api/coordination-v1/lease.ts';
 import type { Namespace } from '#api/core-v1/namespace.ts';
@@ -73,6 +80,12 @@ const leaseColumns: CellsOf<Lease> = [
   ageColumn,
 ];
 
+const webhookColumns: CellsOf<ValidatingWebhookConfiguration> = [
+  nameColumn,
+  integerColumn('Webhooks', ({ webhooks }) => webhooks?.length ?? 0),
+  ageColumn,
+];
+
 /** The columns `kubectl get` users know. */
 const byResource: Readonly<Record<string, CellsOf<never>>> = {
   namespaces: namespaceColumns,
@@ -88,7 +101,7 @@ const byResource: Readonly<Record<string, CellsOf<never>>> = {
   'replicasets.apps': replicaSetColumns,
   podtemplates: podTemplateColumns,
   resourcequotas: quotaColumns,
-  limitranges: limitRangeColumns,
+  limitranges: createdAtColumns,
   persistentvolumes: volumeColumns,
   persistentvolumeclaims: claimColumns,
   'statefulsets.apps': statefulSetColumns,
@@ -106,9 +119,12 @@ const byResource: Readonly<Record<string, CellsOf<never>>> = {
   'nodes.metrics.k8s.io': nodeMetricsColumns,
   'pods.metrics.k8s.io': podMetricsColumns,
   'endpointslices.discovery.k8s.io': endpointSliceColumns,
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io': webhookColumns,
+  'validatingwebhookconfigurations.admissionregistration.k8s.io': webhookColumns,
+  'customresourcedefinitions.apiextensions.k8s.io': createdAtColumns,
   'leases.coordination.k8s.io': leaseColumns,
-  'roles.rbac.authorization.k8s.io': roleColumns,
-  'clusterroles.rbac.authorization.k8s.io': roleColumns,
+  'roles.rbac.authorization.k8s.io': createdAtColumns,
+  'clusterroles.rbac.authorization.k8s.io': createdAtColumns,
   'rolebindings.rbac.authorization.k8s.io': roleBindingColumns,
   'clusterrolebindings.rbac.authorization.k8s.io': roleBindingColumns,
 };

@@ -1,11 +1,18 @@
 import type { HorizontalPodAutoscaler as AutoscalerV1 } from '#api/autoscaling-v1/horizontal-pod-autoscaler.ts';
 import type { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
-import type { LimitRange } from '#api/core-v1/limit-range.ts';
 import type { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import type { MetricSpec, MetricStatus } from '#api/generated/autoscaling-v2.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { PodDisruptionBudget } from '#api/policy-v1/pod-disruption-budget.ts';
 import type { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
-import { ageColumn, column, nameColumn, type CellsOf } from '#apiserver/tables/column.ts';
+import {
+  ageColumn,
+  column,
+  createdColumn,
+  integerColumn,
+  nameColumn,
+  type CellsOf,
+} from '#apiserver/tables/column.ts';
 
 const TARGETS_SHOWN = 2;
 const UNKNOWN = '<unknown>';
@@ -17,19 +24,17 @@ export const quotaColumns: CellsOf<ResourceQuota> = [
   ageColumn,
 ];
 
-export const limitRangeColumns: CellsOf<LimitRange> = [
-  nameColumn,
-  {
-    name: 'Created At',
-    type: 'date',
-    cell: ({ metadata }) => metadata.creationTimestamp ?? UNKNOWN,
-  },
-];
+/** Of kinds whose content fits no cell: LimitRanges, Roles, CustomResourceDefinitions. */
+export const createdAtColumns: CellsOf<KubeObject> = [nameColumn, createdColumn];
 
 export const priorityClassColumns: CellsOf<PriorityClass> = [
   nameColumn,
-  column('Value', ({ value }) => value),
-  column('Global-Default', ({ globalDefault }) => globalDefault ?? false),
+  integerColumn('Value', ({ value }) => value),
+  {
+    name: 'Global-Default',
+    type: 'boolean',
+    cell: ({ globalDefault }) => globalDefault ?? false,
+  },
   ageColumn,
   column('PreemptionPolicy', ({ preemptionPolicy }) => preemptionPolicy ?? 'PreemptLowerPriority'),
 ];
@@ -38,7 +43,7 @@ export const budgetColumns: CellsOf<PodDisruptionBudget> = [
   nameColumn,
   column('Min Available', ({ spec }) => String(spec?.minAvailable ?? 'N/A')),
   column('Max Unavailable', ({ spec }) => String(spec?.maxUnavailable ?? 'N/A')),
-  column('Allowed Disruptions', ({ status }) => status?.disruptionsAllowed ?? 0),
+  integerColumn('Allowed Disruptions', ({ status }) => status?.disruptionsAllowed ?? 0),
   ageColumn,
 ];
 

@@ -1,4 +1,3 @@
-import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import {
   ageColumn,
@@ -7,12 +6,6 @@ import {
   wideColumn,
   type CellsOf,
 } from '#apiserver/tables/column.ts';
-
-/** Roles and ClusterRoles: what they allow fits no cell. */
-export const roleColumns: CellsOf<KubeObject> = [
-  nameColumn,
-  column('Created At', ({ metadata }) => metadata.creationTimestamp ?? '<unknown>'),
-];
 
 /** ClusterRoleBindings have the same fields. */
 export const roleBindingColumns: CellsOf<RoleBinding> = [

@@ -17,6 +17,8 @@ export interface TableOptions {
   readonly includeObject: IncludeObject;
   /** Of the list the rows come from. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** False where a reader knows the columns already; they are told unless it is. */
+  readonly hasColumns?: boolean;
 }
 
 /** A `meta.k8s.io/v1` Table: what `kubectl get` prints. */
@@ -30,18 +32,17 @@ export function tableOf(
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata: options.metadata,
-    columnDefinitions: columns.map(({ name, type, format, description, priority }) => ({
-      name,
-      type,
-      format: format ?? '',
-      description: description ?? '',
-      priority: priority ?? 0,
-    })),
+    columnDefinitions: options.hasColumns === false ? null : columns.map(definitionOf),
     rows: objects.map((object) => ({
       cells: columns.map((column) => column.cell(object, options.now)),
       object: included(object, options.includeObject),
     })),
   };
+}
+
+function definitionOf(column: ComputedColumn<KubeObject>): Record<string, unknown> {
+  const { name, type, format = '', description = '', priority = 0 } = column;
+  return { name, type, format, description, priority };
 }
 
 function columnsOf(kind: Kind): CellsOf<KubeObject> {

@@ -13,7 +13,13 @@ import { ownedPart, placeOfKind } from '#apiserver/apply/owned-part.ts';
 import { ownerBy } from '#apiserver/apply/ownership.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isFields } from '#apiserver/patch/merge-patch.ts';
-import { isDryRun, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import {
+  fieldValidationOf,
+  isDryRun,
+  isTrue,
+  type Deps,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
 import { createObject } from '#apiserver/verbs/create.ts';
 import { modify, type Modified } from '#apiserver/verbs/modify.ts';
@@ -63,6 +69,7 @@ export async function readApplication(
   if (!request.query.get('fieldManager')) {
     throw invalidOption(required('fieldManager', 'is required for apply patch'));
   }
+  fieldValidationOf(request); // What is wrong with the options is said before what is wrong with the object.
   const { value, duplicates } = await decodeBody(request.body, bodyType(request));
   return { configuration: parseConfiguration(request, wanted, value), duplicates };
 }
@@ -152,7 +159,7 @@ function appliedTo(
       ...(resourceVersion !== undefined && { resourceVersion }),
     },
   };
-  const fieldValidation = query.get('fieldValidation');
+  const fieldValidation = fieldValidationOf(request);
   const { duplicates } = application;
   // Cloned, because checking fills in and prunes.
   return { ...admitFields(kind, structuredClone(value), { duplicates, fieldValidation }), owners };

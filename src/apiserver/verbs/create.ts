@@ -16,7 +16,12 @@ import type { Owner } from '#apiserver/apply/managed-fields.ts';
 import { recordOwners } from '#apiserver/apply/ownership.ts';
 import { hasGeneration } from '#apiserver/generation.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
-import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import {
+  fieldValidationOf,
+  isDryRun,
+  type Deps,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
 import { keyOf, storedText } from '#apiserver/stored-object.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
 import { partOf } from '#apiserver/verbs/update.ts';
@@ -33,7 +38,7 @@ export async function create(request: ResourceRequest, deps: Deps): Promise<Http
   const decoded = await decodeBody(request.body, request.headers['content-type']);
   const fields = admitFields(request.kind, decoded.value, {
     duplicates: decoded.duplicates,
-    fieldValidation: request.query.get('fieldValidation'),
+    fieldValidation: fieldValidationOf(request),
   });
   refuseOtherTypes(request.kind, fields.errors);
   return createObject(request, deps, fields);

@@ -9,7 +9,12 @@ import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
 import { applyMergePatch } from '#apiserver/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '#apiserver/patch/strategic-merge-patch.ts';
-import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import {
+  fieldValidationOf,
+  isDryRun,
+  type Deps,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
 import { apply, isApplyPatch, refuseForce } from '#apiserver/verbs/apply.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 import { partOf } from '#apiserver/verbs/update.ts';
@@ -18,14 +23,13 @@ import { partOf } from '#apiserver/verbs/update.ts';
 export async function patch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
   if (isApplyPatch(request)) return apply(request, deps);
   refuseForce(request);
-  const { query } = request;
   const change = await readPatch(request);
   let warnings: readonly string[] = [];
   const modified = await modify(request, deps, {
     async change(current: KubeObject) {
       const fields = admitFields(request.kind, change.to(current), {
         duplicates: change.duplicates,
-        fieldValidation: query.get('fieldValidation'),
+        fieldValidation: fieldValidationOf(request),
       });
       ({ warnings } = fields);
       const errors = [...fields.errors, ...uidErrors(current, fields.object)];

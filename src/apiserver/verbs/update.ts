@@ -6,16 +6,21 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields, refuseOtherTypes } from '#apiserver/admission/admit.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
-import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import {
+  fieldValidationOf,
+  isDryRun,
+  type Deps,
+  type ResourceRequest,
+} from '#apiserver/resource-request.ts';
 import { modify, type Modification } from '#apiserver/verbs/modify.ts';
 
 /** PUT …/{plural}/{name}: replaces all but the status; …/{name}/status: the status alone. */
 export async function update(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  const { kind, query, namespace, name } = request;
+  const { kind, namespace, name } = request;
   const decoded = await decodeBody(request.body, request.headers['content-type']);
   const { object, errors, warnings } = admitFields(kind, decoded.value, {
     duplicates: decoded.duplicates,
-    fieldValidation: query.get('fieldValidation'),
+    fieldValidation: fieldValidationOf(request),
   });
   refuseOtherTypes(kind, errors);
   if (!object.metadata.name) throw nameMissing(name);

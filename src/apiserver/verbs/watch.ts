@@ -163,7 +163,9 @@ function bookmark(
 }
 
 function expired(error: Compacted): string {
-  const status = statusOf(new ApiError('Expired', `too old resource version: ${error.message}`));
+  const status = statusOf(
+    new ApiError('Expired', `too old resource version: ${error.after} (${error.oldest})`),
+  );
   return `${JSON.stringify({ type: 'ERROR', object: status })}\n`;
 }
 

@@ -10,6 +10,28 @@ export interface Remaining {
   readonly finalizers: readonly string[];
 }
 
+/** What cannot fail here, where the kinds are known, is said all the same: clients look for it. */
+const NO_FAILURES: readonly Omit<Condition, 'lastTransitionTime'>[] = [
+  {
+    type: 'NamespaceDeletionDiscoveryFailure',
+    status: 'False',
+    reason: 'ResourcesDiscovered',
+    message: 'All resources successfully discovered',
+  },
+  {
+    type: 'NamespaceDeletionGroupVersionParsingFailure',
+    status: 'False',
+    reason: 'ParsedGroupVersions',
+    message: 'All legacy kube types successfully parsed',
+  },
+  {
+    type: 'NamespaceDeletionContentFailure',
+    status: 'False',
+    reason: 'ContentDeleted',
+    message: 'All content successfully deleted, may be waiting on finalization',
+  },
+];
+
 /** The conditions of a namespace that waits for its contents to go; they say what it waits for. */
 export function terminatingConditions(
   previous: readonly Condition[],
@@ -39,7 +61,7 @@ export function terminatingConditions(
       otherwise: ['ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
     }),
   ];
-  return findings.map((one) => {
+  return [...NO_FAILURES, ...findings].map((one) => {
     const known = previous.find(({ type }) => type === one.type);
     const at = now.toISOString().replace(/\.\d+Z$/, 'Z');
     const isSame = known?.status === one.status;
