@@ -41,6 +41,15 @@ export function agentAnswers(
       },
       {
         ...pods,
+        subresource: 'attach',
+        open: async ({ namespace = '', name, query }) => ({
+          kind: 'program',
+          run: running().access.attach({ namespace, name, query }),
+          query,
+        }),
+      },
+      {
+        ...pods,
         subresource: 'portforward',
         open: async ({ namespace = '', name, query }) => ({
           kind: 'ports',

@@ -2,9 +2,12 @@ import type { HttpReply } from '#base/http-message.ts';
 import type { DialPort, RemoteProgram } from '#base/standard-streams.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
+import type { Container } from '#api/generated/core-v1.ts';
+import { attachTo } from '#agent/access/attach.ts';
 import { dialInside } from '#agent/access/dial-inside.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { containerName } from '#agent/pods/container-name.ts';
+import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
@@ -20,6 +23,8 @@ export interface PodAccess {
   log(request: PodLogRequest): HttpReply;
   /** A command beside the container's own program. */
   exec(request: AccessRequest): RemoteProgram;
+  /** The container's own program: its output from now on, and its input where its spec has one. */
+  attach(request: AccessRequest): RemoteProgram;
   /** A connection to a port as the pod's own programs would make it, also where they listen on localhost only. */
   forward(request: AccessRequest): DialPort;
 }
@@ -49,12 +54,17 @@ export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
     },
     exec(request) {
       const { pod, sandbox } = running(request, 'exec into a container in');
-      const id = runningContainer({ pod, sandbox }, request.query);
+      const { id } = runningContainer({ pod, sandbox }, request.query).record;
       const args = request.query.getAll('command');
       if (args.length === 0)
         throw new ApiError('BadRequest', 'you must specify at least one command for the container');
       const isTerminal = isTrue(request.query, 'tty');
       return (streams, signal) => parts.runtime.run(id, { args, isTerminal }, streams, signal);
+    },
+    attach(request) {
+      const { pod, sandbox } = running(request, 'attach to a container in');
+      const container = runningContainer({ pod, sandbox }, request.query);
+      return attachTo({ ...container, sandbox, runtime: parts.runtime });
     },
     forward(request) {
       const { sandbox } = running(request, 'forward ports of');
@@ -64,14 +74,23 @@ export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
   };
 }
 
-/** The id of the container that is meant. */
+interface RunningContainer {
+  readonly spec: Container;
+  readonly record: ContainerRecord;
+}
+
+/** The container that is meant. */
 function runningContainer(
   { pod, sandbox }: { pod: Pod; sandbox: PodSandbox },
   query: URLSearchParams,
-): string {
+): RunningContainer {
   const name = containerName(pod, query.get('container') ?? '');
   const record = sandbox.container(name);
-  if (record && !record.terminated && sandbox.stateOf(record.id) === 'running') return record.id;
+  const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
+    (each) => each.name === name,
+  );
+  const isRunning = record && !record.terminated && sandbox.stateOf(record.id) === 'running';
+  if (spec && isRunning) return { spec, record };
   throw new ApiError('NotFound', `unable to upgrade connection: container not found ("${name}")`);
 }
 

@@ -17,6 +17,7 @@ export interface ContainerPlan {
   readonly cwd: string;
   readonly user: OciUser;
   readonly capabilities: readonly string[];
+  readonly isTerminal?: boolean;
   readonly isRootReadOnly: boolean;
   readonly mayGainPrivileges: boolean;
   readonly seccomp?: OciSeccomp;
@@ -36,7 +37,7 @@ export function ociSpec(plan: ContainerPlan): OciSpec {
     hostname: plan.hostname,
     root: { path: 'rootfs', readonly: plan.isRootReadOnly },
     process: {
-      terminal: false,
+      terminal: plan.isTerminal ?? false,
       user: plan.user,
       args: plan.args,
       env: plan.env,

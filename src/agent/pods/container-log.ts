@@ -1,11 +1,12 @@
 import { watch } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
 
 export interface LogLine {
   /** RFC 3339 with nanoseconds, as the container runtime wrote it. */
   readonly time: string;
   readonly stream: string;
-  /** Without a line break where the writer has not ended the line. */
+  /** Each character is one byte (latin1) of what was written; without a line break where the line has not ended. */
   readonly text: string;
 }
 
@@ -17,67 +18,124 @@ export function parseLogLine(line: string): LogLine | undefined {
   return { time, stream, text: tag === 'F' ? `${text}\n` : text };
 }
 
+/** Numbers of the files that a log was rotated into, oldest first: `log.7` is older than `log.8`, and that than `log`. */
+export async function rotatedNumbers(file: string): Promise<number[]> {
+  const name = path.basename(file);
+  const names = await readdir(path.dirname(file)).catch(() => []);
+  return names
+    .filter((each) => each.startsWith(`${name}.`))
+    .map((each) => Number(each.slice(name.length + 1)))
+    .filter((number) => Number.isInteger(number))
+    .toSorted((a, b) => a - b);
+}
+
+interface LogReading {
+  /** Goes on until this is aborted, which means that the container has ended: what is there by then is still read. */
+  readonly follow?: AbortSignal;
+  /** `now`: only what is written from now on. */
+  readonly from?: 'start' | 'now';
+}
+
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 1024 * 1024;
 
-/**
- * The lines of a log file from its beginning. With `follow` it goes on until `follow` is aborted, which means that the
- * container has ended: what is there by then is still read. A file that begins anew is read anew.
- */
-export async function* readLogLines(file: string, follow?: AbortSignal): AsyncGenerator<LogLine> {
-  const wake = new Wake(file, follow);
-  try {
-    for (let hasMore = true; hasMore;) {
-      const handle = await openOrUndefined(file);
-      if (!handle) return;
-      try {
-        yield* linesOf(handle, { file, follow, wake });
-        hasMore = await hasBegunAnew(handle, file);
-      } finally {
-        await handle.close();
-      }
+/** The lines of a log, through all files that it is rotated into meanwhile. */
+export async function* readLogLines(
+  file: string,
+  { follow, from = 'start' }: LogReading = {},
+): AsyncGenerator<LogLine> {
+  using wake = new Wake(path.dirname(file), follow);
+  let isFirst = true;
+  let last = from === 'now' ? ((await rotatedNumbers(file)).at(-1) ?? -1) : -1;
+  let readIno = 0;
+  for (;;) {
+    const next = await nextFile(file, { after: last, readIno });
+    if (!next) return;
+    const { handle, number } = next;
+    try {
+      const { ino, size } = await handle.stat();
+      const position = isFirst && from === 'now' ? size : 0;
+      isFirst = false;
+      const isSuperseded = async (): Promise<boolean> =>
+        number !== undefined || (await inodeOf(file, ino)) !== ino;
+      yield* linesOf(handle, { position, follow, wake, isSuperseded });
+      if (number === undefined && !(await isSuperseded())) return;
+      readIno = ino;
+      last = number ?? last;
+    } finally {
+      await handle.close();
     }
-  } finally {
-    wake[Symbol.dispose]();
   }
 }
 
+interface NextFile {
+  readonly handle: FileHandle;
+  /** Undefined: the file that is being written. */
+  readonly number: number | undefined;
+}
+
+/** The oldest file after the one numbered `after`, but not the one that was read while it had no number yet. */
+async function nextFile(
+  file: string,
+  { after, readIno }: { readonly after: number; readonly readIno: number },
+): Promise<NextFile | undefined> {
+  // Opened first: a rotation that comes now is then seen in the numbers.
+  const current = await openOrUndefined(file);
+  for (const number of await rotatedNumbers(file)) {
+    if (number <= after) continue;
+    const handle = await openOrUndefined(`${file}.${number}`);
+    if (!handle) continue;
+    if ((await handle.stat()).ino !== readIno) {
+      await current?.close();
+      return { handle, number };
+    }
+    await handle.close();
+  }
+  return current && { handle: current, number: undefined };
+}
+
 interface Reading {
-  readonly file: string;
+  readonly position: number;
   readonly follow: AbortSignal | undefined;
   readonly wake: Wake;
+  /** Whether the file gets no more lines, once those that are in it now have been read. */
+  readonly isSuperseded: () => Promise<boolean>;
 }
 
 async function* linesOf(
   handle: FileHandle,
-  { file, follow, wake }: Reading,
+  { position, follow, wake, isSuperseded }: Reading,
 ): AsyncGenerator<LogLine> {
   const buffer = Buffer.alloc(CHUNK_BYTES);
+  let at = position;
   let rest = '';
+  let isLastLook = false;
   for (;;) {
     // Taken before the read: a change after it is then not missed.
     const changed = wake.next();
     const hasEnded = follow?.aborted ?? true;
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) {
-      if (hasEnded || (await hasBegunAnew(handle, file))) return;
-      await changed;
+      if (hasEnded || isLastLook) return;
+      // Something may have been written between the read and the rotation.
+      isLastLook = await isSuperseded();
+      if (!isLastLook) await changed;
       continue;
     }
-    // NULs and broken characters are the program's own; latin1 keeps every byte until the line is whole.
+    at += bytesRead;
     rest += buffer.toString('latin1', 0, bytesRead);
     const lines = rest.split('\n');
     rest = (lines.pop() ?? '').slice(0, LINE_BYTES_MAX);
     for (const line of lines) {
-      const parsed = parseLogLine(Buffer.from(line, 'latin1').toString('utf8'));
+      const parsed = parseLogLine(line);
       if (parsed) yield parsed;
     }
   }
 }
 
-async function hasBegunAnew(handle: FileHandle, file: string): Promise<boolean> {
-  const [own, named] = await Promise.all([handle.stat(), stat(file).catch(() => undefined)]);
-  return named !== undefined && named.ino !== own.ino;
+/** Of the file of that name now; `otherwise` while there is none, which is so for a moment in a rotation. */
+async function inodeOf(file: string, otherwise: number): Promise<number> {
+  return (await stat(file).catch(() => undefined))?.ino ?? otherwise;
 }
 
 async function openOrUndefined(file: string): Promise<FileHandle | undefined> {
@@ -89,21 +147,21 @@ async function openOrUndefined(file: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** Tells of changes of a file, and of the end. */
+/** Tells of changes in a folder, and of the end. */
 class Wake implements Disposable {
   readonly #close: () => void;
   #next = Promise.withResolvers<void>();
 
-  constructor(file: string, follow: AbortSignal | undefined) {
+  constructor(folder: string, follow: AbortSignal | undefined) {
     const tell = (): void => {
       this.#next.resolve();
       this.#next = Promise.withResolvers<void>();
     };
-    if (!follow) {
+    if (!follow || follow.aborted) {
       this.#close = () => undefined;
       return;
     }
-    const watcher = watch(file, tell);
+    const watcher = watch(folder, tell);
     watcher.on('error', tell);
     follow.addEventListener('abort', tell, { once: true });
     this.#close = () => {

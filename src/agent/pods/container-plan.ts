@@ -36,7 +36,10 @@ export async function planContainer(
     container,
     reader,
     imageEnv: image.config.Env ?? [],
-    platformEnv: apiEnvironment(parts.apiAddress()),
+    platformEnv: {
+      ...apiEnvironment(parts.apiAddress()),
+      ...(container.tty && { TERM: 'xterm' }),
+    },
   });
   const args = [
     ...(container.command ?? image.config.Entrypoint ?? []),
@@ -62,6 +65,7 @@ export async function planContainer(
       args,
       capabilities,
       env: [...env].map(([name, value]) => `${name}=${value}`),
+      isTerminal: container.tty ?? false,
       cwd: container.workingDir || image.config.WorkingDir || '/',
       user: resolveUser({ imageUser, container: security, pod: podSecurity, passwd, group }),
       isRootReadOnly: security.readOnlyRootFilesystem ?? false,
@@ -91,14 +95,12 @@ function refuseUnsupported({
   livenessProbe,
   startupProbe,
   lifecycle,
-  tty,
 }: Container): void {
   const found = Object.entries({
     'privileged containers': securityContext?.privileged === true,
     'subPath mounts': volumeMounts?.some((mount) => mount.subPath || mount.subPathExpr),
     'gRPC probes': [readinessProbe, livenessProbe, startupProbe].some((probe) => probe?.grpc),
     'lifecycle hooks': lifecycle?.postStart ?? lifecycle?.preStop,
-    'terminals (tty)': tty,
   }).find(([, isAsked]) => isAsked);
   if (found)
     throw configProblem(`container "${name}" asks for ${found[0]}, which are not supported yet`);

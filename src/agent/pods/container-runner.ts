@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { sleep } from '#base/clock.ts';
 import type {
   Container,
@@ -11,6 +12,7 @@ import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerProbes } from '#agent/pods/container-probes.ts';
 import { pullImage } from '#agent/pods/image-pull.ts';
+import { keepRotated } from '#agent/pods/log-rotation.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
@@ -143,7 +145,9 @@ export class ContainerRunner {
     const startedAt = made.startedAt ?? timestamp(parts.clock.now());
     this.#state = { running: { startedAt } };
     const stop = new AbortController();
-    const probing = this.#probes.run(made.id, AbortSignal.any([signal, stop.signal]));
+    const lives = AbortSignal.any([signal, stop.signal]);
+    const probing = this.#probes.run(made.id, lives);
+    const rotating = this.#rotateLog(made, lives);
     onChange();
     try {
       if (!made.startedAt) await sandbox.note(container.name, { ...made, startedAt });
@@ -154,7 +158,19 @@ export class ContainerRunner {
       if (!(error instanceof RuntimeError)) throw error;
     } finally {
       stop.abort();
-      await probing;
+      await Promise.all([probing, rotating]);
+    }
+  }
+
+  async #rotateLog({ id, attempt }: ContainerRecord, signal: AbortSignal): Promise<void> {
+    const { sandbox, parts, container } = this.#options;
+    const file = path.join(sandbox.bundleOf(container.name, attempt), 'log');
+    const reopen = (): Promise<void> => parts.runtime.reopenLog(id);
+    try {
+      await keepRotated({ file, reopen, clock: parts.clock }, signal);
+    } catch (error) {
+      // The runtime's own bound still holds.
+      parts.log.error('agent: a log is not rotated any more', { file, error });
     }
   }
 

@@ -70,7 +70,7 @@ async function* logBytes(selection: LogSelection, signal: AbortSignal): AsyncGen
   let toSkip = tailLines === undefined ? 0 : (await countLines(file, since)) - tailLines;
   let left = bytesMax;
   let beginsLine = true;
-  for await (const { time, text } of readLogLines(file, end)) {
+  for await (const { time, text } of readLogLines(file, end && { follow: end })) {
     if (signal.aborted || left <= 0) return;
     if (time < since) continue;
     const begins = beginsLine;
@@ -79,7 +79,10 @@ async function* logBytes(selection: LogSelection, signal: AbortSignal): AsyncGen
       if (beginsLine) toSkip -= 1;
       continue;
     }
-    const bytes = Buffer.from(hasTimes && begins ? `${time} ${text}` : text).subarray(0, left);
+    const bytes = Buffer.from(hasTimes && begins ? `${time} ${text}` : text, 'latin1').subarray(
+      0,
+      left,
+    );
     left -= bytes.length;
     yield bytes;
   }

@@ -124,7 +124,13 @@ export class PodSandbox {
       const sources = { ...this.#facts(pod), container, image, reader, bundle, id };
       const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
       const spec = ociSpec(plan);
-      await runtime.create({ id, bundle, spec, logFile: path.join(bundle, 'log') });
+      await runtime.create({
+        id,
+        bundle,
+        spec,
+        logFile: path.join(bundle, 'log'),
+        ...(container.stdin && { stdin: container.stdinOnce ? 'once' : 'open' }),
+      });
     }, new AbortController().signal);
     this.#states.set(id, 'created');
     await rm(this.bundleOf(container.name, attempt - ATTEMPTS_KEPT), {

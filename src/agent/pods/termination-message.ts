@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container } from '#api/generated/core-v1.ts';
-import { parseLogLine } from '#agent/pods/container-log.ts';
+import { parseLogLine, rotatedNumbers } from '#agent/pods/container-log.ts';
 
 /** Kubernetes' limits: of the file, and of the log's end that stands in for it. */
 const FILE_BYTES_MAX = 4096;
@@ -18,8 +18,13 @@ export async function terminationMessage(
   if (written !== '') return written;
   if (container.terminationMessagePolicy !== 'FallbackToLogsOnError' || exitCode === 0)
     return undefined;
-  const lines = (await tail(path.join(bundle, 'log'), LOG_BYTES_MAX * 2)).split('\n');
-  const texts = lines.flatMap((line) => parseLogLine(line)?.text ?? []);
+  const log = path.join(bundle, 'log');
+  const rotated = (await rotatedNumbers(log)).slice(-1).map((number) => `${log}.${number}`);
+  const ends = await Promise.all([...rotated, log].map((file) => tail(file, LOG_BYTES_MAX * 2)));
+  const texts = ends
+    .join('')
+    .split('\n')
+    .flatMap((line) => parseLogLine(line)?.text ?? []);
   return texts.slice(-LOG_LINES_MAX).join('').slice(-LOG_BYTES_MAX) || undefined;
 }
 

@@ -30,7 +30,18 @@ export interface Runtime extends AsyncDisposable {
     streams: StandardStreams,
     signal: AbortSignal,
   ): Promise<number>;
-  /** The same, without input and with as much output as probes keep; a command that takes longer has no exit code. */
+  /**
+   * Hands on input and window sizes to a container's own program, where it was created to take them. Resolves when the
+   * input has ended, or `signal` is aborted.
+   */
+  feed(
+    id: string,
+    input: Pick<StandardStreams, 'stdin' | 'terminal'>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** After the log file was renamed: what is written from soon on goes to a new one. */
+  reopenLog(id: string): Promise<void>;
+  /** A `run` without input, and with as much output as probes keep; a command that takes longer has no exit code. */
   exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
   /** What the container uses; undefined where it has ended. */
   usage(id: string): Promise<Usage | undefined>;
@@ -51,6 +62,8 @@ export interface CreateRequest {
   readonly spec: OciSpec;
   /** Where stdout and stderr go: one line each, `TIME STREAM F|P TEXT`. */
   readonly logFile: string;
+  /** Absent: none. `once`: open until the first one that feeds it has ended. */
+  readonly stdin?: 'open' | 'once';
 }
 
 export interface ContainerCommand {

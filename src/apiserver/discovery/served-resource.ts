@@ -103,6 +103,7 @@ const ownSubresources: readonly {
     content: { group: '', version: 'v1', kind: 'Pod' },
   },
   ...Object.entries({
+    attach: 'PodAttachOptions',
     exec: 'PodExecOptions',
     portforward: 'PodPortForwardOptions',
   }).map(([subresource, kind]) => ({

@@ -6,6 +6,8 @@ export interface ConmonOptions {
   readonly id: string;
   readonly bundle: string;
   readonly logFile: string;
+  readonly isTerminal: boolean;
+  readonly stdin: 'none' | 'open' | 'once';
   /** Absolute paths of the programs. */
   readonly conmon: string;
   readonly runc: string;
@@ -28,6 +30,7 @@ const REPORT_BYTES_MAX = 64 * 1024;
  */
 export async function createUnderConmon(options: ConmonOptions): Promise<void> {
   const { id, bundle, logFile, runc, stateFolder, exitFolder, socketFolder } = options;
+  const { isTerminal, stdin } = options;
   const args = [
     '-c',
     id,
@@ -54,6 +57,9 @@ export async function createUnderConmon(options: ConmonOptions): Promise<void> {
     socketFolder,
     '--log-level',
     'error',
+    ...(isTerminal ? ['-t'] : []),
+    ...(stdin === 'none' ? [] : ['-i']),
+    ...(stdin === 'open' ? ['--leave-stdin-open'] : []),
   ];
   const child = spawn(options.conmon, args, {
     env: { PATH: PROGRAM_PATH, _OCI_SYNCPIPE: '3' },

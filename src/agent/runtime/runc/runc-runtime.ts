@@ -18,6 +18,7 @@ import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
 import { cgroupUsage } from '#agent/runtime/runc/cgroup-usage.ts';
 import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
 import { execCommand } from '#agent/runtime/runc/exec-command.ts';
+import { feed, reopenLogs } from '#agent/runtime/runc/conmon-control.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
 import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
 import { isInitAlive } from '#agent/runtime/runc/init-process.ts';
@@ -91,7 +92,7 @@ class RuncRuntime implements Runtime {
     return `${instanceCgroup(this.#places.instance)}/${id}`;
   }
 
-  async create({ id, bundle, spec, logFile }: CreateRequest): Promise<void> {
+  async create({ id, bundle, spec, logFile, stdin }: CreateRequest): Promise<void> {
     const { folder, runc, conmon } = this.#places;
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
     try {
@@ -99,6 +100,8 @@ class RuncRuntime implements Runtime {
         id,
         bundle,
         logFile,
+        stdin: stdin ?? 'none',
+        isTerminal: spec.process.terminal,
         runc,
         conmon,
         stateFolder: path.join(folder, 'state'),
@@ -146,7 +149,7 @@ class RuncRuntime implements Runtime {
   }
 
   async delete(id: string): Promise<void> {
-    const { folder, clock } = this.#places;
+    const { clock } = this.#places;
     const wasKnown = await access(this.#stateOf(id)).then(
       () => true,
       () => false,
@@ -160,7 +163,7 @@ class RuncRuntime implements Runtime {
     }
     await this.#exits.remove(id);
     await rm(this.#stateOf(id), { recursive: true, force: true });
-    await rm(path.join(folder, 'sockets', id), { recursive: true, force: true });
+    await rm(this.#socketsOf(id), { recursive: true, force: true });
   }
 
   async list(): Promise<readonly KnownContainer[]> {
@@ -196,6 +199,18 @@ class RuncRuntime implements Runtime {
     );
   }
 
+  async feed(
+    id: string,
+    input: Pick<StandardStreams, 'stdin' | 'terminal'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await feed(this.#socketsOf(id), input, signal);
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    await reopenLogs(this.#socketsOf(id));
+  }
+
   async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
     const late = new AbortController();
     using _timer = this.#places.clock.after(timeoutMs, () => late.abort());
@@ -228,6 +243,11 @@ class RuncRuntime implements Runtime {
     // Perhaps conmon is only about to tell.
     await sleep(clock, CONMON_END_MS, signal);
     throw new RuntimeError('the container ended, and its conmon was not there to see how');
+  }
+
+  /** conmon makes it, a link to the bundle, with its attach socket and its control fifo. */
+  #socketsOf(id: string): string {
+    return path.join(this.#places.folder, 'sockets', id);
   }
 
   #stateOf(id: string): string {

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import path from 'node:path';
+import type { RemoteProgram, StandardStreams } from '#base/standard-streams.ts';
+import type { Container } from '#api/generated/core-v1.ts';
+import { readLogLines, type LogLine } from '#agent/pods/container-log.ts';
+import type { ContainerRecord } from '#agent/pods/pod-record.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+
+export interface Attached {
+  readonly spec: Container;
+  readonly record: ContainerRecord;
+  readonly sandbox: PodSandbox;
+  readonly runtime: Runtime;
+}
+
+/**
+ * A container's own program: its output as its log has it, byte for byte, and its input where the spec gives it one.
+ * Where only one client is to come (`stdinOnce`), it also sees what was written before it came.
+ */
+export function attachTo({ spec, record, sandbox, runtime }: Attached): RemoteProgram {
+  return async ({ stdin, stdout, stderr, terminal }, signal) => {
+    const file = path.join(sandbox.bundleOf(spec.name, record.attempt), 'log');
+    const ended = sandbox.endOf(record.id);
+    const follow = AbortSignal.any([ended, signal]);
+    const lines = readLogLines(file, { follow, from: spec.stdinOnce ? 'start' : 'now' });
+    const input = { terminal, ...(spec.stdin && stdin && { stdin }) };
+    const fed = runtime.feed(record.id, input, follow);
+    await Promise.all([fed, handOn(lines, { stdout, stderr }, signal)]);
+    return 0;
+  };
+}
+
+async function handOn(
+  lines: AsyncIterable<LogLine>,
+  outputs: {
+    readonly stdout: StandardStreams['stdout'] | undefined;
+    readonly stderr: StandardStreams['stderr'] | undefined;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const { stream, text } of lines) {
+    if (signal.aborted) return;
+    const output = stream === 'stderr' ? outputs.stderr : outputs.stdout;
+    if (!output || output.destroyed || output.write(Buffer.from(text, 'latin1'))) continue;
+    // Ends with the client, too.
+    await once(output, 'drain', { signal }).catch(() => undefined);
+  }
+}
