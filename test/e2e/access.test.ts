@@ -191,6 +191,140 @@ for (const way of ways) {
   });
 }
 
+/** What a person types, in a terminal that script(1) gives to kubectl, once `after` has been seen. */
+async function typed(
+  way: Way,
+  args: readonly string[],
+  { text, after: seen }: Typed,
+): Promise<string> {
+  const program = way.kubectl ?? platform.kubectlProgram;
+  const quoted = args.map((arg) => `'${arg}'`).join(' ');
+  const command = `stty rows 31 cols 91; ${program} ${quoted}; echo code $?`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    env: { ...platform.kubectlEnv, ...way.env },
+    timeout: 60_000,
+  });
+  let output = '';
+  let hasTyped = false;
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+    if (hasTyped || !seen.test(output)) return;
+    hasTyped = true;
+    child.stdin.write(text);
+  });
+  await once(child, 'close');
+  return output;
+}
+
+interface Typed {
+  readonly text: string;
+  readonly after: RegExp;
+}
+
+async function toolsReference(): Promise<string> {
+  const images = await platform.ok([
+    'get',
+    'pod',
+    'tools',
+    '-o',
+    'jsonpath={..containers[0].image}',
+  ]);
+  return images.split(' ')[0] ?? '';
+}
+
+function runArgs(name: string, image: string): string[] {
+  const env = TOOLS_ENV.map(({ name: key, value }) => `--env=${key}=${value}`);
+  return ['run', name, `--image=${image}`, '--restart=Never', '--rm', ...env];
+}
+
+for (const [at, way] of ways.entries()) {
+  test(`${way.name}: run -i sends its input to a new pod and brings back all output`, async () => {
+    const args = [...runArgs(`in${at}`, await toolsReference()), '-i', '--command', '--'];
+    const script = 'echo hello; sha256sum';
+    const ended = await kubectl(way, [...args, 'sh', '-c', script], BLOB);
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stdout.toString(), new RegExp(`^hello\n${sha256(BLOB)} `));
+  });
+
+  test(`${way.name}: run -it is a shell in a window, and its exit code`, async () => {
+    const args = [...runArgs(`tty${at}`, await toolsReference()), '-it', '--command', '--', 'sh'];
+    const text = 'stty size; echo "$TERM $((6*7))"; exit 4\n';
+    const output = await typed(way, args, { text, after: /[#$] / });
+    assert.match(output, /\r\n31 91\r\nxterm 42\r\n/);
+    assert.match(output, /code 4\r\n$/);
+  });
+
+  test(`${way.name}: attach comes and goes, the program stays`, async () => {
+    const name = `loop${at}`;
+    const container = {
+      name: 'main',
+      image: await toolsReference(),
+      env: TOOLS_ENV,
+      stdin: true,
+      command: ['sh', '-c', 'while read line; do echo "got $line"; echo "err $line" >&2; done'],
+    };
+    const spec = { terminationGracePeriodSeconds: 1, containers: [container] };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec };
+    await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+    await platform.ok(['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s']);
+    for (const word of ['one', 'two']) {
+      const child = start(way, ['attach', '-i', name]);
+      child.stdin.on('error', () => undefined); // It is killed below.
+      child.stdin.write(`${word}\n`);
+      const [[stdout], [stderr]] = (await Promise.all([
+        once(child.stdout, 'data'),
+        once(child.stderr, 'data'),
+      ])) as [[Buffer], [Buffer]];
+      assert.equal(stdout.toString(), `got ${word}\n`);
+      assert.match(stderr.toString(), /prompt|err/);
+      child.kill('SIGKILL');
+      await noneWith(`UNIX-CONNECT`);
+    }
+    await platform.ok(['delete', 'pod', name, '--now']);
+  });
+}
+
+test('logs: a program that writes much keeps its newest lines, none missing between', async () => {
+  // 90 MB in about four seconds, which is several files and more than conmon alone would keep.
+  const script =
+    `let n = 0; const write = () => { let text = ''; for (let i = 0; i < 4500; i++) text += String(++n).padEnd(199, '.') + '\\n'; ` +
+    `process.stdout.write(text); if (n < 450000) setTimeout(write, 40); else setTimeout(() => {}, 1e9) }; write()`;
+  const container = {
+    name: 'main',
+    image: await toolsReference(),
+    env: TOOLS_ENV,
+    command: ['node', '-e', script],
+  };
+  const spec = { terminationGracePeriodSeconds: 1, containers: [container] };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'chatty' }, spec };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  await platform.ok(['wait', 'pod/chatty', '--for=condition=Ready', '--timeout=60s']);
+  const [way] = ways;
+  assert.ok(way);
+  const follower = start(way, ['logs', '-f', 'chatty']);
+  let rest = '';
+  let last = 0;
+  for await (const chunk of follower.stdout as AsyncIterable<Buffer>) {
+    const lines = `${rest}${chunk.toString()}`.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      assert.equal(parseInt(line, 10), last + 1);
+      last += 1;
+    }
+    if (last === 450_000) break;
+  }
+  follower.kill('SIGKILL');
+  const kept = (await platform.ok(['logs', 'chatty']))
+    .trim()
+    .split('\n')
+    .map((line) => parseInt(line, 10));
+  assert.equal(kept.at(-1), 450_000);
+  assert.equal(450_000 - (kept[0] ?? 0) + 1, kept.length);
+  assert.ok(kept.length * 240 < 60 * 1024 * 1024, `${kept.length} lines are kept`);
+  assert.ok(kept.length * 240 > 30 * 1024 * 1024, `${kept.length} lines are kept`);
+  await platform.ok(['delete', 'pod', 'chatty', '--now']);
+});
+
 test('exec: the container ends while somebody is in it', async () => {
   const [way] = ways;
   assert.ok(way);

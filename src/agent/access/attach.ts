@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { RemoteProgram, StandardStreams } from '#base/standard-streams.ts';
 import type { Container } from '#api/generated/core-v1.ts';
-import { readLogLines, type LogLine } from '#agent/pods/container-log.ts';
+import { endOfLog, readLogLines, type LogLine } from '#agent/pods/container-log.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -23,7 +23,9 @@ export function attachTo({ spec, record, sandbox, runtime }: Attached): RemotePr
     const file = path.join(sandbox.bundleOf(spec.name, record.attempt), 'log');
     const ended = sandbox.endOf(record.id);
     const follow = AbortSignal.any([ended, signal]);
-    const lines = readLogLines(file, { follow, from: spec.stdinOnce ? 'start' : 'now' });
+    // Before any input: what the program answers belongs to the conversation.
+    const from = spec.stdinOnce ? undefined : await endOfLog(file);
+    const lines = readLogLines(file, { follow, ...(from && { from }) });
     const input = { terminal, ...(spec.stdin && stdin && { stdin }) };
     const fed = runtime.feed(record.id, input, follow);
     await Promise.all([fed, handOn(lines, { stdout, stderr }, signal)]);

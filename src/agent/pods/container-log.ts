@@ -32,8 +32,22 @@ export async function rotatedNumbers(file: string): Promise<number[]> {
 interface LogReading {
   /** Goes on until this is aborted, which means that the container has ended: what is there by then is still read. */
   readonly follow?: AbortSignal;
-  /** `now`: only what is written from now on. */
-  readonly from?: 'start' | 'now';
+  readonly from?: LogPosition;
+}
+
+/** A place in a log: in the file that comes after the one of that number, so many bytes from its beginning. */
+export interface LogPosition {
+  readonly after: number;
+  readonly offset: number;
+}
+
+const BEGINNING: LogPosition = { after: -1, offset: 0 };
+
+/** Where the next line will be. */
+export async function endOfLog(file: string): Promise<LogPosition> {
+  const after = (await rotatedNumbers(file)).at(-1) ?? -1;
+  const { size = 0 } = (await stat(file).catch(() => undefined)) ?? {};
+  return { after, offset: size };
 }
 
 const CHUNK_BYTES = 64 * 1024;
@@ -42,26 +56,25 @@ const LINE_BYTES_MAX = 1024 * 1024;
 /** The lines of a log, through all files that it is rotated into meanwhile. */
 export async function* readLogLines(
   file: string,
-  { follow, from = 'start' }: LogReading = {},
+  { follow, from = BEGINNING }: LogReading = {},
 ): AsyncGenerator<LogLine> {
   using wake = new Wake(path.dirname(file), follow);
-  let isFirst = true;
-  let last = from === 'now' ? ((await rotatedNumbers(file)).at(-1) ?? -1) : -1;
-  let readIno = 0;
+  let position = from.offset;
+  let after = from.after;
+  let readIno = -1;
   for (;;) {
-    const next = await nextFile(file, { after: last, readIno });
+    const next = await nextFile(file, { after, readIno });
     if (!next) return;
-    const { handle, number } = next;
+    const { handle, isCurrent } = next;
     try {
-      const { ino, size } = await handle.stat();
-      const position = isFirst && from === 'now' ? size : 0;
-      isFirst = false;
+      const { ino } = await handle.stat();
       const isSuperseded = async (): Promise<boolean> =>
-        number !== undefined || (await inodeOf(file, ino)) !== ino;
+        !isCurrent || (await inodeOf(file, ino)) !== ino;
       yield* linesOf(handle, { position, follow, wake, isSuperseded });
-      if (number === undefined && !(await isSuperseded())) return;
+      if (isCurrent && !(await isSuperseded())) return;
       readIno = ino;
-      last = number ?? last;
+      position = 0;
+      after = next.after;
     } finally {
       await handle.close();
     }
@@ -70,28 +83,29 @@ export async function* readLogLines(
 
 interface NextFile {
   readonly handle: FileHandle;
-  /** Undefined: the file that is being written. */
-  readonly number: number | undefined;
+  /** Its number, or that of the newest rotated file where it has none because it is being written. */
+  readonly after: number;
+  readonly isCurrent: boolean;
 }
 
-/** The oldest file after the one numbered `after`, but not the one that was read while it had no number yet. */
+/** The oldest file after the one numbered `after`, and after the one of `readIno`, which may have got a number since. */
 async function nextFile(
   file: string,
   { after, readIno }: { readonly after: number; readonly readIno: number },
 ): Promise<NextFile | undefined> {
   // Opened first: a rotation that comes now is then seen in the numbers.
   const current = await openOrUndefined(file);
+  let read = after;
   for (const number of await rotatedNumbers(file)) {
-    if (number <= after) continue;
-    const handle = await openOrUndefined(`${file}.${number}`);
-    if (!handle) continue;
-    if ((await handle.stat()).ino !== readIno) {
-      await current?.close();
-      return { handle, number };
-    }
-    await handle.close();
+    if (number > after && (await inodeOf(`${file}.${number}`, 0)) === readIno) read = number;
   }
-  return current && { handle: current, number: undefined };
+  for (const number of await rotatedNumbers(file)) {
+    const handle = number > read ? await openOrUndefined(`${file}.${number}`) : undefined;
+    if (!handle) continue;
+    await current?.close();
+    return { handle, after: number, isCurrent: false };
+  }
+  return current && { handle: current, after: read, isCurrent: true };
 }
 
 interface Reading {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { readLogLines } from '#agent/pods/container-log.ts';
+import { endOfLog, readLogLines } from '#agent/pods/container-log.ts';
 import { keepRotated, rotateIfLarge } from '#agent/pods/log-rotation.ts';
 
 const LINE_BYTES = 1000;
@@ -74,10 +74,19 @@ async function fill(log: Writer, rounds: number): Promise<number> {
 test('log rotation: who follows gets every line once, through all files', async () => {
   await using log = await writer();
   const end = new AbortController();
-  const following = countFrom(1, [log.file, { follow: end.signal }]);
-  const written = await fill(log, 4);
-  end.abort();
-  assert.equal(await following, written);
+  let written = 0;
+  let read = 0;
+  log.write(1);
+  written += 1;
+  for await (const { text } of readLogLines(log.file, { follow: end.signal })) {
+    read += 1;
+    assert.equal(parseInt(text, 10), read);
+    if (read < written) continue;
+    // As soon as the reader is at the end of what it reads there are two more files, and once more.
+    if (written < 6 * LINES_OF_FILE) written += await fill(log, 2);
+    else end.abort();
+  }
+  assert.equal(read, written);
 });
 
 test('log rotation: the oldest files go, the rest is whole', async () => {
@@ -103,17 +112,11 @@ test('log rotation: what is written from now on is read from now on', async () =
   await using log = await writer();
   log.write(10);
   const end = new AbortController();
-  const lines = readLogLines(log.file, { follow: end.signal, from: 'now' });
-  let isRead = false;
-  const first = lines.next().finally(() => (isRead = true));
-  while (!isRead) {
-    log.write(1);
-    await new Promise(setImmediate);
-  }
-  const { value } = await first;
-  assert.ok(parseInt(value?.text ?? '', 10) > 10);
+  const from = await endOfLog(log.file);
+  log.write(2);
+  const lines = countFrom(11, [log.file, { follow: end.signal, from }]);
   end.abort();
-  await lines.return(undefined);
+  assert.equal(await lines, 2);
 });
 
 test('log rotation: a log that grows is looked at, until the container has ended', async () => {

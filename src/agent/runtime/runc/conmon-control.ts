@@ -23,9 +23,13 @@ export async function feed(
   { stdin, terminal }: Pick<StandardStreams, 'stdin' | 'terminal'>,
   signal: AbortSignal,
 ): Promise<void> {
+  let resized = Promise.resolve();
   terminal.follow(({ columns, rows }) => {
-    // A window's size is not worth a broken connection.
-    control(folder, `${RESIZE} ${rows} ${columns}\n`).catch(() => undefined);
+    // In order: clients send a size that is off by one first, so that the program draws anew at the second.
+    resized = resized
+      .then(() => control(folder, `${RESIZE} ${rows} ${columns}\n`))
+      // A window's size is not worth a broken connection.
+      .catch(() => undefined);
   });
   if (!stdin || signal.aborted) return;
   // The socket is of the kind SEQPACKET (5), which Node cannot open. What comes back from it is in the log, too.
