@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
@@ -80,6 +81,15 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+/** Resolves once the stream has brought `text`. */
+async function said(stream: Readable, text: string): Promise<void> {
+  let all = '';
+  for await (const [chunk] of on(stream, 'data') as AsyncIterable<[Buffer]>) {
+    all += chunk.toString();
+    if (all.includes(text)) return;
+  }
+}
+
 /** Processes of this machine whose command line has `text` in it. */
 function processesWith(text: string): string[] {
   return readdirSync('/proc').flatMap((pid) => {
@@ -118,11 +128,10 @@ for (const way of ways) {
   });
 
   test(`${way.name}: a program may end before its input does`, async () => {
-    // The shell holds the input open until all is written: see docs/reference/limits.md of what runc does to others.
-    const args = ['exec', '-i', 'tools', '--', 'sh', '-c', 'head -c 3; exit 0'];
-    const { stdout } = await kubectl(way, args, BLOB);
-    // Not its exit code: where runc meets the closed input first, it hands its own SIGPIPE on, and the code is 141.
-    assert.deepEqual(stdout, BLOB.subarray(0, 3));
+    const args = ['exec', '-i', 'tools', '--', 'sh', '-c', 'head -c 3 >/dev/null; exit 9'];
+    const { code } = await kubectl(way, args, BLOB);
+    // runc 1.1 hands on the SIGPIPE that it gets itself for the rest of the input, to whoever is in its way.
+    assert.ok(code === 9 || code === 141, String(code));
   });
 
   test(`${way.name}: cp there and back`, async () => {
@@ -271,12 +280,7 @@ for (const [at, way] of ways.entries()) {
       const child = start(way, ['attach', '-i', name]);
       child.stdin.on('error', () => undefined); // It is killed below.
       child.stdin.write(`${word}\n`);
-      const [[stdout], [stderr]] = (await Promise.all([
-        once(child.stdout, 'data'),
-        once(child.stderr, 'data'),
-      ])) as [[Buffer], [Buffer]];
-      assert.equal(stdout.toString(), `got ${word}\n`);
-      assert.match(stderr.toString(), /prompt|err/);
+      await Promise.all([said(child.stdout, `got ${word}\n`), said(child.stderr, `err ${word}\n`)]);
       child.kill('SIGKILL');
       await noneWith(`UNIX-CONNECT`);
     }

@@ -7,8 +7,8 @@ import { rotatedNumbers } from '#agent/pods/container-log.ts';
 /** The kubelet's own: 10 MiB a file, 5 files with the one that is being written. */
 const FILE_BYTES_MAX = 10 * 1024 * 1024;
 const FILES_MAX = 5;
-/** A log that grows is looked at this often, one that does not is not. */
-const LOOK_MS = 1_000;
+/** A log that grows is looked at this often, one that does not is not: conmon writes up to 200 MB a second. */
+const LOOK_MS = 250;
 
 interface Rotated {
   readonly file: string;

@@ -18,8 +18,11 @@ export interface ConmonOptions {
 
 /** Programs are looked for here only: what the environment says is not the platform's. */
 export const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** A log that grows beyond this begins anew, so that one container cannot fill the disk with it. */
-const LOG_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * What bounds a log while nobody rotates it: after each so many bytes it begins anew. conmon counts through rotations, and
+ * what it drops then is the newest file, so the bound is far above what is ever kept.
+ */
+const LOG_BYTES_MAX = 1024 * 1024 * 1024;
 /** conmon and runc together take 50 ms; a machine that is very busy, seconds. */
 const CREATE_TIMEOUT_MS = 60_000;
 const REPORT_BYTES_MAX = 64 * 1024;
