@@ -41,71 +41,73 @@ export interface LogPosition {
   readonly offset: number;
 }
 
-const BEGINNING: LogPosition = { after: -1, offset: 0 };
+const BEGINNING: LogPosition = { after: 0, offset: 0 };
 
 /** Where the next line will be. */
 export async function endOfLog(file: string): Promise<LogPosition> {
-  const after = (await rotatedNumbers(file)).at(-1) ?? -1;
-  const { size = 0 } = (await stat(file).catch(() => undefined)) ?? {};
-  return { after, offset: size };
+  for (;;) {
+    const after = await newestNumber(file);
+    const { size = 0 } = (await stat(file).catch(() => undefined)) ?? {};
+    // Otherwise the size may be that of the file after the next one.
+    if (after === (await newestNumber(file))) return { after, offset: size };
+  }
 }
 
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 1024 * 1024;
 
-/** The lines of a log, through all files that it is rotated into meanwhile. */
+/** The lines of a log, through all files that it is rotated into meanwhile; files that are gone by then are passed over. */
 export async function* readLogLines(
   file: string,
   { follow, from = BEGINNING }: LogReading = {},
 ): AsyncGenerator<LogLine> {
   using wake = new Wake(path.dirname(file), follow);
-  let position = from.offset;
-  let after = from.after;
-  let readIno = -1;
+  let { after, offset: position } = from;
   for (;;) {
-    const next = await nextFile(file, { after, readIno });
+    const next = await nextFile(file, after);
     if (!next) return;
-    const { handle, isCurrent } = next;
+    const { handle, number } = next;
+    const isSuperseded = (): Promise<boolean> => hasNewer(file, next);
     try {
-      const { ino } = await handle.stat();
-      const isSuperseded = async (): Promise<boolean> =>
-        !isCurrent || (await inodeOf(file, ino)) !== ino;
       yield* linesOf(handle, { position, follow, wake, isSuperseded });
-      if (isCurrent && !(await isSuperseded())) return;
-      readIno = ino;
-      position = 0;
-      after = next.after;
+      if (!(await isSuperseded())) return;
     } finally {
       await handle.close();
     }
+    after = number;
+    position = 0;
   }
 }
 
-interface NextFile {
+interface NumberedFile {
   readonly handle: FileHandle;
-  /** Its number, or that of the newest rotated file where it has none because it is being written. */
-  readonly after: number;
-  readonly isCurrent: boolean;
+  /** Of a file that is being written: the number that it will get. */
+  readonly number: number;
 }
 
-/** The oldest file after the one numbered `after`, and after the one of `readIno`, which may have got a number since. */
-async function nextFile(
-  file: string,
-  { after, readIno }: { readonly after: number; readonly readIno: number },
-): Promise<NextFile | undefined> {
+/** The oldest file numbered above `after`. */
+async function nextFile(file: string, after: number): Promise<NumberedFile | undefined> {
   // Opened first: a rotation that comes now is then seen in the numbers.
   const current = await openOrUndefined(file);
-  let read = after;
-  for (const number of await rotatedNumbers(file)) {
-    if (number > after && (await inodeOf(`${file}.${number}`, 0)) === readIno) read = number;
-  }
-  for (const number of await rotatedNumbers(file)) {
-    const handle = number > read ? await openOrUndefined(`${file}.${number}`) : undefined;
+  const numbers = await rotatedNumbers(file);
+  for (const number of numbers) {
+    const handle = number > after ? await openOrUndefined(`${file}.${number}`) : undefined;
     if (!handle) continue;
     await current?.close();
-    return { handle, after: number, isCurrent: false };
+    return { handle, number };
   }
-  return current && { handle: current, after: read, isCurrent: true };
+  return current && { handle: current, number: (numbers.at(-1) ?? 0) + 1 };
+}
+
+/** Nothing is written to a file any more once there is a newer one; until then it may be, also where it has its number. */
+async function hasNewer(file: string, { handle, number }: NumberedFile): Promise<boolean> {
+  if ((await newestNumber(file)) > number) return true;
+  const current = await stat(file).catch(() => undefined);
+  return current !== undefined && current.ino !== (await handle.stat()).ino;
+}
+
+async function newestNumber(file: string): Promise<number> {
+  return (await rotatedNumbers(file)).at(-1) ?? 0;
 }
 
 interface Reading {
@@ -145,11 +147,6 @@ async function* linesOf(
       if (parsed) yield parsed;
     }
   }
-}
-
-/** Of the file of that name now; `otherwise` while there is none, which is so for a moment in a rotation. */
-async function inodeOf(file: string, otherwise: number): Promise<number> {
-  return (await stat(file).catch(() => undefined))?.ino ?? otherwise;
 }
 
 async function openOrUndefined(file: string): Promise<FileHandle | undefined> {
