@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { numberOf, parseQuantity } from '#api/meta/quantity.ts';
+import { amountOf } from '#api/meta/quantity.ts';
 import type { PodRecord } from '#agent/pods/pod-record.ts';
 import { runningPods } from '#agent/metrics/running-pods.ts';
 import { UsageMeter } from '#agent/metrics/usage-meter.ts';
@@ -131,5 +131,5 @@ test('usage: the machine’s own is told from the second round on', async () => 
   await it.meter.measure();
   const [node] = it.meter.nodes();
   assert.equal(node?.metadata.name, 'n');
-  assert.ok(numberOf(parseQuantity(node?.usage['memory'] ?? '0')) > 0);
+  assert.ok(amountOf(node?.usage['memory'] ?? '0') > 0);
 });

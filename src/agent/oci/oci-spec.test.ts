@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { capabilitiesOf, DEFAULT_CAPABILITIES } from '#agent/oci/capabilities.ts';
 import { ociResources, ociSpec, type ContainerPlan } from '#agent/oci/oci-spec.ts';
-import { parseQuantity } from '#agent/oci/quantity.ts';
 import { ociSeccomp } from '#agent/oci/seccomp.ts';
 import { resolveUser } from '#agent/oci/user.ts';
 
@@ -48,18 +47,6 @@ test('resources: shares from requests, quota and memory from limits', () => {
   });
   assert.deepEqual(some.cpu, { shares: 256, quota: 150_000, period: 100_000 });
   assert.deepEqual(some.memory, { limit: 64 * 2 ** 20 });
-});
-
-test('quantities: numbers with and without suffix', () => {
-  const table: readonly (readonly [string | number, number])[] = [
-    ['100m', 0.1],
-    ['1Ki', 1024],
-    ['1.5G', 1.5e9],
-    ['1e3', 1000],
-    [2, 2],
-  ];
-  for (const [text, value] of table) assert.equal(parseQuantity(text), value);
-  assert.throws(() => parseQuantity('12 apples'), /Cannot read the quantity/);
 });
 
 test('capabilities: dropped before added', () => {

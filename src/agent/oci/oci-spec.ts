@@ -1,5 +1,5 @@
 import type { ResourceRequirements } from '#api/generated/core-v1.ts';
-import { parseQuantity } from '#agent/oci/quantity.ts';
+import { amountOf } from '#api/meta/quantity.ts';
 import type { OciSeccomp } from '#agent/oci/seccomp.ts';
 import type { OciUser } from '#agent/oci/user.ts';
 
@@ -109,13 +109,13 @@ export function ociResources({ requests = {}, limits = {} }: ResourceRequirement
   const memory = limits['memory'];
   return {
     cpu: {
-      shares: Math.max(SHARES_MIN, Math.floor(parseQuantity(cpuRequest) * 1024)),
+      shares: Math.max(SHARES_MIN, Math.floor(amountOf(cpuRequest) * 1024)),
       ...(cpuLimit !== undefined && {
-        quota: Math.max(QUOTA_MIN_US, Math.floor(parseQuantity(cpuLimit) * CPU_PERIOD_US)),
+        quota: Math.max(QUOTA_MIN_US, Math.floor(amountOf(cpuLimit) * CPU_PERIOD_US)),
         period: CPU_PERIOD_US,
       }),
     },
-    ...(memory !== undefined && { memory: { limit: Math.floor(parseQuantity(memory)) } }),
+    ...(memory !== undefined && { memory: { limit: Math.floor(amountOf(memory)) } }),
     pids: { limit: PIDS_MAX },
     // runc adds null, zero, full, random, urandom, tty and the pts devices.
     devices: [{ allow: false, access: 'rwm' }],

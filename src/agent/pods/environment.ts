@@ -5,7 +5,7 @@ import type {
   ResourceFieldSelector,
 } from '#api/generated/core-v1.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
-import { parseQuantity } from '#agent/oci/quantity.ts';
+import { amountOf } from '#api/meta/quantity.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { configProblem } from '#agent/pods/container-problem.ts';
 
@@ -131,6 +131,6 @@ function resourceValue(
   const [kind = '', name = ''] = resource.split('.');
   const chosen = pod.spec?.containers.find((each) => each.name === containerName) ?? container;
   const amounts = kind === 'requests' ? chosen.resources?.requests : chosen.resources?.limits;
-  const amount = parseQuantity(amounts?.[name] ?? 0);
-  return String(Math.ceil(amount / (parseQuantity(divisor) || 1)));
+  const amount = amountOf(amounts?.[name] ?? 0);
+  return String(Math.ceil(amount / (amountOf(divisor) || 1)));
 }

@@ -12,7 +12,7 @@ import type {
 import { TokenRequest } from '#api/authentication-v1/token-request.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import type { Client } from '#client/client.ts';
-import { parseQuantity } from '#agent/oci/quantity.ts';
+import { amountOf } from '#api/meta/quantity.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { configProblem } from '#agent/pods/container-problem.ts';
 import { fieldValue, type PodFacts } from '#agent/pods/environment.ts';
@@ -63,7 +63,7 @@ async function writeVolume(volume: Volume, sources: VolumeSources): Promise<void
       await chmod(folder, 0o777);
       if (emptyDir.medium !== 'Memory') return;
       const size =
-        emptyDir.sizeLimit === undefined ? [] : [`size=${parseQuantity(emptyDir.sizeLimit)}`];
+        emptyDir.sizeLimit === undefined ? [] : [`size=${amountOf(emptyDir.sizeLimit)}`];
       const options = ['nosuid', 'nodev', 'mode=0777', ...size].join(',');
       await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
     });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   addQuantities,
+  amountOf,
   numberOf,
   parseQuantity,
   renderQuantity,
@@ -42,4 +43,16 @@ test('quantity: sums are exact and keep the notation', () => {
   const left = subtractQuantities(parseQuantity('1Gi'), parseQuantity('256Mi'));
   assert.equal(renderQuantity(left), '768Mi');
   assert.equal(numberOf(parseQuantity('250m')), 0.25);
+});
+
+test('quantity: amounts to calculate with, whole ones exactly', () => {
+  const table: readonly (readonly [string | number, number])[] = [
+    ['100m', 0.1],
+    ['1Ki', 1024],
+    ['1.5G', 1.5e9],
+    ['1e3', 1000],
+    [2, 2],
+    ['9007199254740991', 9_007_199_254_740_991],
+  ];
+  for (const [text, value] of table) assert.equal(amountOf(text), value);
 });

@@ -50,7 +50,13 @@ export function subtractQuantities(a: Quantity, b: Quantity): Quantity {
 
 /** For measuring and dividing, where exactness does not matter. */
 export function numberOf(quantity: Quantity): number {
-  return Number(quantity.nano) / Number(NANO);
+  // In two parts, so that whole numbers stay what they are: a limit of bytes is rounded down later.
+  return Number(quantity.nano / NANO) + Number(quantity.nano % NANO) / Number(NANO);
+}
+
+/** What a text stands for: 0.1 of `100m`, 1024 of `1Ki`. Throws RangeError where it is no quantity. */
+export function amountOf(value: string | number): number {
+  return numberOf(parseQuantity(value));
 }
 
 /** The canonical text: the largest suffix that leaves a whole number. */

@@ -2,7 +2,7 @@ import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-auto
 import { Pod } from '#api/core-v1/pod.ts';
 import type { MetricStatus } from '#api/generated/autoscaling-v2.ts';
 import { ApiError } from '#api/meta/api-error.ts';
-import { numberOf, parseQuantity } from '#api/meta/quantity.ts';
+import { amountOf } from '#api/meta/quantity.ts';
 import { PodMetrics } from '#api/metrics-v1beta1/pod-metrics.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
 import { isSameContent } from '#client/overlay.ts';
@@ -288,6 +288,6 @@ class Pass {
 function toleranceOf({ spec }: HorizontalPodAutoscaler): Tolerance {
   const { scaleUp, scaleDown } = spec?.behavior ?? {};
   const of = (own: string | number | undefined): number =>
-    own === undefined ? TOLERANCE : numberOf(parseQuantity(own));
+    own === undefined ? TOLERANCE : amountOf(own);
   return { up: of(scaleUp?.tolerance), down: of(scaleDown?.tolerance) };
 }
