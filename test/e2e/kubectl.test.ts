@@ -116,3 +116,29 @@ test('kubectl: a program that exits at once fails the Service with its exit code
   );
   await it.ok(['delete', 'ksvc', 'exits']);
 });
+
+test("kubectl: a pod's token is bound to the pod, and ends with it", async () => {
+  const print = `process.stdout.write(require('fs').readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/token'))`;
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'bound' },
+    spec: {
+      restartPolicy: 'Never',
+      containers: [{ name: 'main', image, command: ['/usr/local/bin/node', '-e', print] }],
+    },
+  };
+  await it.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  const phase = '--for=jsonpath={.status.phase}=Succeeded';
+  await it.ok(['wait', 'pod/bound', phase, '--timeout=60s']);
+  const token = await it.ok(['logs', 'bound']);
+  const review = async (): Promise<unknown> => {
+    const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
+    const answer = await it.ok(['create', '-o', 'json', '-f', '-'], JSON.stringify(asked));
+    return (JSON.parse(answer) as { status: unknown }).status;
+  };
+  const { user } = (await review()) as { user: { extra: Record<string, string[]> } };
+  assert.deepEqual(user.extra['authentication.kubernetes.io/pod-name'], ['bound']);
+  await it.ok(['delete', 'pod', 'bound']);
+  assert.deepEqual(await review(), { user: {}, error: 'invalid bearer token' });
+});

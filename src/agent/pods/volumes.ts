@@ -10,6 +10,7 @@ import type {
   VolumeProjection,
 } from '#api/generated/core-v1.ts';
 import { TokenRequest } from '#api/authentication-v1/token-request.ts';
+import { Pod } from '#api/core-v1/pod.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import type { Client } from '#client/client.ts';
 import { amountOf } from '#api/meta/quantity.ts';
@@ -62,8 +63,7 @@ async function writeVolume(volume: Volume, sources: VolumeSources): Promise<void
       if (made === undefined) return;
       await chmod(folder, 0o777);
       if (emptyDir.medium !== 'Memory') return;
-      const size =
-        emptyDir.sizeLimit === undefined ? [] : [`size=${amountOf(emptyDir.sizeLimit)}`];
+      const size = emptyDir.sizeLimit === undefined ? [] : [`size=${amountOf(emptyDir.sizeLimit)}`];
       const options = ['nosuid', 'nodev', 'mode=0777', ...size].join(',');
       await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
     });
@@ -150,22 +150,25 @@ function filesOf(
   });
 }
 
-/** Not bound to the pod: a prepared one has no object yet. */
+/** Bound to the pod, whose end is the token's; one that is only prepared has no object yet, and is bound when renewed. */
 async function requestToken(
   { audience, expirationSeconds = TOKEN_SECONDS }: ServiceAccountTokenProjection,
   { client, pod }: VolumeSources,
 ): Promise<Buffer> {
-  const ref = {
-    namespace: pod.metadata.namespace ?? '',
-    name: pod.spec?.serviceAccountName ?? 'default',
-    subresource: 'token',
-  };
+  const { namespace = '', name = '', uid = '', resourceVersion } = pod.metadata;
+  const account = pod.spec?.serviceAccountName ?? 'default';
+  const boundObjectRef = { apiVersion: apiVersionOf(Pod), kind: Pod.kind, name, uid };
   const request: TokenRequest = {
     apiVersion: apiVersionOf(TokenRequest),
     kind: TokenRequest.kind,
     metadata: {},
-    spec: { audiences: audience === undefined ? [] : [audience], expirationSeconds },
+    spec: {
+      audiences: audience === undefined ? [] : [audience],
+      expirationSeconds,
+      ...(resourceVersion !== undefined && { boundObjectRef }),
+    },
   };
+  const ref = { namespace, name: account, subresource: 'token' };
   const reply = await client.createSubresource(ServiceAccount, ref, request);
   return Buffer.from(reply.status?.token ?? '');
 }
