@@ -17,6 +17,8 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly input?: string;
+  /** The clone's root unless told. */
+  readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly timeoutMs?: number;
 }
@@ -28,7 +30,7 @@ export async function run(
 ): Promise<Outcome> {
   const [program, ...args] = command;
   const child = spawn(program, args, {
-    cwd: ROOT,
+    cwd: options.cwd ?? ROOT,
     env: options.env ?? process.env,
     timeout: options.timeoutMs ?? 120_000,
     killSignal: 'SIGKILL',

@@ -183,13 +183,19 @@ function assignNodePorts(
     return portsOf(service);
   }
   const { first, last } = options.nodePorts ?? { first: 30_000, last: 32_767 };
+  const isOutside = (port: number): boolean => port < first || port > last;
   const held = new Set(portsOf(choice.previous as Service | undefined));
   const chosen = new Set<number>();
   for (const [index, port] of ports.entries()) {
-    if (port.nodePort && taken.nodePorts.has(port.nodePort) && !held.has(port.nodePort)) {
+    if (port.nodePort && !held.has(port.nodePort)) {
+      const complaint = isOutside(port.nodePort)
+        ? `provided port is not in the valid range. The range of valid ports is ${first}-${last}`
+        : taken.nodePorts.has(port.nodePort) && 'provided port is already allocated';
       const path = `spec.ports[${index}].nodePort`;
-      const error = wrongValue(path, port.nodePort, 'provided port is already allocated');
-      throw invalid(kind, service.metadata.name ?? '', [error]);
+      if (complaint) {
+        const error = wrongValue(path, port.nodePort, complaint);
+        throw invalid(kind, service.metadata.name ?? '', [error]);
+      }
     }
     port.nodePort ||= freePort(
       { first, last },

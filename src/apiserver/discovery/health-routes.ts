@@ -4,9 +4,15 @@ import type { Route } from '#apiserver/route.ts';
 /** Names what is not ready yet; nothing when all is. Called at each request, so it must be cheap. */
 export type Readiness = () => readonly string[];
 
-/** /livez answers while the process does; /readyz and the older /healthz fail while `readiness` names something. */
+/**
+ * /livez answers while the process does; /readyz and the older /healthz fail while `readiness` names something. Below each
+ * of them, `ping` says that somebody answers, whatever else is the matter.
+ */
 export function healthRoutes(readiness: Readiness): readonly Route[] {
-  return [check('livez', () => []), check('healthz', readiness), check('readyz', readiness)];
+  const none: Readiness = () => [];
+  return Object.entries({ livez: none, healthz: readiness, readyz: readiness }).flatMap(
+    ([name, failing]) => [check(name, failing), check(`${name}/ping`, none)],
+  );
 }
 
 function check(name: string, failing: Readiness): Route {
