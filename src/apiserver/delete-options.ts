@@ -19,8 +19,15 @@ const POLICIES = ['Foreground', 'Background', 'Orphan'] as const;
 
 /** From the body where there is one, else from the query. Throws Invalid and BadRequest for what makes no sense. */
 export async function parseDeleteOptions(request: ResourceRequest): Promise<DeleteOptions> {
+  return deleteOptionsOf(await bodyOptions(request), request);
+}
+
+/** From a decoded body, else from the query. Throws likewise. */
+export function deleteOptionsOf(value: object, request: ResourceRequest): DeleteOptions {
   const { query } = request;
-  const body = await bodyOptions(request);
+  const body: Record<string, unknown> = { ...value };
+  const [unfit] = walkSchema(SCHEMA, body).errors;
+  if (unfit) throw new ApiError('BadRequest', `DeleteOptions: ${unfit.path}: ${unfit.message}`);
   const grace = body['gracePeriodSeconds'] ?? integerOf(query, 'gracePeriodSeconds');
   const older = orphanPolicy(request, body);
   const newer = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
@@ -50,17 +57,13 @@ function policyErrors(policy: unknown, older: string | undefined): FieldError[] 
   return [{ path, message, reason: 'FieldValueNotSupported' }];
 }
 
-async function bodyOptions(request: ResourceRequest): Promise<Record<string, unknown>> {
+async function bodyOptions(request: ResourceRequest): Promise<object> {
   if (request.body === undefined || request.body.length === 0) return {};
   const { value } = await decodeBody(request.body, request.headers['content-type']);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ApiError('BadRequest', 'the body of the request is not a DeleteOptions object');
   }
-  const fields: Record<string, unknown> = { ...value };
-  const problem = walkSchema(SCHEMA, fields).errors[0];
-  if (problem)
-    throw new ApiError('BadRequest', `DeleteOptions: ${problem.path}: ${problem.message}`);
-  return fields;
+  return value;
 }
 
 /** The older spelling of the same wish. */

@@ -136,7 +136,8 @@ export async function startPlatform(): Promise<Platform> {
   return it;
 }
 
-function kubectlProgram(): string {
+/** A current kubectl: KUBECTL, or the one built with Kubernetes itself. */
+export function kubectlProgram(): string {
   return process.env['KUBECTL'] ?? path.join(toolsFolder(), 'kubectl');
 }
 

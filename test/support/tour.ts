@@ -80,7 +80,10 @@ function stepsOf(lines: readonly Line[]): Step[] {
 export async function walk(part: Part, age: Age, options: RunOptions): Promise<void> {
   for (const { line, command, only, expected, code } of part.steps) {
     if (only !== undefined && only !== age) continue;
-    const outcome = await run(['timeout', '--kill-after=1', '30', 'sh', '-c', `exec 2>&1\n${command}`], options);
+    const outcome = await run(
+      ['timeout', '--kill-after=1', '30', 'sh', '-c', `exec 2>&1\n${command}`],
+      options,
+    );
     const printed = squeezed(outcome.stdout.split('\n'));
     const isAsSaid = outcome.code === code && matches(printed, expected);
     assert.ok(
@@ -104,7 +107,12 @@ function squeezed(lines: readonly string[]): string[] {
 /** Whether lines are what a pattern with `…` says. */
 export function matches(lines: readonly string[], pattern: readonly string[]): boolean {
   const source = pattern.map((line) =>
-    line === '…' ? '(?:.*\\n)*?' : `${line.split('…').map(RegExp.escape).join('.*')}\\n`,
+    line === '…'
+      ? '(?:.*\\n)*?'
+      : `${line
+          .split('…')
+          .map((text) => RegExp.escape(text))
+          .join('.*')}\\n`,
   );
   return new RegExp(`^${source.join('')}$`).test(lines.map((line) => `${line}\n`).join(''));
 }

@@ -94,6 +94,9 @@ test('services: node ports for those reachable from outside', async () => {
   assert.equal(at(body, 'spec.externalTrafficPolicy'), 'Cluster');
   const taken = service('b', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] });
   assert.equal((await wire.send('POST', SERVICES, taken)).status, 422);
+  const low = service('b', { type: 'NodePort', ports: [{ port: 80, nodePort: 80 }] });
+  const refused = await wire.send('POST', SERVICES, low);
+  assert.match(String(at(refused.body, 'message')), /valid ports is 30000-32767$/);
   const writes = ['x', 'y', 'z'].map((app) =>
     wire.send(
       'PATCH',

@@ -10,9 +10,13 @@ import {
 } from '#apiserver/apply/managed-fields.ts';
 import { ownedPart, placeOfKind, type Part } from '#apiserver/apply/owned-part.ts';
 import { trackUpdate } from '#apiserver/apply/track-update.ts';
+import { platformUser } from '#apiserver/user.ts';
 import type { ResourceRequest } from '#apiserver/resource-request.ts';
 
 type ManagedFields = ObjectMeta['managedFields'];
+
+/** The platform's own parts, which give no name. */
+const PLATFORM_MANAGER = 'knode';
 
 /** As Kubernetes limits a manager's name. */
 const MANAGER_LENGTH_MAX = 128;
@@ -50,8 +54,9 @@ export function ownerBy(
   request: ResourceRequest,
   { operation, now }: { readonly operation: Owner['operation']; readonly now: string },
 ): Owner {
-  const { kind, subresource } = request;
-  const manager = managerName(request) || 'unknown';
+  const { kind, subresource, user } = request;
+  const nameless = user.name === platformUser.name ? PLATFORM_MANAGER : 'unknown';
+  const manager = managerName(request) || nameless;
   const apiVersion = apiVersionOf(kind);
   return { manager, operation, apiVersion, subresource, time: now, fields: undefined };
 }

@@ -205,6 +205,7 @@ test('health: live from the start, ready when nothing is missing', async () => {
     500,
     '[+]ping ok\n[-]rbac failed\nreadyz check failed\n',
   ]);
+  assert.deepEqual(await textOf('/readyz/ping'), [200, 'ok']);
   missing = [];
   assert.deepEqual(await textOf('/readyz'), [200, 'ok']);
   assert.deepEqual(await textOf('/readyz?verbose'), [200, '[+]ping ok\nreadyz check passed\n']);

@@ -50,6 +50,12 @@ const BINDING: Content = {
   kind: 'Binding',
   definition: 'io.k8s.api.core.v1.Binding',
 };
+const EVICTION: Content = {
+  group: 'policy',
+  version: 'v1',
+  kind: 'Eviction',
+  definition: 'io.k8s.api.policy.v1.Eviction',
+};
 
 /** Everything served for `kinds`, with the subresources and reviews that have routes of their own. */
 export function servedResources(kinds: readonly Kind[]): readonly ServedResource[] {
@@ -113,6 +119,7 @@ const ownSubresources: readonly {
     content: { group: '', version: 'v1', kind },
   })),
   { of: Pod, subresource: 'binding', verbs: ['create'], content: BINDING },
+  { of: Pod, subresource: 'eviction', verbs: ['create'], content: EVICTION },
   {
     of: Namespace,
     subresource: 'finalize',

@@ -30,11 +30,11 @@ export function mergeList(
   const mergeKey = reference['x-kubernetes-patch-merge-key'];
   if (mergeKey === undefined) {
     const merged = [...new Set([...target, ...patch])];
-    return order ? ordered(merged, { order, target, identity: (item) => item }) : merged;
+    return ordered(merged, { order: order ?? patch, target, identity: (item) => item });
   }
   const merged = mergeByKey({ schema, target, patch, mergeKey, mergeElement });
   const identity = (item: unknown): unknown => (isFields(item) ? item[mergeKey] : item);
-  return order ? ordered(merged, { order, target, identity }) : merged;
+  return ordered(merged, { order: order ?? patch, target, identity });
 }
 
 function mergeByKey(list: {
@@ -82,8 +82,8 @@ function keyOf(item: Fields, mergeKey: string): unknown {
 }
 
 /**
- * The elements that `order` names stand in that order; those it does not name, which only the server has, stay behind the
- * element they stood behind before.
+ * The elements that `order` names stand in that order. Those it does not name, which only the server has, keep theirs
+ * between them, and stand before a named element only where they stood before it on the server; a new one goes first.
  */
 function ordered(
   merged: readonly unknown[],
@@ -97,20 +97,21 @@ function ordered(
     identity: (item: unknown) => unknown;
   },
 ): unknown[] {
-  const named = order.map(identity);
-  const isNamed = (item: unknown): boolean => named.includes(identity(item));
-  const result = named.flatMap((key) => merged.filter((item) => identity(item) === key));
-  for (const item of merged) {
-    if (isNamed(item)) continue;
-    const before = target.findIndex((other) => identity(other) === identity(item)) - 1;
-    const anchor = before >= 0 ? identity(target[before]) : undefined;
-    const at = anchor === undefined ? -1 : result.findIndex((other) => identity(other) === anchor);
-    const isFirst = before < 0 && target.some((other) => identity(other) === identity(item));
-    if (at >= 0) result.splice(at + 1, 0, item);
-    else if (isFirst) result.unshift(item);
-    else result.push(item);
+  const places = new Map(target.map((item, at) => [identity(item), at]));
+  const names = new Map(order.map((item, at) => [identity(item), at]));
+  const nameAt = (item: unknown): number => names.get(identity(item)) ?? -1;
+  const named = merged.filter((item) => nameAt(item) >= 0);
+  named.sort((one, other) => nameAt(one) - nameAt(other));
+  const others = merged.filter((item) => nameAt(item) < 0);
+  const result: unknown[] = [];
+  for (const item of named) {
+    const at = places.get(identity(item)) ?? -1;
+    while (others.length > 0 && (places.get(identity(others[0])) ?? -1) < at) {
+      result.push(others.shift());
+    }
+    result.push(item);
   }
-  return result;
+  return [...result, ...others];
 }
 
 function plain(item: unknown): unknown {

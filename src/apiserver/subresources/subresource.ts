@@ -3,6 +3,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { parseAccept } from '#apiserver/representation.ts';
 import type { ResourceRequest, Verb } from '#apiserver/resource-request.ts';
 import { bindPod } from '#apiserver/subresources/binding.ts';
+import { evictPod } from '#apiserver/subresources/eviction.ts';
 import { finalizeNamespace } from '#apiserver/subresources/finalize.ts';
 import { getScale, patchScale, updateScale } from '#apiserver/subresources/scale.ts';
 import { get } from '#apiserver/verbs/get.ts';
@@ -25,6 +26,7 @@ const statusVerbs: Verbs = { GET: get, PUT: update, PATCH: patch };
 const scaleVerbs: Verbs = { GET: getScale, PUT: updateScale, PATCH: patchScale };
 const coreVerbs: Readonly<Record<string, Verbs>> = {
   'pods/binding': { POST: bindPod },
+  'pods/eviction': { POST: evictPod },
   'namespaces/finalize': { PUT: finalizeNamespace },
 };
 

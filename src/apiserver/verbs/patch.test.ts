@@ -133,8 +133,8 @@ test('strategic merge patch: lists merge by the key of their schema', async () =
   assert.equal(status, 200, JSON.stringify(body));
   assert.equal(at(body, `${CONTAINERS}.0.image`), 'main:v1');
   assert.deepEqual(at(body, `${CONTAINERS}.0.env`), [
-    { name: 'A', value: '1' },
     { name: 'C', value: '3' },
+    { name: 'A', value: '1' },
   ]);
   assert.equal(at(body, `${CONTAINERS}.1.name`), 'new');
   assert.equal(at(body, `${CONTAINERS}.2`), undefined);
@@ -181,7 +181,7 @@ test('strategic merge patch: sets of values, retained keys, replaced objects', a
       },
     },
   });
-  assert.deepEqual(at(body, 'metadata.finalizers'), ['example.com/two', 'example.com/three']);
+  assert.deepEqual(at(body, 'metadata.finalizers'), ['example.com/three', 'example.com/two']);
   assert.deepEqual(at(body, 'spec.strategy'), { type: 'Recreate' });
   assert.deepEqual(at(body, 'spec.template.spec.volumes'), [
     { name: 'data', hostPath: { path: '/tmp', type: '' } },

@@ -104,10 +104,33 @@ test('create: a dry run passes every check and stores nothing', async () => {
 
 test('create: not into a namespace that is being deleted', async () => {
   await using wire = await startWire();
-  await wire.send('DELETE', '/api/v1/namespaces/default');
-  const reply = await wire.send('POST', CONFIG_MAPS, { metadata: { name: 'a' } });
+  await wire.send('POST', '/api/v1/namespaces', { metadata: { name: 'going' } });
+  await wire.send('DELETE', '/api/v1/namespaces/going');
+  const target = '/api/v1/namespaces/going/configmaps';
+  const reply = await wire.send('POST', target, { metadata: { name: 'a' } });
   assertStatus(reply, 403, 'Forbidden');
   assert.equal(at(reply.body, 'details.causes.0.reason'), 'NamespaceTerminating');
+});
+
+test('delete: a cluster keeps the namespaces that it cannot be without', async () => {
+  await using wire = await startWire();
+  const reply = await wire.send('DELETE', '/api/v1/namespaces/default');
+  assertStatus(reply, 403, 'Forbidden');
+  assert.match(String(at(reply.body, 'message')), /"default" is forbidden: .* may not be deleted$/);
+});
+
+test('eviction: a pod goes as by a delete, by whichever name it is asked', async () => {
+  await using wire = await startWire();
+  const spec = { containers: [{ name: 'c', image: 'c' }] };
+  await wire.send('POST', PODS, { metadata: { name: 'guest' }, spec });
+  const evict = (metadata: object, more = {}): Promise<WireReply> =>
+    wire.send('POST', `${PODS}/guest/eviction`, { kind: 'Eviction', metadata, ...more });
+  assertStatus(await evict({ name: 'other' }), 400, 'BadRequest');
+  const preconditions = { uid: 'of another' };
+  assertStatus(await evict({}, { deleteOptions: { preconditions } }), 409, 'Conflict');
+  assert.equal((await evict({ name: 'guest' })).status, 201);
+  assertStatus(await wire.send('GET', `${PODS}/guest`), 404, 'NotFound');
+  assertStatus(await evict({ name: 'guest' }), 404, 'NotFound');
 });
 
 test('create: YAML is read as JSON is', async () => {

@@ -25,6 +25,7 @@ const bar: Kind = {
 
 async function start(): Promise<Cluster> {
   const cluster = await startCluster({
+    namespaces: ['default', 'going'],
     extensible: (kinds) => coreControllers({ kinds, caPem: 'the certificate' }),
   });
   await cluster.client.create(CustomResourceDefinition, {
@@ -78,15 +79,16 @@ test('custom kinds: garbage is collected, as owners and as dependents', async ()
 test('custom kinds: a namespace goes with them; a kind that is gone is followed no more', async () => {
   await using cluster = await start();
   const { client } = cluster;
-  await client.create(bar, named('held', { finalizers: ['ex.com/hold'] }));
-  await client.create(bar, named('free'));
-  await client.delete(Namespace, { name: 'default' });
+  const namespace = 'going';
+  await client.create(bar, named('held', { namespace, finalizers: ['ex.com/hold'] }));
+  await client.create(bar, named('free', { namespace }));
+  await client.delete(Namespace, { name: namespace });
   await cluster.settled();
-  assert.equal(await client.get(bar, { namespace: 'default', name: 'free' }), undefined);
-  const held = { namespace: 'default', name: 'held' };
+  assert.equal(await client.get(bar, { namespace, name: 'free' }), undefined);
+  const held = { namespace, name: 'held' };
   await client.patch(bar, held, { metadata: { finalizers: null } }, { type: 'merge' });
   await cluster.advance(2_000);
-  assert.equal(await client.get(Namespace, { name: 'default' }), undefined);
+  assert.equal(await client.get(Namespace, { name: namespace }), undefined);
   assert.ok(cluster.running.informers.running(bar));
   await client.delete(CustomResourceDefinition, { name: 'bars.ex.com' });
   await cluster.settled();
