@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { run, type RunOptions } from '#test/support/platform.ts';
 
 /**
- * A tour is text as a person's terminal shows it. `# ` begins a part, whose words are its name; `$ ` a command for sh,
+ * A tour is text as a person's terminal shows it. `## ` begins a part, whose words are its name; `$ ` a command for sh,
  * `> ` its next lines; what follows, up to the next of these, is all it must print, standard output and error together.
  * White space counts as one blank; lines of nothing but that do not count. `…` stands for any text in a line, and as a
  * line of its own for any lines. A last line `[N]` is the exit code where it is not 0.
@@ -30,7 +30,7 @@ export function parseTour(text: string): readonly Part[] {
     .split('\n')
     .map((words, index) => ({ words, line: index + 1 }))
     .reduce<Line[][]>((all, line) => {
-      if (line.words.startsWith('# ')) return [...all, [line]];
+      if (line.words.startsWith(HEADING)) return [...all, [line]];
       all.at(-1)?.push(line);
       return all;
     }, []);
@@ -38,7 +38,7 @@ export function parseTour(text: string): readonly Part[] {
     assert.ok(heading);
     const steps = stepsOf(lines);
     assert.notEqual(steps.length, 0, `line ${heading.line}: a part without a command`);
-    return { name: heading.words.slice('# '.length), steps };
+    return { name: heading.words.slice(HEADING.length), steps };
   });
 }
 
@@ -47,6 +47,7 @@ interface Line {
   readonly line: number;
 }
 
+const HEADING = '## ';
 const COMMAND = /^\$(?<only>old|new)? (?<command>.*)$/;
 const EXIT_CODE = /^\[(\d+)\]$/;
 

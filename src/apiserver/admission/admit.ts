@@ -40,6 +40,8 @@ export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
 /** Kubernetes' limit on one object, as etcd has it. */
 const OBJECT_BYTES_MAX = 1.5 * 1024 * 1024;
+/** Kubernetes neither keeps nor shows these where they hold nothing. */
+const LEFT_OUT_IF_EMPTY = ['labels', 'annotations', 'ownerReferences', 'finalizers'];
 const METADATA = { $ref: 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' };
 
 /**
@@ -60,6 +62,7 @@ export function admitFields(
   delete metadata['managedFields'];
   delete metadata['selfLink'];
   const inMetadata = walkSchema(METADATA, metadata, 'metadata');
+  for (const name of LEFT_OUT_IF_EMPTY) if (isEmpty(metadata[name])) delete metadata[name];
   const inBody = walkSchema(kind.schema, body);
   // Kubernetes' own definitions have a metadata that is never absent.
   delete body['metadata'];
@@ -234,4 +237,8 @@ function fieldWarnings(
 
 function cannotHandle(kind: Kind): string {
   return `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }

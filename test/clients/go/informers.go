@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -34,7 +35,8 @@ type report struct {
 	Faults []string `json:"faults"`
 }
 
-// informersTour keeps informers of the ConfigMaps of a namespace, says `synced`, and reports once all have seen `end`.
+// informersTour keeps informers of the ConfigMaps of a namespace. It says `synced`; then, of each ConfigMap whose name
+// begins with `mark-`, its name, once all informers were told of it; and after `mark-end` it reports.
 func informersTour(ctx context.Context, config *rest.Config, arguments []string) error {
 	if len(arguments) != 1 {
 		return fmt.Errorf("expected the name of a namespace, found %d arguments", len(arguments))
@@ -54,14 +56,18 @@ func informersTour(ctx context.Context, config *rest.Config, arguments []string)
 		}
 	}
 	fmt.Println("synced")
+	for mark := ""; mark != "mark-end"; fmt.Println(mark) {
+		for name, observer := range observers {
+			select {
+			case mark = <-observer.marks:
+			case <-ctx.Done():
+				return fmt.Errorf("the %s informer was told nothing after %q: %w", name, mark, ctx.Err())
+			}
+		}
+	}
 	reports := map[string]report{}
 	for name, observer := range observers {
-		select {
-		case <-observer.ended:
-			reports[name] = observer.report()
-		case <-ctx.Done():
-			return fmt.Errorf("the %s informer never saw the end: %w", name, ctx.Err())
-		}
+		reports[name] = observer.report()
 	}
 	return json.NewEncoder(os.Stdout).Encode(reports)
 }
@@ -110,7 +116,7 @@ func observe(config *rest.Config, namespace string) (map[string]*observer, error
 type observer struct {
 	config   *rest.Config
 	informer cache.SharedIndexInformer
-	ended    chan struct{}
+	marks    chan string
 	lists    atomic.Int64
 
 	// Handlers are called one at a time; the report is read by another goroutine.
@@ -121,7 +127,7 @@ type observer struct {
 }
 
 func newObserver(config *rest.Config) *observer {
-	it := &observer{config: rest.CopyConfig(config), ended: make(chan struct{}), known: map[string]metav1.Object{}}
+	it := &observer{config: rest.CopyConfig(config), marks: make(chan string, 100), known: map[string]metav1.Object{}}
 	it.config.Timeout = 0
 	it.config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
@@ -176,8 +182,8 @@ func (it *observer) told(what string, before, now any) {
 	if name == "counter" {
 		it.counts = append(it.counts, object.GetAnnotations()["n"])
 	}
-	if name == "end" && what == "add" {
-		close(it.ended)
+	if what == "add" && strings.HasPrefix(name, "mark-") {
+		it.marks <- name
 	}
 }
 

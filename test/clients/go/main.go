@@ -17,7 +17,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const deadline = 50 * time.Second
+// An informer that finds nobody there waits up to half a minute before it tries again.
+const deadline = 120 * time.Second
 
 // A tour returns the first thing that was not as promised.
 type tour func(ctx context.Context, config *rest.Config, arguments []string) error
