@@ -167,6 +167,24 @@ test('TLS: connections to come see the certificate that was renewed', async () =
   assert.equal((await overHttp1(served, '/whoami')).status, 200);
 });
 
+test('TLS: who is nobody is told so over HTTP/2 too, with the body unread, and then reset', async () => {
+  await using served = await serve();
+  using client = Object.assign(connect(served.url, trust), {
+    [Symbol.dispose]: () => client.destroy(),
+  });
+  for (const method of ['GET', 'POST']) {
+    const stream = client.request(
+      { ':path': CONFIG_MAPS, ':method': method },
+      { endStream: method === 'GET' },
+    );
+    if (method === 'POST') stream.write('the body, of which more may come');
+    const closed = once(stream, 'close');
+    assert.equal(at(JSON.parse(await text(stream)), 'reason'), 'Unauthorized');
+    await closed;
+    assert.equal(stream.rstCode, 0);
+  }
+});
+
 test('TLS: objects are written and read, large lists are compressed', async () => {
   await using served = await serve();
   const body = JSON.stringify({ metadata: { name: 'a' }, data: { x: 'y'.repeat(200_000) } });

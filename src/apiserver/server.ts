@@ -154,13 +154,26 @@ async function answer(
     const { body } = reply;
     if (typeof body === 'string' || body instanceof Uint8Array) held.keep(body.length);
     await writeReply(response, reply, { request, clock, signal: gone.signal });
-    // Of a body that was refused nobody reads the rest; HTTP/1.1 ends such a connection by its own timeout.
-    if (!request.complete) request.stream?.close?.(constants.NGHTTP2_NO_ERROR);
+    refuseRest(request);
   } catch (error) {
     if (error instanceof Stalled) log.info('a client stalled', { reason: error.message });
     else if (!gone.signal.aborted) log.error('a reply broke off', { target: request.url, error });
     response.destroy();
   }
+}
+
+/**
+ * Of a body that was refused nobody reads the rest; HTTP/1.1 ends such a connection by its own timeout. The reset comes
+ * behind the whole reply (RFC 9113 §8.1), because a client drops a reply that it overtakes.
+ */
+function refuseRest(request: Http2ServerRequest): void {
+  // Over HTTP/1.1 there is no such stream.
+  const stream = request.stream as Http2ServerRequest['stream'] | undefined;
+  if (!stream?.close || request.complete || stream.endAfterHeaders) return;
+  // A finished stream has handed its last frame to the session, which sends it in the same turn of the event loop.
+  const reset = (): void => void setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  if (stream.writableFinished) reset();
+  else stream.once('finish', reset);
 }
 
 async function replyTo(

@@ -58,7 +58,7 @@ test('client-node: one object through its life, as its watch tells it', async ()
     const options = setHeaderOptions('Content-Type', type);
     await core.patchNamespacedConfigMap({ namespace, name: 'life', body: patch }, options);
   }
-  const stale = { ...made, data: { n: 'stale' } };
+  const stale = { metadata: made.metadata ?? {}, data: { n: 'stale' } };
   await assertCode(core.replaceNamespacedConfigMap({ namespace, name: 'life', body: stale }), 409);
   const other = { preconditions: { uid: 'of another' } };
   const removed = { namespace, name: 'life' };
@@ -67,7 +67,14 @@ test('client-node: one object through its life, as its watch tells it', async ()
   await gone;
   watching.abort();
   // The third: it is marked, and goes when its dependents have.
-  assert.deepEqual(seen, ['ADDED 0', 'MODIFIED 1', 'MODIFIED 2', 'MODIFIED 3', 'MODIFIED 3', 'DELETED 3']);
+  assert.deepEqual(seen, [
+    'ADDED 0',
+    'MODIFIED 1',
+    'MODIFIED 2',
+    'MODIFIED 3',
+    'MODIFIED 3',
+    'DELETED 3',
+  ]);
   await assertCode(core.readNamespacedConfigMap(removed), 404);
 });
 

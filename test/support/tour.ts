@@ -106,7 +106,7 @@ function squeezed(lines: readonly string[]): string[] {
 }
 
 /** Whether lines are what a pattern with `…` says. */
-export function matches(lines: readonly string[], pattern: readonly string[]): boolean {
+function matches(lines: readonly string[], pattern: readonly string[]): boolean {
   const source = pattern.map((line) =>
     line === '…'
       ? '(?:.*\\n)*?'

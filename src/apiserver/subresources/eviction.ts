@@ -26,7 +26,10 @@ async function readEviction(request: ResourceRequest): Promise<DeleteOptions> {
   };
   if (metadata?.name !== undefined && metadata.name !== request.name) {
     const found = JSON.stringify(metadata.name);
-    throw new ApiError('BadRequest', `name in URL does not match name in Eviction object: ${found}`);
+    throw new ApiError(
+      'BadRequest',
+      `name in URL does not match name in Eviction object: ${found}`,
+    );
   }
   const isAbsent = typeof deleteOptions !== 'object' || deleteOptions === null;
   return deleteOptionsOf(isAbsent ? {} : deleteOptions, request);
