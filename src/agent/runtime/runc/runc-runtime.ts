@@ -189,14 +189,12 @@ class RuncRuntime implements Runtime {
     streams: StandardStreams,
     signal: AbortSignal,
   ): Promise<number> {
-    const { runc, folder, clock } = this.#places;
+    const { runc, conmon, folder, clock } = this.#places;
     const stateFolder = path.join(folder, 'state');
-    const pidFile = path.join(folder, `exec-${process.pid}-${(this.#execs += 1)}`);
-    return await execCommand(
-      { ...command, id, runc, stateFolder, pidFile, clock },
-      streams,
-      signal,
-    );
+    const prefix = path.join(folder, `exec-${process.pid}-${(this.#execs += 1)}`);
+    const bundle = this.#socketsOf(id);
+    const files = { bundle, stateFolder, pidFile: `${prefix}.pid`, specFile: `${prefix}.json` };
+    return await execCommand({ ...command, ...files, id, runc, conmon, clock }, streams, signal);
   }
 
   async feed(
