@@ -13,7 +13,16 @@ export interface FaultRow {
 
 /** A tenth of the cases unless the runner says otherwise; never less than one. */
 export function scaled(full: number): number {
-  return Math.ceil(full * Number(process.env['KNODE_FAULTS_SHARE'] ?? 0.1));
+  return Math.ceil(full * share());
+}
+
+/** The time a test may take for its share of the cases; no limit where all of them are wanted. */
+export function boundedMs(limitMs: number): number {
+  return share() < 1 ? limitMs : Infinity;
+}
+
+function share(): number {
+  return Number(process.env['KNODE_FAULTS_SHARE'] ?? 0.1);
 }
 
 /** Prints the row, and keeps it for the runner's table. */

@@ -43,7 +43,7 @@ export function failurePolicyErrors(spec: JobSpec, at: string): FieldError[] {
     const why = 'only "Never" is supported when podFailurePolicy is specified';
     errors.push(wrongValue(`${at}.template.spec.restartPolicy`, restartPolicy, why));
   }
-  const { rules } = podFailurePolicy;
+  const rules = listed(podFailurePolicy.rules);
   if (rules.length > RULES_MAX) errors.push(tooMany(`${path}.rules`, rules.length, RULES_MAX));
   const isLimited = spec.backoffLimitPerIndex !== undefined;
   for (const [index, rule] of rules.entries()) {
@@ -71,7 +71,8 @@ function failureRuleErrors(
     );
   }
   if (!onExitCodes) return errors;
-  const { operator, values } = onExitCodes;
+  const { operator } = onExitCodes;
+  const values = listed(onExitCodes.values);
   const path = `${at}.onExitCodes`;
   errors.push(...unsupportedErrors(`${path}.operator`, operator, ['In', 'NotIn']));
   if (values.length === 0)
@@ -91,7 +92,7 @@ export function successPolicyErrors(
   at: string,
 ): FieldError[] {
   if (!successPolicy) return [];
-  const { rules } = successPolicy;
+  const rules = listed(successPolicy.rules);
   return [
     ...(completionMode === 'Indexed'
       ? []
@@ -142,4 +143,9 @@ function successRuleErrors(
 
 function tooMany(path: string, found: number, max: number): FieldError {
   return { path, message: `Too many: ${found}: must have at most ${max} items` };
+}
+
+/** A list may be absent although its type says it is required: Kubernetes' Go takes none for an empty one. */
+function listed<T>(list: readonly T[] | undefined): readonly T[] {
+  return list ?? [];
 }

@@ -1,8 +1,14 @@
 import type { Namespace as Generated } from '#api/generated/core-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 
 /** The label every namespace carries with its own name, so that selectors can name it. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
+
+const FINALIZER = 'kubernetes';
+/** `example.com/cleanup` */
+const QUALIFIED = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const NOT_QUALIFIED = 'name is neither a standard finalizer name nor is it fully qualified';
 
 export type Namespace = Generated;
 export const Namespace = defineCoreKind<Namespace>({
@@ -18,8 +24,16 @@ export const Namespace = defineCoreKind<Namespace>({
     const { metadata } = namespace;
     if (metadata.name) metadata.labels = { ...metadata.labels, [NAME_LABEL]: metadata.name };
     if (operation !== 'CREATE') return;
-    // Its contents are deleted before it is: the namespace controller takes this entry out at the end.
-    namespace.spec = { ...namespace.spec, finalizers: ['kubernetes'] };
+    // Its contents are deleted before it is: the namespace controller takes its entry out at the end.
+    const given = namespace.spec?.finalizers ?? [];
+    const finalizers = given.includes(FINALIZER) ? given : [...given, FINALIZER];
+    namespace.spec = { ...namespace.spec, finalizers };
     namespace.status = { phase: 'Active' };
   },
+  validate: ({ spec }) =>
+    (spec?.finalizers ?? []).flatMap((name, index) =>
+      name === FINALIZER || QUALIFIED.test(name)
+        ? []
+        : [wrongValue(`spec.finalizers[${index}]`, name, NOT_QUALIFIED)],
+    ),
 });

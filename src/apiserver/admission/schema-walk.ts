@@ -102,8 +102,8 @@ function visitItems(schema: Schema, items: unknown[], path: string, walk: Walk):
   const { items: itemSchema } = schema;
   if (!itemSchema) return;
   for (const [index, item] of items.entries()) {
-    if (item === null && walk.isCore) continue;
-    items[index] = inForm(canonicalForm(itemSchema), item, walk);
+    const value = item === null && walk.isCore ? zeroOf(itemSchema) : item;
+    items[index] = inForm(canonicalForm(itemSchema), value, walk);
     visit(itemSchema, items[index], elementPath(path, index), walk);
   }
   if (!walk.isCore) walk.errors.push(...duplicateErrors(schema, items, path));
@@ -124,8 +124,8 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
     } else if (field) {
       visitField(field, { object, name, value }, path, walk);
     } else if (typeof additionalProperties === 'object') {
-      if (value === null && walk.isCore) continue;
-      const inner = inForm(entryForm(additionalProperties), value, walk);
+      const given = value === null && walk.isCore ? zeroOf(additionalProperties) : value;
+      const inner = inForm(entryForm(additionalProperties), given, walk);
       if (inner !== value) setOwn(object, name, inner);
       visit(additionalProperties, inner, fieldPath(path, name), walk);
     } else if (!keepsUnknown) {
@@ -174,6 +174,8 @@ function visitField(
     return;
   }
   object[name] = inForm(canonicalForm(schema), value, walk);
+  // A zero is Go's, whatever the words are that a field takes.
+  if (walk.isCore && value === '' && schema.default === '') return;
   visit(schema, object[name], fieldPath(path, name), walk);
 }
 
@@ -185,10 +187,7 @@ function fillDefaults(
 ): void {
   for (const [name, schema] of Object.entries(properties)) {
     if (schema.default === undefined || Object.hasOwn(object, name)) continue;
-    object[name] = structuredClone(schema.default);
-    // A zero is Go's, whatever the words are that a field takes.
-    if (walk.isCore && schema.default === '') continue;
-    visit(schema, object[name], fieldPath(path, name), walk);
+    visitField(schema, { object, name, value: structuredClone(schema.default) }, path, walk);
   }
 }
 
@@ -196,6 +195,27 @@ function isEmpty(value: unknown): boolean {
   if (value === '' || value === 0 || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   return isObject(value) && Object.keys(value).length === 0;
+}
+
+/** What Go makes of a null that stands as an item of a list or as a value of a map. */
+function zeroOf(reference: Schema): unknown {
+  const schema = dereference(reference);
+  if (schema.default !== undefined) return structuredClone(schema.default);
+  switch (schema.type) {
+    case 'object':
+      return {};
+    case 'array':
+      return [];
+    case 'boolean':
+      return false;
+    case 'integer':
+    case 'number':
+      return 0;
+    case 'string':
+      return '';
+    case undefined:
+      return canonicalForm(reference)?.isNumeric ? '0' : null;
+  }
 }
 
 /** Quantities may be sent as numbers and are kept as strings, as Kubernetes' own type does it. */

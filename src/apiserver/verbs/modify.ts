@@ -1,5 +1,12 @@
 import type { FieldError } from '#api/kind.ts';
-import { ApiError, conflict, notFound, otherNamespace, STALE_OBJECT } from '#api/meta/api-error.ts';
+import {
+  ApiError,
+  conflict,
+  invalid,
+  notFound,
+  otherNamespace,
+  STALE_OBJECT,
+} from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
@@ -72,6 +79,7 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
   const { kind, name, subresource, user } = request;
   const current = objectOf(entry);
   const { object: candidate, errors, owners } = await modification.change(current);
+  refuseMistyped(request, errors);
   refuseStale(request, current, candidate);
   const object = merged(current, candidate, modification.part);
   const complaints = [...errors, ...lateFinalizerErrors(current, object)];
@@ -107,6 +115,12 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
   }
   const written = await deps.store.update(entry.key, text, entry.modified);
   return { object: objectOf(written), entry: written };
+}
+
+/** A patch may leave anything anywhere; from here on metadata is what its type says. */
+function refuseMistyped({ kind, name }: ResourceRequest, errors: readonly FieldError[]): void {
+  const mistyped = errors.filter(({ reason }) => reason === 'FieldValueTypeInvalid');
+  if (mistyped.length > 0) throw invalid(kind, name, mistyped);
 }
 
 function refuseStale(request: ResourceRequest, current: KubeObject, candidate: KubeObject): void {

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { clusterUnderTest } from '#test/support/cluster-under-test.ts';
+import { at } from '#test/support/wire.ts';
+
+const MERGE = { headers: { 'content-type': 'application/merge-patch+json' } };
+
+test('a null in a list or a map is the zero of its type', async () => {
+  const cluster = await clusterUnderTest();
+  const namespace = `/api/v1/namespaces/${await cluster.namespace()}`;
+  const map = { metadata: { name: 'a' }, data: { a: null, b: 'b' } };
+  const made = await cluster.send('POST', `${namespace}/configmaps`, map);
+  assert.deepEqual(at(made.body, 'data'), { a: '', b: 'b' });
+  const spec = { containers: [{ name: 'a', image: 'b', args: ['x', null] }, null] };
+  const refused = await cluster.send('POST', `${namespace}/pods`, { metadata: map.metadata, spec });
+  assert.equal(refused.status, 422);
+  assert.match(String(at(refused.body, 'message')), /spec.containers\[1\].name: Required value/);
+});
+
+test('a list that must be there and is not counts as an empty one', async () => {
+  const cluster = await clusterUnderTest();
+  const jobs = `/apis/batch/v1/namespaces/${await cluster.namespace()}/jobs`;
+  const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b' }] } };
+  const job = (more: object) => ({ metadata: { name: 'a' }, spec: { template, ...more } });
+  const failures = await cluster.send('POST', `${jobs}?dryRun=All`, job({ podFailurePolicy: {} }));
+  assert.equal(failures.status, 201);
+  const indexed = { completionMode: 'Indexed', completions: 1, successPolicy: {} };
+  const successes = await cluster.send('POST', jobs, job(indexed));
+  assert.equal(successes.status, 422);
+  assert.match(String(at(successes.body, 'message')), /rules: Required value: at least one rules/);
+});
+
+test('a patch that leaves something of another type is refused, whatever stands where the name was', async () => {
+  const cluster = await clusterUnderTest();
+  const maps = `/api/v1/namespaces/${await cluster.namespace()}/configmaps`;
+  await cluster.send('POST', maps, { metadata: { name: 'a' } });
+  for (const metadata of [{ name: [{ toString: 1 }] }, { finalizers: 'a' }, { labels: [1] }]) {
+    const { status } = await cluster.send('PATCH', `${maps}/a`, { metadata }, MERGE);
+    assert.equal(status, 422, JSON.stringify(metadata));
+  }
+});
+
+test('a namespace keeps the finalizers its author gave it, and is given Kubernetes’ own', async () => {
+  const cluster = await clusterUnderTest();
+  const create = (finalizers: readonly string[]) =>
+    cluster.send('POST', '/api/v1/namespaces?dryRun=All', {
+      metadata: { name: 'finalized' },
+      spec: { finalizers },
+    });
+  const kept = await create(['example.com/a']);
+  assert.deepEqual(at(kept.body, 'spec.finalizers'), ['example.com/a', 'kubernetes']);
+  const refused = await create(['plain']);
+  assert.equal(refused.status, 422);
+  assert.match(String(at(refused.body, 'message')), /neither a standard finalizer name nor/);
+});
