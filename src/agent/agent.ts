@@ -21,7 +21,7 @@ import { AddressPool } from '#agent/network/address-pool.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
-import type { OpenPorts } from '#agent/network/service-rules.ts';
+import type { OpenPorts } from '#agent/network/nft-table.ts';
 import { ServiceSync } from '#agent/network/service-sync.ts';
 import { runningPods } from '#agent/metrics/running-pods.ts';
 import { UsageMeter } from '#agent/metrics/usage-meter.ts';
@@ -47,8 +47,12 @@ export interface AgentOptions {
   readonly nodeName: string;
   /** From `ensureRanges`, which main.ts asks first, because the API server needs them too. */
   readonly ranges: NetworkRanges;
-  /** Ports of the pod-facing address that pods may reach; `open` changes them. */
+  /** Ports of the pod-facing address that pods may reach. */
   readonly openPorts: OpenPorts;
+  /** Ports of this machine that no Service gets; those that pods may reach unless told. */
+  readonly ownPorts?: OpenPorts;
+  /** Addresses of this machine, beside loopback and the pod-facing one, that have node ports; none unless told. */
+  readonly listen?: readonly string[];
   /** `cluster.local` unless told. */
   readonly clusterDomain?: string;
   /** Asks whoever sends requests to let go of a pod that is about to be stopped; at once where absent. */
@@ -70,8 +74,6 @@ export interface Agent extends AsyncDisposable {
   imagesInUse(): Promise<readonly string[]>;
   /** Serves …/pods/{name}/log, exec and their like. */
   readonly access: PodAccess;
-  /** Changes which ports of the pod-facing address pods may reach. */
-  open(ports: OpenPorts): Promise<void>;
   /**
    * Ends every pod within `graceMs`, or its own grace where that is shorter, and removes it from the machine; the objects stay, and the next start makes the pods
    * anew. Disposing without this leaves pods running, for the next process to take over.
@@ -102,7 +104,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const parts = await openParts(options, apiAddress);
     await prepareHost(ranges);
     await Promise.all(informers.map((informer) => informer.synced()));
-    const network = { instance, ranges, openPorts, services, slices };
+    const { listen = [], ownPorts = openPorts } = options;
+    const network = { instance, nodeName, ranges, openPorts, ownPorts, listen, services, slices };
     const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
     await rules.load();
     const uids = new Set(pods.list().map(({ metadata }) => metadata.uid));
@@ -132,7 +135,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         podOf: (request) => pods.get(request),
         sandboxOf: ({ metadata }) => podSet.sandboxOf(metadata.uid),
       }),
-      open: (ports) => rules.open(ports),
       async stopAllPods(graceMs) {
         await Promise.all([podSet.endAll(graceMs), pool[Symbol.asyncDispose]()]);
       },
@@ -182,7 +184,7 @@ async function openParts(
     apiAddress,
     arch: process.arch,
     network: new PodNetwork(instance, ranges),
-    addresses: new AddressPool(ranges.pods),
+    addresses: new AddressPool(ranges.pods, random),
     creates: new Gate(os.availableParallelism() * CREATES_PER_CORE),
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     drain: options.drain ?? (() => Promise.resolve()),

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { systemRandom } from '#base/random.ts';
-import { startAgent, type Agent } from '#agent/agent.ts';
+import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
@@ -8,6 +8,7 @@ import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
+import { NODE_PORTS } from '#agent/network/nft-table.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
@@ -77,7 +78,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     ranges,
     instance: network.instance,
     nodeName: settings.nodeName,
-    openPorts: openPorts(settings),
+    ...reachability(settings),
     drain: async ({ namespace, name }, stop) =>
       await autoscaler.drain({ namespace, pod: name }, stop),
   });
@@ -104,7 +105,10 @@ async function startControllers(
   parts: { api: Api; content: Content; autoscaler: Autoscaler; podFacing: string },
 ): Promise<AsyncDisposable> {
   const { api, content, autoscaler, podFacing } = parts;
-  const core = coreControllers({ kinds: api.kinds, caPem: api.authority });
+  const { tcp, udp } = ownPorts(settings);
+  const own = [...tcp.map((port) => `TCP/${port}`), ...udp.map((port) => `UDP/${port}`)];
+  const loadBalancers = { address: podFacing, ownPorts: new Set(own) };
+  const core = coreControllers({ kinds: api.kinds, caPem: api.authority, loadBalancers });
   const serving = servingControllers({
     config: {
       ...servingDefaults,
@@ -153,6 +157,18 @@ async function openNetwork(home: string): Promise<Network> {
   await prepareHost(ranges);
   const base = ranges.services.split('.').slice(0, 2).join('.');
   return { instance, ranges, apiService: `${base}.0.1`, dnsService: `${base}.0.10` };
+}
+
+function reachability(settings: Settings): Pick<AgentOptions, 'openPorts' | 'ownPorts' | 'listen'> {
+  const { listen } = settings;
+  return { openPorts: openPorts(settings), ownPorts: ownPorts(settings), listen };
+}
+
+/** Where no Service may be: pods and people would no longer reach the platform. Node ports are on loopback too. */
+function ownPorts(settings: Settings): { tcp: number[]; udp: number[] } {
+  const { tcp, udp } = openPorts(settings);
+  const { httpPort } = settings;
+  return { tcp: httpPort >= NODE_PORTS.first ? [...tcp, httpPort] : tcp, udp };
 }
 
 /** What pods may reach of this machine. */

@@ -2,7 +2,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { CommandError, runCommand } from '#base/command.ts';
 import { interfacePrefix, PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
-import { tableName } from '#agent/network/service-rules.ts';
+import { tableName } from '#agent/network/nft-table.ts';
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 

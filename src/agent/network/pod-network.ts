@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { CommandError, runCommand } from '#base/command.ts';
 import { formatIpv4, parseCidr, parseIpv4 } from '#agent/network/ipv4.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
@@ -48,6 +48,7 @@ export class PodNetwork {
       await this.remove(address);
       await batch([], host);
     }
+    await limitSources(link);
     await batch(
       ['-n', namespace],
       [
@@ -90,6 +91,20 @@ export class PodNetwork {
       namespace: `knode-${this.#instance}-${suffix}`,
       link: `${interfacePrefix(this.#instance)}${suffix}`,
     };
+  }
+}
+
+/**
+ * A pod sends by its own address only, whatever its raw sockets say, and answers who came by a node port on loopback.
+ * Where nothing may be written under /proc/sys, as inside some containers, the pods do without both.
+ */
+async function limitSources(link: string): Promise<void> {
+  const folder = `/proc/sys/net/ipv4/conf/${link}`;
+  try {
+    await writeFile(`${folder}/rp_filter`, '1');
+    await writeFile(`${folder}/route_localnet`, '1');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EROFS')) throw error;
   }
 }
 

@@ -1,16 +1,22 @@
-import { runCommand } from '#base/command.ts';
+import { CommandError, runCommand } from '#base/command.ts';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import type { Service } from '#api/core-v1/service.ts';
 import type { Informer } from '#client/informer.ts';
-import type { NetworkRanges } from '#agent/network/ranges.ts';
-import { renderRules, type OpenPorts } from '#agent/network/service-rules.ts';
+import {
+  changedTable,
+  tableName,
+  wholeTable,
+  type OpenPorts,
+  type TableFrame,
+} from '#agent/network/nft-table.ts';
+import { mergeRules, rulesOf, type ServiceRules } from '#agent/network/service-rules.ts';
 
-export interface ServiceSyncOptions {
-  readonly instance: string;
-  readonly ranges: NetworkRanges;
-  readonly openPorts: OpenPorts;
+export interface ServiceSyncOptions extends TableFrame {
+  readonly nodeName: string;
+  /** Of this machine, where no Service may be, whatever it says. */
+  readonly ownPorts: OpenPorts;
   readonly services: Informer<Service>;
   readonly slices: Informer<EndpointSlice>;
   readonly clock: Clock;
@@ -18,57 +24,110 @@ export interface ServiceSyncOptions {
   readonly signal: AbortSignal;
 }
 
-/** Changes come in groups; the table is loaded at most once in this time. */
+/** Changes come in groups; the table is changed at most once in this time. */
 const PAUSE_MS = 20;
 /** After a load that failed, which is logged. */
 const RETRY_MS = 1_000;
+/** Whoever loads a ruleset of his own with `flush ruleset` takes ours away: it is back within this time. */
+const LOOK_MS = 30_000;
 
-/** Keeps the instance's nftables table equal to the Services and EndpointSlices, one load at a time. */
+/**
+ * Keeps the instance's nftables table equal to the Services and EndpointSlices, one load at a time: the whole table first
+ * and after a failure, then what changed, so that a change costs what it changes and clients stay with their endpoints.
+ */
 export class ServiceSync implements AsyncDisposable {
   readonly #options: ServiceSyncOptions;
+  readonly #ownPorts: ReadonlySet<string>;
   readonly #subscriptions: Disposable[];
   readonly #running: Promise<void>;
   readonly #stop = new AbortController();
-  #openPorts: OpenPorts;
-  #loaded: string | undefined;
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  /** Of each Service that has any, and which of them are to be made anew. */
+  readonly #rules = new Map<string, ServiceRules>();
+  readonly #changed = new Set<string>();
+  #loaded: ServiceRules | undefined;
   #wake = Promise.withResolvers<void>();
 
   constructor(options: ServiceSyncOptions) {
     this.#options = options;
-    this.#openPorts = options.openPorts;
-    // Reads the field when it is called: the promise to wake is another after every wake.
-    const changed = (): void => this.#wake.resolve();
-    this.#subscriptions = [options.services.onChange(changed), options.slices.onChange(changed)];
+    const { tcp, udp } = options.ownPorts;
+    this.#ownPorts = new Set([
+      ...tcp.map((port) => `tcp/${port}`),
+      ...udp.map((port) => `udp/${port}`),
+    ]);
+    this.#subscriptions = [
+      options.services.onChange(({ current, previous }) =>
+        this.#touch(keyOf((current ?? previous).metadata)),
+      ),
+      options.slices.onChange(({ current, previous }) => {
+        if (previous) this.#dropSlice(previous);
+        if (current) this.#putSlice(current);
+      }),
+    ];
     const signal = AbortSignal.any([options.signal, this.#stop.signal]);
-    signal.addEventListener('abort', changed, { once: true });
+    signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
     this.#running = this.#run(signal);
   }
 
   /** Loads the table as it has to be now; throws where nft refuses it. */
   async load(): Promise<void> {
-    const { instance, ranges, services, slices } = this.#options;
-    const openPorts = this.#openPorts;
-    const listed = { services: services.list(), slices: slices.list() };
-    const rules = renderRules({ instance, ranges, openPorts, ...listed });
-    if (rules === this.#loaded) return;
-    await runCommand(['nft', '-f', '-'], { input: rules });
-    this.#loaded = rules;
+    const from = this.#loaded;
+    if (from && this.#changed.size === 0) return;
+    const to = this.#desired();
+    const text = from ? changedTable(this.#options, { from, to }) : wholeTable(this.#options, to);
+    // Unknown until nft has said so: after a failure the whole table is loaded.
+    this.#loaded = undefined;
+    if (text !== '') await runCommand(['nft', '-f', '-'], { input: text });
+    this.#loaded = to;
   }
 
-  /** Which ports of the pod-facing address pods may reach from now on. */
-  async open(ports: OpenPorts): Promise<void> {
-    this.#openPorts = ports;
-    await this.load();
+  #desired(): ServiceRules {
+    const { services, nodeName, ranges } = this.#options;
+    const { pods, podFacing } = ranges;
+    for (const key of this.#changed) {
+      const [namespace = '', name = ''] = key.split('/');
+      const service = services.get({ namespace, name });
+      const slices = [...(this.#slices.get(key)?.values() ?? [])];
+      const node = { nodeName, pods, podFacing, ownPorts: this.#ownPorts };
+      const rules = service && rulesOf(service, slices, node);
+      if (rules && rules.chains.size > 0) this.#rules.set(key, rules);
+      else this.#rules.delete(key);
+    }
+    this.#changed.clear();
+    return mergeRules(this.#rules.values());
+  }
+
+  #putSlice(slice: EndpointSlice): void {
+    const key = serviceOf(slice);
+    const known = this.#slices.get(key) ?? new Map<string, EndpointSlice>();
+    known.set(slice.metadata.name ?? '', slice);
+    this.#slices.set(key, known);
+    this.#touch(key);
+  }
+
+  #dropSlice(slice: EndpointSlice): void {
+    const key = serviceOf(slice);
+    const known = this.#slices.get(key);
+    known?.delete(slice.metadata.name ?? '');
+    if (known?.size === 0) this.#slices.delete(key);
+    this.#touch(key);
+  }
+
+  #touch(key: string): void {
+    this.#changed.add(key);
+    this.#wake.resolve();
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
-    for (;;) {
-      await this.#wake.promise;
-      if (signal.aborted) return;
-      this.#wake = Promise.withResolvers<void>();
+    while (!signal.aborted) {
       let pauseMs = PAUSE_MS;
       try {
+        using _timer = clock.after(LOOK_MS, () => this.#wake.resolve());
+        await this.#wake.promise;
+        if (signal.aborted) return;
+        this.#wake = Promise.withResolvers<void>();
+        if (this.#changed.size === 0 && !(await this.#isThere())) this.#loaded = undefined;
         await this.load();
       } catch (error) {
         log.error('agent: the service rules could not be loaded', { error });
@@ -79,9 +138,29 @@ export class ServiceSync implements AsyncDisposable {
     }
   }
 
+  async #isThere(): Promise<boolean> {
+    const table = tableName(this.#options.instance);
+    try {
+      await runCommand(['nft', 'list', 'chain', 'ip', table, 'services']);
+      return true;
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      this.#options.log.warn('agent: the service rules were removed by somebody, and come back');
+      return false;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
     this.#stop.abort();
     await this.#running;
   }
+}
+
+function keyOf(metadata: Service['metadata']): string {
+  return `${metadata.namespace ?? ''}/${metadata.name ?? ''}`;
+}
+
+function serviceOf({ metadata }: EndpointSlice): string {
+  return `${metadata.namespace ?? ''}/${metadata.labels?.['kubernetes.io/service-name'] ?? ''}`;
 }

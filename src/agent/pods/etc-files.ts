@@ -15,18 +15,21 @@ export async function writeEtc(pod: Pod, podFolder: string, sources: EtcSources)
   const write = (name: string, text: string): Promise<void> =>
     writeFile(path.join(folder, name), text, { mode: 0o644 });
   await write('hostname', `${hostnameOf(pod)}\n`);
-  await write('hosts', hostsFile(pod, sources.address));
+  await write('hosts', hostsFile(pod, sources));
   await write('resolv.conf', await resolverFile(pod, sources));
 }
 
-function hostsFile(pod: Pod, address: string): string {
+function hostsFile(pod: Pod, { address, clusterDomain }: EtcSources): string {
+  const { subdomain } = pod.spec ?? {};
+  const domain = `${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}`;
+  const names = [...(subdomain ? [`${hostnameOf(pod)}.${domain}`] : []), hostnameOf(pod)];
   const aliases = (pod.spec?.hostAliases ?? []).map(
     ({ ip, hostnames = [] }) => `${ip}\t${hostnames.join('\t')}`,
   );
   return [
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
-    `${address}\t${hostnameOf(pod)}`,
+    `${address}\t${names.join('\t')}`,
     ...aliases,
     '',
   ].join('\n');

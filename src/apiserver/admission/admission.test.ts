@@ -111,6 +111,19 @@ test('services: node ports for those reachable from outside', async () => {
   assert.equal(at(inside.body, 'spec.ports.0.nodePort'), undefined);
 });
 
+test('services: one node port for one port by two protocols, and no addresses of others', async () => {
+  await using wire = await startServices();
+  const ports = [
+    { name: 'dns', port: 53, protocol: 'UDP' },
+    { name: 'dns-tcp', port: 53 },
+  ];
+  const { body } = await wire.send('POST', SERVICES, service('a', { type: 'NodePort', ports }));
+  assert.equal(at(body, 'spec.ports.0.nodePort'), at(body, 'spec.ports.1.nodePort'));
+  const refused = await wire.send('POST', SERVICES, service('b', { externalIPs: ['8.8.8.8'] }));
+  assert.equal(refused.status, 403);
+  assert.match(String(at(refused.body, 'message')), /Use of external IPs is denied/);
+});
+
 test('pods: what Kubernetes fills in, clients rely on', async () => {
   await using wire = await startWire();
   const { body } = await wire.send(

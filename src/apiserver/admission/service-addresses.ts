@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Random } from '#base/random.ts';
 import { hasNodePorts, isHeadless, type Service } from '#api/core-v1/service.ts';
-import { ApiError, invalid } from '#api/meta/api-error.ts';
+import { ApiError, forbidden, invalid } from '#api/meta/api-error.ts';
 import { immutableErrors, wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
@@ -24,6 +24,8 @@ export interface ServiceAddressOptions {
   /** Both ends count; Kubernetes' 30000 to 32767 unless told. */
   readonly nodePorts?: { readonly first: number; readonly last: number };
 }
+
+const NODE_PORTS = { first: 30_000, last: 32_767 };
 
 interface Taken {
   readonly addresses: Set<string>;
@@ -48,6 +50,7 @@ export function serviceAddresses(
       if (subresource !== undefined) return undefined;
       // `handles` lets only Services through, whose fields the schema has checked.
       const service = object as Service;
+      denyExternalAddresses(service, previous as Service | undefined, kind);
       // Until it is what the store holds now: meanwhile a reservation may have become a Service.
       let listing = await store.list(prefix);
       while (listing.at !== store.revision) listing = await store.list(prefix);
@@ -95,6 +98,17 @@ function takenBy(entries: readonly Entry[], pending: Taken, uid: string | undefi
 }
 
 type Named = Parameters<typeof invalid>[0];
+
+/**
+ * As Kubernetes' admission plugin DenyServiceExternalIPs: whoever may name any address would draw other people's traffic to
+ * it. Those that are there already may stay.
+ */
+function denyExternalAddresses(service: Service, before: Service | undefined, kind: Named): void {
+  const known = new Set(before?.spec?.externalIPs);
+  if ((service.spec?.externalIPs ?? []).every((address) => known.has(address))) return;
+  const why = 'Use of external IPs is denied by admission control';
+  throw forbidden(kind, service.metadata.name ?? '', why);
+}
 
 function assignAddress(
   service: Service,
@@ -182,29 +196,38 @@ function assignNodePorts(
   if (service.spec?.allocateLoadBalancerNodePorts === false) {
     return portsOf(service);
   }
-  const { first, last } = options.nodePorts ?? { first: 30_000, last: 32_767 };
-  const isOutside = (port: number): boolean => port < first || port > last;
+  const { first, last } = options.nodePorts ?? NODE_PORTS;
   const held = new Set(portsOf(choice.previous as Service | undefined));
   const chosen = new Set<number>();
   for (const [index, port] of ports.entries()) {
-    if (port.nodePort && !held.has(port.nodePort)) {
-      const complaint = isOutside(port.nodePort)
-        ? `provided port is not in the valid range. The range of valid ports is ${first}-${last}`
-        : taken.nodePorts.has(port.nodePort) && 'provided port is already allocated';
-      const path = `spec.ports[${index}].nodePort`;
-      if (complaint) {
-        const error = wrongValue(path, port.nodePort, complaint);
-        throw invalid(kind, service.metadata.name ?? '', [error]);
-      }
+    const problem = port.nodePort && nodePortProblem(port.nodePort, { ...choice, held });
+    if (problem) {
+      const error = wrongValue(`spec.ports[${index}].nodePort`, port.nodePort, problem);
+      throw invalid(kind, service.metadata.name ?? '', [error]);
     }
-    port.nodePort ||= freePort(
-      { first, last },
-      new Set([...taken.nodePorts, ...chosen]),
-      choice.random,
-    );
+    // One port by two protocols, as that of DNS, is one node port.
+    const twin = ports.find((other) => other.port === port.port && other.nodePort);
+    const free = (): number =>
+      freePort({ first, last }, new Set([...taken.nodePorts, ...chosen]), choice.random);
+    port.nodePort ||= twin?.nodePort ?? free();
     chosen.add(port.nodePort);
   }
   return [...chosen].filter((port) => !held.has(port));
+}
+
+function nodePortProblem(
+  port: number,
+  {
+    taken,
+    held,
+    options,
+  }: { taken: Taken; held: ReadonlySet<number>; options: ServiceAddressOptions },
+): string | undefined {
+  const { first, last } = options.nodePorts ?? NODE_PORTS;
+  if (held.has(port)) return undefined;
+  if (port < first || port > last)
+    return `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
+  return taken.nodePorts.has(port) ? 'provided port is already allocated' : undefined;
 }
 
 function portsOf(service: Service | undefined): number[] {

@@ -8,6 +8,10 @@ import { mirroredSlicesController } from '#controllers/core/endpoints/mirrored-s
 import { eventController } from '#controllers/core/event/event-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
 import { horizontalPodAutoscalerController } from '#controllers/core/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
+import {
+  loadBalancerController,
+  type LoadBalancerOptions,
+} from '#controllers/core/load-balancer/load-balancer-controller.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
@@ -26,10 +30,12 @@ export interface CoreControllersOptions {
   readonly kinds: ServedKinds;
   /** The certificate of the API server's CA, in PEM. */
   readonly caPem: string;
+  /** Where LoadBalancers are reached; without it nobody gives them an address. */
+  readonly loadBalancers?: LoadBalancerOptions;
 }
 
 /** What Kubernetes itself does to objects, for a cluster that has none of its controllers: for runControllers. */
-export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
+export function coreControllers({ kinds, caPem, loadBalancers }: CoreControllersOptions): {
   readonly controllers: readonly AnyController[];
   readonly loops: readonly LoopStarter[];
 } {
@@ -46,6 +52,7 @@ export function coreControllers({ kinds, caPem }: CoreControllersOptions): {
       horizontalPodAutoscalerController(kinds),
       endpointSliceController,
       endpointsController,
+      ...(loadBalancers ? [loadBalancerController(loadBalancers)] : []),
       mirroredSlicesController,
       eventController,
       clusterRoleController,

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { sampleImage } from '#test/support/sample-image.ts';
+
+/** Says by TCP and by UDP who it is and who asks; on SIGTERM it goes on for as long as it is let. */
+const SERVER = `
+  const me = require('node:os').hostname();
+  process.on('SIGTERM', () => {});
+  require('node:net').createServer((s) => s.end(me + ' ' + s.remoteAddress)).listen(8080, '0.0.0.0');
+  const udp = require('node:dgram').createSocket('udp4');
+  udp.on('message', (m, from) => udp.send(me, from.port, from.address));
+  udp.bind(8080);`;
+
+let platform: Platform;
+let image = '';
+let podFacing = '';
+
+before(async () => {
+  platform = await startPlatform();
+  image = await sampleImage(platform);
+  const file = readFileSync(path.join(platform.home, 'network.json'), 'utf8');
+  ({ podFacing } = JSON.parse(file) as { podFacing: string });
+});
+
+after(async () => await platform[Symbol.asyncDispose]());
+
+async function apply(...items: readonly object[]): Promise<void> {
+  await platform.ok(
+    ['apply', '-f', '-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  );
+}
+
+function pod(name: string, app: string, spec: object = {}): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app } },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image, command: ['node', '-e', SERVER] }],
+      ...spec,
+    },
+  };
+}
+
+const tcp = { name: 'tcp', port: 8880, targetPort: 8080 };
+const udp = { name: 'udp', port: 8881, targetPort: 8080, protocol: 'UDP' };
+
+function service(name: string, spec: object): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name },
+    spec: { ports: [tcp, udp], selector: { app: name }, ...spec },
+  };
+}
+
+async function ready(...pods: readonly string[]): Promise<void> {
+  const names = pods.map((name) => `pod/${name}`);
+  await platform.ok(['wait', ...names, '--for=condition=Ready', '--timeout=60s']);
+}
+
+async function field(of: string, jsonPath: string): Promise<string> {
+  return await platform.ok(['get', ...of.split(' '), '-o', `jsonpath={${jsonPath}}`]);
+}
+
+/** What a server says to this machine, or the code of the error. */
+async function ask(host: string, port: number): Promise<string> {
+  const socket: Socket = connect({ host, port, timeout: 5_000 });
+  socket.once('timeout', () => socket.destroy(new Error('timeout')));
+  try {
+    await once(socket, 'connect');
+    return await text(socket);
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  }
+}
+
+async function askByUdp(host: string, port: number): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.send('?', port, host);
+  const [reply] = (await once(socket, 'message', { signal: AbortSignal.timeout(5_000) })) as [
+    Buffer,
+  ];
+  socket.close();
+  return reply.toString();
+}
+
+/** Runs a script in a pod; what it prints. */
+async function inPod(name: string, script: string): Promise<string> {
+  return (await platform.ok(['exec', name, '--', 'node', '-e', script])).trim();
+}
+
+/** A script that prints what a server says, or the code of the error. */
+function asks(host: string, port: number): string {
+  return `const s = require('node:net').connect({ host: '${host}', port: ${port}, timeout: 4000 });
+    s.on('data', (d) => console.log(String(d))).on('error', (e) => console.log(e.code));
+    s.on('timeout', () => { console.log('timeout'); s.destroy(); })`;
+}
+
+/** Asks until the answer is as wanted: rules follow objects within moments. */
+async function until(ask: () => Promise<string>, wanted: RegExp): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  for (;;) {
+    const answer = await ask();
+    if (wanted.test(answer)) return;
+    assert.ok(performance.now() < deadlineMs, `the last answer was ${answer}, not ${wanted}`);
+  }
+}
+
+test('services: every way to one, by TCP and UDP, from this machine, from a pod, and from itself', async () => {
+  await apply(pod('web', 'web'), pod('guest', 'guest'), service('web', { type: 'LoadBalancer' }));
+  await ready('web', 'guest');
+  await until(async () => await field('svc/web', '.status.loadBalancer.ingress[0].ip'), /./);
+  const clusterIp = await field('svc/web', '.spec.clusterIP');
+  const nodePort = Number(await field('svc/web', '.spec.ports[0].nodePort'));
+  const udpNodePort = Number(await field('svc/web', '.spec.ports[1].nodePort'));
+  assert.equal(await field('svc/web', '.status.loadBalancer.ingress[0].ip'), podFacing);
+  const guest = await field('pod/guest', '.status.podIP');
+  const tcpWays = [
+    [clusterIp, 8880],
+    [podFacing, 8880],
+    [podFacing, nodePort],
+    ['127.0.0.1', nodePort],
+  ] as const;
+  for (const [host, port] of tcpWays) {
+    await until(async () => await ask(host, port), /^web /);
+    if (host === '127.0.0.1') continue;
+    assert.equal(await inPod('guest', asks(host, port)), `web ${guest}`, 'and sees who asks');
+    assert.match(await inPod('web', asks(host, port)), /^web /, 'and itself');
+  }
+  for (const [host, port] of [
+    [clusterIp, 8881],
+    [podFacing, 8881],
+    [podFacing, udpNodePort],
+    ['127.0.0.1', udpNodePort],
+  ] as const)
+    assert.equal(await askByUdp(host, port), 'web', `${host}:${port}`);
+});
+
+test('services: nobody behind one means no at once, everywhere', async () => {
+  await apply(pod('asker', 'asker'), service('nobody', { type: 'NodePort' }));
+  await ready('asker');
+  const clusterIp = await field('svc/nobody', '.spec.clusterIP');
+  const nodePort = Number(await field('svc/nobody', '.spec.ports[0].nodePort'));
+  for (const [host, port] of [
+    [clusterIp, 8880],
+    [podFacing, nodePort],
+  ] as const) {
+    assert.equal(await ask(host, port), 'ECONNREFUSED');
+    assert.equal(await inPod('asker', asks(host, port)), 'ECONNREFUSED');
+  }
+});
+
+test('services: with affinity a client stays, also while other endpoints come', async () => {
+  await apply(
+    pod('stay-1', 'stay'),
+    pod('stay-2', 'stay'),
+    service('stay', { sessionAffinity: 'ClientIP' }),
+  );
+  await ready('stay-1', 'stay-2');
+  const clusterIp = await field('svc/stay', '.spec.clusterIP');
+  await until(async () => await ask(clusterIp, 8880), /^stay-/);
+  const [mine = ''] = (await ask(clusterIp, 8880)).split(' ');
+  await apply(pod('stay-3', 'stay'));
+  await ready('stay-3');
+  for (let call = 0; call < 20; call += 1)
+    assert.equal((await ask(clusterIp, 8880)).split(' ')[0], mine);
+  await platform.ok(['delete', 'pod', mine, '--wait']);
+  await until(async () => await ask(clusterIp, 8880), /^stay-/);
+  assert.notEqual((await ask(clusterIp, 8880)).split(' ')[0], mine);
+});
+
+test('services: the last endpoint serves until its end', async () => {
+  await apply(pod('last', 'last', { terminationGracePeriodSeconds: 8 }), service('last', {}));
+  await ready('last');
+  const clusterIp = await field('svc/last', '.spec.clusterIP');
+  await until(async () => await ask(clusterIp, 8880), /^last /);
+  await platform.ok(['delete', 'pod', 'last', '--wait=false']);
+  const slice = 'endpointslice -l kubernetes.io/service-name=last';
+  const conditions = '.items[0].endpoints[0].conditions';
+  await until(async () => await field(slice, `${conditions}.terminating`), /true/);
+  assert.equal(await field(slice, `${conditions}.serving`), 'true');
+  for (let call = 0; call < 5; call += 1) assert.match(await ask(clusterIp, 8880), /^last /);
+});
+
+test('names: services, ports, addresses, hosts of headless ones, and what is somewhere else', async () => {
+  const named = { hostname: 'first', subdomain: 'flock' };
+  await apply(
+    pod('member', 'flock', named),
+    pod('resolver', 'resolver'),
+    service('flock', { clusterIP: 'None' }),
+    service('single', {}),
+    service('elsewhere', {
+      type: 'ExternalName',
+      externalName: 'single.default.svc.cluster.local',
+      selector: undefined,
+      ports: undefined,
+    }),
+  );
+  await ready('member', 'resolver');
+  const address = await field('pod/member', '.status.podIP');
+  const clusterIp = await field('svc/single', '.spec.clusterIP');
+  const resolve = async (call: string): Promise<string> =>
+    await inPod(
+      'resolver',
+      `require('node:dns').promises.${call}.then((r) => console.log(JSON.stringify(r)), (e) => console.log(e.code))`,
+    );
+  await until(async () => await resolve("lookup('flock')"), new RegExp(address));
+  const within = 'default.svc.cluster.local';
+  const fqdn = `first.flock.${within}`;
+  const hosts = await inPod('member', `console.log(String(fs.readFileSync('/etc/hosts')))`);
+  assert.ok(hosts.includes(`${address}\t${fqdn}\tfirst`), hosts);
+  const rows = [
+    ["lookup('single')", clusterIp],
+    ["lookup('single.default')", clusterIp],
+    [`resolve4('single.${within}')`, clusterIp],
+    [`resolve6('single.${within}')`, 'ENODATA'],
+    [`resolve4('absent.${within}')`, 'ENOTFOUND'],
+    [`resolveSrv('_tcp._tcp.single.${within}')`, '"port":8880'],
+    [`resolve4('${fqdn}')`, address],
+    ["lookup('first.flock')", address],
+    [`resolveCname('elsewhere.${within}')`, `single.${within}`],
+    ["lookup('elsewhere')", clusterIp],
+    [`resolve4('${address.replaceAll('.', '-')}.default.pod.cluster.local')`, address],
+    [`reverse('${clusterIp}')`, `single.${within}`],
+    [`reverse('${address}')`, fqdn],
+  ] as const;
+  for (const [call, wanted] of rows) {
+    const answer = await resolve(call);
+    assert.ok(answer.includes(wanted), `${call}: ${answer}, not ${wanted}`);
+  }
+});
