@@ -189,8 +189,8 @@ test('table: a change is told as what changes, and nothing where nothing does', 
       .split('\n'),
     [
       'flush chain ip knode_abc service_u1_tcp_80',
-      'delete element ip knode_abc services { 10.9.0.5 . tcp . 80 : goto service_u1_tcp_80 }',
       'delete element ip knode_abc looped { 10.8.0.2 . 10.8.0.2 }',
+      'delete element ip knode_abc services { 10.9.0.5 . tcp . 80 : goto service_u1_tcp_80 }',
       'delete chain ip knode_abc service_u1_tcp_80',
     ],
   );
