@@ -1,3 +1,4 @@
+import type { WebhookConversion } from '#api/generated/apiextensions-v1.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { object, optional, type Of, type Schema } from '#api/schema.ts';
 
@@ -42,6 +43,8 @@ export interface AdmissionContext<T> {
 export interface CustomFacts {
   /** The version in which objects of every version are stored. */
   readonly storageVersion: string;
+  /** Who knows what an object of one version is in another; absent where only the version's name changes. */
+  readonly conversion?: WebhookConversion;
   /** JSONPaths with a leading dot. */
   readonly scale?: {
     readonly specReplicasPath: string;

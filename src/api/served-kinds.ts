@@ -15,9 +15,12 @@ export function fixedKinds(kinds: readonly Kind[]): ServedKinds {
 
 /**
  * The same objects are served in every version of their kind, and some as another kind too: here each kind is there once,
- * in its first version, and what only shows another's objects is not.
+ * in the version it is stored in, where that is served, and what only shows another's objects is not.
  */
 export function oneVersionOf(kinds: readonly Kind[]): readonly Kind[] {
   const stored = kinds.filter(({ storedAs }) => storedAs === undefined);
-  return [...Map.groupBy(stored, resourceOf).values()].flatMap(([first]) => first ?? []);
+  return [...Map.groupBy(stored, resourceOf).values()].flatMap((versions) => {
+    const own = versions.find(({ version, custom }) => custom?.storageVersion === version);
+    return own ?? versions[0] ?? [];
+  });
 }

@@ -10,6 +10,7 @@ import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts'
 import { definitionCheck } from '#apiserver/custom-resources/definition-check.ts';
 import { conditionCheck } from '#apiserver/webhooks/condition-check.ts';
 import { serveCustom } from '#apiserver/custom-resources/serve-custom.ts';
+import type { Converter } from '#apiserver/custom-resources/webhook-conversion.ts';
 import { InFlight, type Limits } from '#apiserver/in-flight.ts';
 import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
@@ -64,6 +65,8 @@ export interface ApiServerOptions {
   readonly services?: ServiceAddressOptions;
   /** Checks of others, after the server's own. */
   readonly admission?: readonly AdmissionStep[];
+  /** Where absent, kinds whose versions become each other by a webhook are served in the stored one alone. */
+  readonly convert?: Converter;
   readonly limits?: Partial<Limits>;
 }
 
@@ -86,6 +89,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log: options.log,
     generateName: options.generateName ?? (() => undefined),
     admission: stepsOf(options, kinds),
+    convert: options.convert ?? cannotConvert,
     authorizeCreate: (request) =>
       authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
@@ -311,6 +315,10 @@ function streamOf(
     (each) =>
       each.group === kind.group && each.plural === kind.plural && each.subresource === subresource,
   );
+}
+
+function cannotConvert(): Promise<never> {
+  return Promise.reject(new ApiError('InternalError', 'this server calls no conversion webhooks'));
 }
 
 function upgradeRequired(): ApiError {

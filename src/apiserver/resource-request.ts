@@ -7,6 +7,7 @@ import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { unsupportedErrors } from '#api/meta/value-errors.ts';
 import type { AdmissionStep, FieldValidation } from '#apiserver/admission/admit.ts';
+import type { Converter } from '#apiserver/custom-resources/webhook-conversion.ts';
 import type { KindTable } from '#apiserver/kind-table.ts';
 import type { Representation } from '#apiserver/representation.ts';
 import type { UserRequest } from '#apiserver/route.ts';
@@ -39,6 +40,7 @@ export interface Deps {
   readonly log: Log;
   readonly generateName: NameGenerator;
   readonly admission: readonly AdmissionStep[];
+  readonly convert: Converter;
   /** Sends a `Warning:` along with the answer. */
   readonly warn: (text: string) => void;
   /** Whether its sender may also create the object a request names. Throws Forbidden. */

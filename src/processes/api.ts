@@ -36,6 +36,7 @@ import { followRbac } from '#apiserver/authorization/follow-rbac.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
 import { RbacObjects, type RbacObject } from '#apiserver/authorization/rbac-objects.ts';
 import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
+import { webhookConverter } from '#apiserver/custom-resources/webhook-conversion.ts';
 import { discoveryRoutes } from '#apiserver/discovery/discovery-routes.ts';
 import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
 import { versionRoute } from '#apiserver/discovery/version-route.ts';
@@ -111,6 +112,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     ...options,
     kinds,
     authorizer,
+    convert: webhookConverter({ caller, random, signal }),
     services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
       ...discoveryRoutes(() => kinds.current()),

@@ -56,7 +56,7 @@ export function definitionOf(group: string, spec: object, version: object = {}):
   };
 }
 
-async function established(cluster: ClusterUnderTest, name: string): Promise<void> {
+export async function established(cluster: ClusterUnderTest, name: string): Promise<void> {
   const query = `?watch=1&fieldSelector=metadata.name%3D${name}`;
   for await (const { object } of cluster.watch(`${DEFINITIONS}${query}`)) {
     const conditions = (at(object, 'status.conditions') ?? []) as Record<string, string>[];
@@ -65,7 +65,7 @@ async function established(cluster: ClusterUnderTest, name: string): Promise<voi
 }
 
 /** A real server answers for a kind a moment after it said that it is established, and tells nobody when. */
-async function served({ send }: ClusterUnderTest, target: string): Promise<void> {
+export async function served({ send }: ClusterUnderTest, target: string): Promise<void> {
   const deadline = AbortSignal.timeout(SERVED_WITHIN_MS);
   while ((await send('GET', target)).status !== 200) deadline.throwIfAborted();
 }

@@ -1,6 +1,7 @@
 import type {
   MutatingWebhook,
   ValidatingWebhook,
+  WebhookClientConfig,
 } from '#api/generated/admissionregistration-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
@@ -66,7 +67,11 @@ function errorsOf(webhook: Webhook, path: string): FieldError[] {
       errors.push(notSupported(`${path}.${field}`, value, supported));
     }
   }
-  return [...errors, ...ruleErrors(webhook, path), ...clientErrors(webhook, path)];
+  return [
+    ...errors,
+    ...ruleErrors(webhook, path),
+    ...clientErrors(webhook.clientConfig ?? {}, `${path}.clientConfig`),
+  ];
 }
 
 function ruleErrors({ rules = [] }: Webhook, path: string): FieldError[] {
@@ -83,9 +88,8 @@ function ruleErrors({ rules = [] }: Webhook, path: string): FieldError[] {
   });
 }
 
-function clientErrors({ clientConfig }: Webhook, path: string): FieldError[] {
-  const at = `${path}.clientConfig`;
-  const { url, service } = clientConfig ?? {};
+/** What is wrong with where a webhook is said to be, by the field at `at`. */
+export function clientErrors({ url, service }: WebhookClientConfig, at: string): FieldError[] {
   if ((url === undefined) === (service === undefined)) {
     return [required(at, 'exactly one of url or service is required')];
   }

@@ -25,7 +25,10 @@ export const CustomResourceDefinition: Kind<Definition> = defineCoreKind<Definit
       names.singular ||= names.kind.toLowerCase();
       names.listKind ||= `${names.kind}List`;
     }
-    if (spec) spec.conversion ??= { strategy: 'None' };
+    if (!spec) return;
+    spec.conversion ??= { strategy: 'None' };
+    const { service } = spec.conversion.webhook?.clientConfig ?? {};
+    if (service) service.port ??= 443;
   },
   validate: (definition, { previous }) => definitionErrors(definition, previous),
 });

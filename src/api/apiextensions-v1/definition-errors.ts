@@ -4,6 +4,7 @@ import type {
   CustomResourceDefinitionNames,
   CustomResourceDefinitionVersion,
 } from '#api/generated/apiextensions-v1.ts';
+import { conversionErrors } from '#api/apiextensions-v1/conversion-errors.ts';
 import { structuralErrors } from '#api/apiextensions-v1/structural-errors.ts';
 import type { FieldError } from '#api/kind.ts';
 import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
@@ -55,7 +56,7 @@ export function definitionErrors(
       : []),
     ...versionsErrors(versions ?? []),
     ...nameErrors(names ?? { plural: '', kind: '' }),
-    ...conversionErrors(definition),
+    ...conversionErrors(definition.spec.conversion),
     ...(previous ? changeErrors(definition, previous) : []),
   ];
 }
@@ -215,13 +216,6 @@ function nameErrors(names: CustomResourceDefinitionNames): FieldError[] {
     errors.push(wrongValue('spec.names.listKind', names.listKind, why));
   }
   return errors;
-}
-
-function conversionErrors({ spec }: CustomResourceDefinition): FieldError[] {
-  const { strategy } = spec.conversion ?? {};
-  if (strategy === undefined || strategy === 'None') return [];
-  // Webhook conversion is Kubernetes' other strategy; what is not done is not accepted.
-  return [notSupported('spec.conversion.strategy', strategy, ['None'])];
 }
 
 function changeErrors(

@@ -73,7 +73,8 @@ function finalizerErrors(kind: Kind, finalizer: string, path: string): FieldErro
   return [wrong(path, finalizer, text)];
 }
 
-function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
+/** What is wrong with labels, by Kubernetes' rules. */
+export function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
   const path = 'metadata.labels';
   return Object.entries(labels ?? {}).flatMap(([key, value]) => {
     const errors = qualifiedErrors(key, path);
@@ -83,7 +84,8 @@ function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
   });
 }
 
-function annotationErrors(annotations: ObjectMeta['annotations']): FieldError[] {
+/** What is wrong with annotations, by Kubernetes' rules. */
+export function annotationErrors(annotations: ObjectMeta['annotations']): FieldError[] {
   const path = 'metadata.annotations';
   const entries = Object.entries(annotations ?? {});
   const errors = entries.flatMap(([key]) => qualifiedErrors(key.toLowerCase(), path));

@@ -69,8 +69,10 @@ function factsOf(
 ): CustomFacts {
   const scale = version.subresources?.scale;
   const apiVersion = `${spec.group}/${version.name}`;
+  const { strategy, webhook } = spec.conversion ?? {};
   return {
     storageVersion: spec.versions.find(({ storage }) => storage)?.name ?? version.name,
+    ...(strategy === 'Webhook' && webhook && { conversion: webhook }),
     ...(scale && { scale }),
     selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.slice(1)),
     ...(version.deprecated && {

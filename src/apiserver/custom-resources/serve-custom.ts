@@ -19,7 +19,10 @@ export async function serveCustom(
       'create not allowed while custom resource definition is terminating',
     );
   }
-  const reply = await verb(request, { ...deps, store: convertedStore(deps.store, kind) });
+  const reply = await verb(request, {
+    ...deps,
+    store: convertedStore(deps.store, kind, deps.convert),
+  });
   if (custom.deprecation === undefined) return reply;
   return withWarnings(reply, [custom.deprecation]);
 }

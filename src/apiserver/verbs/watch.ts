@@ -106,8 +106,9 @@ function pump(
       }
       queue.end();
     } catch (error) {
-      if (error instanceof Compacted) queue.push(expired(error));
-      queue.end(error instanceof Compacted || !(error instanceof Error) ? undefined : error);
+      const told = toldFailure(error);
+      if (told) queue.push(`${JSON.stringify({ type: 'ERROR', object: statusOf(told) })}\n`);
+      queue.end(told || !(error instanceof Error) ? undefined : error);
     }
   };
   const bookmarks = (): Disposable => {
@@ -162,11 +163,11 @@ function bookmark(
   return `${JSON.stringify({ type: 'BOOKMARK', object: shown })}\n`;
 }
 
-function expired(error: Compacted): string {
-  const status = statusOf(
-    new ApiError('Expired', `too old resource version: ${error.after} (${error.oldest})`),
-  );
-  return `${JSON.stringify({ type: 'ERROR', object: status })}\n`;
+/** What a client is told of the end of its watch, as the last event. */
+function toldFailure(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (!(error instanceof Compacted)) return undefined;
+  return new ApiError('Expired', `too old resource version: ${error.after} (${error.oldest})`);
 }
 
 function isTrueIfPresent(request: ResourceRequest, name: string): boolean {

@@ -160,8 +160,7 @@ async function ask(
   try {
     if (!holdConditions(webhook, write, review)) return undefined;
     refuseSideEffects(webhook, write);
-    const text = await options.caller.call(webhook, reviewText(review), options.signal);
-    verdict = parseVerdict(text, uid);
+    verdict = parseVerdict(await call(webhook, reviewText(review), options), uid);
   } catch (error) {
     if (!(error instanceof Error) || error instanceof ApiError) throw error;
     const about = { webhook: webhook.name, subject: subjectOf(write), error: error.message };
@@ -174,6 +173,19 @@ async function ask(
   for (const warning of verdict.warnings) write.request.warn(warning);
   if (!verdict.allowed) throw denied(webhook, verdict, write);
   return verdict;
+}
+
+async function call(
+  webhook: Webhook,
+  body: string,
+  { caller, signal }: WebhookAdmissionOptions,
+): Promise<string> {
+  try {
+    return await caller.call(webhook, body, signal);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`failed to call webhook: ${why}`, { cause: error });
+  }
 }
 
 function holdConditions(webhook: Webhook, write: Write, review: Record<string, unknown>): boolean {

@@ -3,7 +3,7 @@ import { request as httpsRequest, Agent } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '#base/clock.ts';
-import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
+import type { WebhookClientConfig } from '#api/generated/admissionregistration-v1.ts';
 import { refusalOf } from '#apiserver/webhooks/webhook-address.ts';
 
 /** As Kubernetes bounds what it reads of a webhook. */
@@ -16,9 +16,15 @@ export type ServiceResolver = (service: {
   readonly port: number;
 }) => Promise<{ readonly host: string; readonly port: number } | undefined>;
 
+/** Where a webhook is, and how long it may take: 10 s unless told. */
+interface Callee {
+  readonly clientConfig: WebhookClientConfig;
+  readonly timeoutSeconds?: number;
+}
+
 export interface WebhookCaller extends AsyncDisposable {
   /** POSTs `body` and resolves with what was answered. Throws Error where there is no answer of status 200. */
-  call(webhook: Webhook, body: string, signal: AbortSignal): Promise<string>;
+  call(callee: Callee, body: string, signal: AbortSignal): Promise<string>;
 }
 
 interface Target {
@@ -27,8 +33,6 @@ interface Target {
   readonly path: string;
   /** The name in its certificate. */
   readonly serverName: string;
-  /** As messages name it. */
-  readonly url: string;
 }
 
 /** Calls webhooks over TLS on connections that are kept; disposing closes them. */
@@ -41,18 +45,18 @@ export function webhookCaller(options: {
   const agent = new Agent({ keepAlive: true });
   const { ownPorts } = options;
   return {
-    async call(webhook, body, signal) {
-      const { timeoutSeconds = 10 } = webhook;
+    async call(callee, body, signal) {
+      const { timeoutSeconds = 10 } = callee;
       const late = new AbortController();
       using _timeout = options.clock.after(timeoutSeconds * 1000, () => late.abort());
       const ended = AbortSignal.any([signal, late.signal]);
-      const target = await targetOf(webhook, options.resolve);
       try {
-        return await post(target, { webhook, body, agent, ownPorts, signal: ended });
+        const target = await targetOf(callee, options.resolve);
+        return await post(target, { callee, body, agent, ownPorts, signal: ended });
       } catch (error) {
         const why = late.signal.aborted ? 'context deadline exceeded' : messageOf(error);
-        const url = `${target.url}?timeout=${timeoutSeconds}s`;
-        throw new Error(`failed to call webhook: Post "${url}": ${why}`, { cause: error });
+        const url = `${urlOf(callee)}?timeout=${timeoutSeconds}s`;
+        throw new Error(`Post "${url}": ${why}`, { cause: error });
       }
     },
     async [Symbol.asyncDispose]() {
@@ -61,36 +65,36 @@ export function webhookCaller(options: {
   };
 }
 
-async function targetOf({ clientConfig }: Webhook, resolve: ServiceResolver): Promise<Target> {
+async function targetOf({ clientConfig }: Callee, resolve: ServiceResolver): Promise<Target> {
   const { url, service } = clientConfig;
   if (service) {
     const { namespace, name, port = 443, path = '/' } = service;
     const found = await resolve({ namespace, name, port });
-    if (!found) throw new Error(`failed to call webhook: service "${name}" not found`);
-    const serverName = `${name}.${namespace}.svc`;
-    return { ...found, path, serverName, url: `https://${serverName}:${port}${path}` };
+    if (!found) throw new Error(`service "${name}" not found`);
+    return { ...found, path, serverName: `${name}.${namespace}.svc` };
   }
   const parsed = new URL(url ?? '');
   const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
-  return {
-    host,
-    port: Number(parsed.port || 443),
-    path: parsed.pathname,
-    serverName: host,
-    url: parsed.href,
-  };
+  return { host, port: Number(parsed.port || 443), path: parsed.pathname, serverName: host };
+}
+
+/** As messages name it. */
+function urlOf({ clientConfig: { url = '', service } }: Callee): string {
+  if (!service) return url;
+  const { namespace, name, port = 443, path = '/' } = service;
+  return `https://${name}.${namespace}.svc:${port}${path}`;
 }
 
 async function post(
   target: Target,
   {
-    webhook,
+    callee,
     body,
     agent,
     ownPorts,
     signal,
   }: {
-    webhook: Webhook;
+    callee: Callee;
     body: string;
     agent: Agent;
     ownPorts: ReadonlySet<number>;
@@ -103,13 +107,13 @@ async function post(
   };
   const refused = isIP(target.host) ? refuse(target.host) : undefined;
   if (refused) throw refused;
-  const { caBundle } = webhook.clientConfig;
+  const { caBundle } = callee.clientConfig;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const request = httpsRequest(
     {
       host: target.host,
       port: target.port,
-      path: `${target.path}?timeout=${webhook.timeoutSeconds ?? 10}s`,
+      path: `${target.path}?timeout=${callee.timeoutSeconds ?? 10}s`,
       method: 'POST',
       headers: {
         'content-type': 'application/json',
