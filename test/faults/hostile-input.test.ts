@@ -272,12 +272,12 @@ test('F30: what is hostile is refused by its path, and leaves no memory behind',
   await post('/api/v1/namespaces', 'default');
   await post(MAPS, 'victim');
 
-  const timesMs = new Map<string, number>();
+  const timesMs = new Map<string, number[]>(attacks.map(({ what }) => [what, []]));
   const strike = async (attack: Attack): Promise<void> => {
     const { what, body, method = 'POST', target = MAPS, type = 'json' } = attack;
     const startMs = performance.now();
     const reply = await send({ method, target, type, ...(method !== 'GET' && { body }) });
-    timesMs.set(what, Math.max(timesMs.get(what) ?? 0, performance.now() - startMs));
+    timesMs.get(what)?.push(performance.now() - startMs);
     assert.equal(reply.status, attack.status, `${what}: ${reply.text.slice(0, 300)}`);
     const status = JSON.parse(reply.text) as { kind: string; message: string };
     assert.equal(status.kind, 'Status', what);
@@ -293,12 +293,17 @@ test('F30: what is hostile is refused by its path, and leaves no memory behind',
     for (const attack of attacks) await strike(attack);
   const growth = settledMemory() - before;
   assert.equal(Object.hasOwn(Object.prototype, 'polluted'), false);
-  const slowest = [...timesMs].toSorted(([, a], [, b]) => b - a).slice(0, 3);
+  const usual = [...timesMs].map(([what, all]): [string, number] => [what, medianOf(all)]);
+  const slowest = usual.toSorted(([, a], [, b]) => b - a).slice(0, 3);
   reportFault({
     id: 'F30',
     what: `${attacks.length} hostile bodies by HTTP`,
     count: attacks.length * (ROUNDS + WARM_ROUNDS),
-    found: `all refused; ${timesText([...timesMs.values()])} (${slowest.map(([what, ms]) => `${what} ${ms.toFixed(0)} ms`).join(', ')}); memory ${megabytes(growth)}`,
+    found: `all refused; ${timesText([...timesMs.values()].flat())} (slowest by their medians: ${slowest.map(([what, ms]) => `${what} ${ms.toFixed(0)} ms`).join(', ')}); memory ${megabytes(growth)}`,
   });
   assert.ok(growth <= GROWTH_BYTES_MAX, `memory grew by ${megabytes(growth)}`);
 });
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}

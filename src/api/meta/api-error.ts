@@ -92,7 +92,7 @@ const COMPLAINTS_LENGTH_MAX = 64 * 1024;
 export function invalid(kind: Named, name: string, all: readonly FieldError[]): ApiError {
   const causes = firstOf(all);
   const list = causes.map((cause) => `${cause.path}: ${cause.message}`);
-  if (causes.length < all.length) list.push(`and ${all.length - causes.length} more`);
+  if (causes.length < all.length) list.push('and more');
   const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
   const resource = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   return new ApiError('Invalid', `${resource} "${name}" is invalid: ${text}`, {

@@ -67,7 +67,7 @@ test('errors: ten thousand wrong fields are not all told, and more than 50,000 n
   const labels = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`k${n}`, '!']));
   const { status, body } = await wire.send('POST', MAPS, { metadata: { name: 'a', labels } });
   assert.equal(status, 422);
-  assert.match(String(at(body, 'message')), /, and \d+ more\]$/);
+  assert.match(String(at(body, 'message')), /, and more\]$/);
   assert.ok(JSON.stringify(body).length < 300_000);
 });
 

@@ -42,7 +42,7 @@ export function scanJsonFields(
     if (char === '"') {
       const end = stringEnd(text, at);
       if (isKey && frame?.keys) {
-        readKey(frame, JSON.parse(text.slice(at, end + 1)) as string, duplicates);
+        readKey(frame, keyOf(text, at, end), duplicates);
         isKey = false;
         keys += 1;
         if (keys > keysMax) break;
@@ -78,6 +78,13 @@ export function notExact({ path, text }: Inexact): ApiError {
     'BadRequest',
     `the number ${text} at ${path} cannot be kept as it is: whole numbers are exact up to ${Number.MAX_SAFE_INTEGER}, and others end at 1e308`,
   );
+}
+
+/** Of the string from `start` to `end`, its quotes. */
+function keyOf(text: string, start: number, end: number): string {
+  const key = text.slice(start + 1, end);
+  // Control characters are for JSON.parse to refuse, as it will.
+  return key.includes('\\') ? (JSON.parse(text.slice(start, end + 1)) as string) : key;
 }
 
 function readKey(frame: Extract<Frame, { key: string }>, key: string, duplicates: string[]): void {

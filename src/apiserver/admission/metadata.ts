@@ -7,6 +7,8 @@ import { FOREGROUND, ORPHAN } from '#apiserver/deletion.ts';
 
 /** The sum of keys and values of one object's annotations, as Kubernetes limits it. */
 const ANNOTATION_BYTES_MAX = 256 * 1024;
+/** Of one map: a body may have fifty thousand keys, and nobody is told of more than some hundreds. */
+const COMPLAINTS_MAX = 1_000;
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const QUALIFIED = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
@@ -76,19 +78,26 @@ function finalizerErrors(kind: Kind, finalizer: string, path: string): FieldErro
 /** What is wrong with labels, by Kubernetes' rules. */
 export function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
   const path = 'metadata.labels';
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => {
-    const errors = qualifiedErrors(key, path);
+  const errors: FieldError[] = [];
+  for (const key of Object.keys(labels ?? {})) {
+    const value = labels?.[key] ?? '';
+    errors.push(...qualifiedErrors(key, path));
     if (value.length > 63) errors.push(wrong(path, value, 'must be no more than 63 characters'));
     if (value !== '' && !LABEL_VALUE.test(value)) errors.push(wrong(path, value, LABEL_VALUE_TEXT));
-    return errors;
-  });
+    if (errors.length > COMPLAINTS_MAX) break;
+  }
+  return errors;
 }
 
 /** What is wrong with annotations, by Kubernetes' rules. */
 export function annotationErrors(annotations: ObjectMeta['annotations']): FieldError[] {
   const path = 'metadata.annotations';
   const entries = Object.entries(annotations ?? {});
-  const errors = entries.flatMap(([key]) => qualifiedErrors(key.toLowerCase(), path));
+  const errors: FieldError[] = [];
+  for (const [key] of entries) {
+    errors.push(...qualifiedErrors(key.toLowerCase(), path));
+    if (errors.length > COMPLAINTS_MAX) break;
+  }
   const bytes = entries.reduce((sum, pair) => sum + Buffer.byteLength(pair.join('')), 0);
   if (bytes > ANNOTATION_BYTES_MAX) {
     const message = `Too long: may not be more than ${ANNOTATION_BYTES_MAX} bytes`;

@@ -117,7 +117,9 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
     schema['x-kubernetes-preserve-unknown-fields'] ||
     additionalProperties === true ||
     (!properties && !additionalProperties);
-  for (const [name, value] of Object.entries(object)) {
+  // Keys alone: of a map with many, the pairs would take as long as all the rest.
+  for (const name of Object.keys(object)) {
+    const value = object[name];
     const field = properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (field && isEmpty(value) && zeroOmitted.has(name)) {
       delete object[name];
@@ -127,6 +129,7 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
       const given = value === null && walk.isCore ? zeroOf(additionalProperties) : value;
       const inner = inForm(entryForm(additionalProperties), given, walk);
       if (inner !== value) setOwn(object, name, inner);
+      if (typeof inner === 'string' && isAnyText(additionalProperties)) continue;
       visit(additionalProperties, inner, fieldPath(path, name), walk);
     } else if (!keepsUnknown) {
       walk.unknown.push(fieldPath(path, name));
@@ -140,6 +143,12 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
   for (const name of schema.required ?? []) {
     if (!Object.hasOwn(object, name)) walk.errors.push(required(fieldPath(path, name)));
   }
+}
+
+/** Nothing can be wrong with a text there: of labels and data there may be fifty thousand. */
+function isAnyText(schema: Schema): boolean {
+  for (const name in schema) if (name !== 'type' && name !== 'default') return false;
+  return schema.type === 'string';
 }
 
 const EMBEDDED: Readonly<Record<string, Schema>> = {

@@ -5,6 +5,9 @@ import { ApiError } from '#api/meta/api-error.ts';
 const OPERATIONS_MAX = 10_000;
 /** As Kubernetes: what all the copies of a patch may add, so that a few lines cannot double a value for ever. */
 const COPIED_LENGTH_MAX = 3 * 1024 * 1024;
+/** Of values in all the copies: small ones take a hundred times their length in memory, and time. */
+const COPIED_VALUES_MAX = 50_000;
+const QUOTES = 2;
 const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
 /** RFC 6902. Throws BadRequest for what is no list, Invalid where an operation is none or does not fit the object. */
@@ -20,13 +23,9 @@ export function applyJsonPatch(object: unknown, patch: unknown): unknown {
     );
   }
   const patched: unknown = structuredClone(object);
-  let copied = 0;
+  const copied = { length: 0, values: 0 };
   for (const operation of patch) {
-    if (operation.op === 'copy') copied += lengthAt(patched, operation.from);
-    if (copied > COPIED_LENGTH_MAX) {
-      const message = `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${COPIED_LENGTH_MAX}`;
-      throw new ApiError('RequestEntityTooLarge', message);
-    }
+    if (operation.op === 'copy') weigh(Pointer.fromJSON(operation.from).get(patched), copied);
     const [failure] = applyPatch(patched, [operation]);
     if (failure) {
       throw new ApiError('Invalid', `the JSON patch does not fit the object: ${failure.message}`);
@@ -35,9 +34,32 @@ export function applyJsonPatch(object: unknown, patch: unknown): unknown {
   return patched;
 }
 
-/** Of the value's JSON; 0 where there is none. */
-function lengthAt(object: unknown, pointer: string): number {
-  return JSON.stringify(Pointer.fromJSON(pointer).get(object))?.length ?? 0;
+interface Copied {
+  /** Of its JSON, about. */
+  length: number;
+  values: number;
+}
+
+/** Adds a value to what was copied. Throws RequestEntityTooLarge as soon as it is too much. */
+function weigh(value: unknown, copied: Copied): void {
+  copied.values += 1;
+  if (copied.length > COPIED_LENGTH_MAX) throw tooMuch(copied.length, COPIED_LENGTH_MAX);
+  if (copied.values > COPIED_VALUES_MAX) throw tooMuch(copied.values, COPIED_VALUES_MAX);
+  if (typeof value !== 'object' || value === null) {
+    copied.length += typeof value === 'string' ? value.length + QUOTES : String(value).length;
+    return;
+  }
+  copied.length += QUOTES;
+  for (const [name, inner] of Object.entries(value)) {
+    if (!Array.isArray(value)) copied.length += name.length + QUOTES;
+    copied.length += 1;
+    weigh(inner, copied);
+  }
+}
+
+function tooMuch(found: number, limit: number): ApiError {
+  const message = `Unable to complete the copy, the accumulated size increase of copy is ${found}, exceeding the limit ${limit}`;
+  return new ApiError('RequestEntityTooLarge', message);
 }
 
 function isPatch(value: unknown): value is readonly Operation[] {
