@@ -33,6 +33,8 @@ export interface AgentParts {
   readonly rootfsMethod: RootfsMethod;
   /** Bounds how many containers are being made at once. */
   readonly creates: Gate;
+  /** Bounds how many commands run at once for probes. */
+  readonly execs: Gate;
   /** Holds a folder for each pod, named by its uid. */
   readonly podsFolder: string;
   readonly nodeName: string;

@@ -14,6 +14,8 @@ export interface ImageConfig {
   readonly Env?: readonly string[];
   readonly User?: string;
   readonly WorkingDir?: string;
+  /** A signal's name or number. */
+  readonly StopSignal?: string;
   readonly Labels?: Readonly<Record<string, string>>;
   readonly ExposedPorts?: Readonly<Record<string, unknown>>;
 }

@@ -11,6 +11,10 @@ export interface EventText {
   readonly message: string;
   /** Who says so: `deployment-controller`. */
   readonly component: string;
+  /** Where that runs, if it is a machine's own. */
+  readonly host?: string;
+  /** The part of the object that is meant: `spec.containers{main}`. */
+  readonly fieldPath?: string;
 }
 
 /**
@@ -44,7 +48,7 @@ export async function recordEvent(
 
 function newEvent(
   object: KubeObject,
-  { type, reason, message, component }: EventText,
+  { type, reason, message, component, host, fieldPath }: EventText,
   { namespace, name, now }: { namespace: string; name: string; now: string },
 ): Event {
   const { name: about, namespace: within, uid, resourceVersion } = object.metadata;
@@ -59,13 +63,14 @@ function newEvent(
       ...(within !== undefined && { namespace: within }),
       ...(uid !== undefined && { uid }),
       ...(resourceVersion !== undefined && { resourceVersion }),
+      ...(fieldPath !== undefined && { fieldPath }),
     },
     type,
     reason,
     message: message.slice(0, MESSAGE_LENGTH_MAX),
-    source: { component },
+    source: { component, ...(host !== undefined && { host }) },
     reportingComponent: component,
-    reportingInstance: '',
+    reportingInstance: host ?? '',
     firstTimestamp: now,
     lastTimestamp: now,
     count: 1,
@@ -76,9 +81,10 @@ function newEvent(
 const MESSAGE_LENGTH_MAX = 1024;
 
 /** The same for the same text about the same object, so that counting needs no memory of ours. */
-function eventName(object: KubeObject, { type, reason, message, component }: EventText): string {
+function eventName(object: KubeObject, { type, reason, message, ...by }: EventText): string {
   const { name = '', uid = '' } = object.metadata;
-  const about = [uid, object.kind, type, reason, message, component].join('\0');
+  const source = [by.component, by.host, by.fieldPath].filter((each) => each !== undefined);
+  const about = [uid, object.kind, type, reason, message, ...source].join('\0');
   const hash = createHash('sha256').update(about).digest('hex').slice(0, 16);
   return `${name.slice(0, 230)}.${hash}`;
 }

@@ -87,20 +87,10 @@ export async function writeTerminationLog(bundle: string): Promise<void> {
   await writeFile(path.join(bundle, 'termination-log'), '', { mode: 0o666 });
 }
 
-function refuseUnsupported({
-  name,
-  securityContext,
-  volumeMounts,
-  readinessProbe,
-  livenessProbe,
-  startupProbe,
-  lifecycle,
-}: Container): void {
+function refuseUnsupported({ name, securityContext, volumeMounts }: Container): void {
   const found = Object.entries({
     'privileged containers': securityContext?.privileged === true,
     'subPath mounts': volumeMounts?.some((mount) => mount.subPath || mount.subPathExpr),
-    'gRPC probes': [readinessProbe, livenessProbe, startupProbe].some((probe) => probe?.grpc),
-    'lifecycle hooks': lifecycle?.postStart ?? lifecycle?.preStop,
   }).find(([, isAsked]) => isAsked);
   if (found)
     throw configProblem(`container "${name}" asks for ${found[0]}, which are not supported yet`);

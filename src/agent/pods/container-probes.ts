@@ -2,8 +2,18 @@ import type { Probe } from '#api/generated/core-v1.ts';
 import type { RunnerOptions } from '#agent/pods/container-runner.ts';
 import { probeOnce } from '#agent/pods/probe.ts';
 import { runProber } from '#agent/pods/prober.ts';
+import type { PodEvent } from '#agent/pods/pod-events.ts';
 
-type Options = Pick<RunnerOptions, 'parts' | 'sandbox' | 'container' | 'wasReady' | 'onChange'>;
+interface Options extends Pick<
+  RunnerOptions,
+  'parts' | 'sandbox' | 'container' | 'wasReady' | 'onChange'
+> {
+  readonly tell: (event: PodEvent) => void;
+  /** Ends the container, because of `why`; `graceSeconds` is the probe's own where it has one. */
+  readonly end: (why: string, graceSeconds: number | undefined) => void;
+}
+
+type ProbeName = 'Startup' | 'Readiness' | 'Liveness';
 
 /** The probes of one container: whether it has started, is ready, and is to live on. */
 export class ContainerProbes {
@@ -41,13 +51,13 @@ export class ContainerProbes {
       this.#options.onChange();
       await Promise.all([
         readinessProbe &&
-          this.#probe(readinessProbe, { id, isEager: true, signal }, (isSuccess) => {
+          this.#probe('Readiness', readinessProbe, { id, signal }, (isSuccess) => {
             this.#isReady = isSuccess;
             this.#options.onChange();
           }),
         livenessProbe &&
-          this.#probe(livenessProbe, { id, isEager: false, signal }, (isSuccess) => {
-            if (!isSuccess) this.#kill(id);
+          this.#probe('Liveness', livenessProbe, { id, signal }, (isSuccess) => {
+            if (!isSuccess) this.#end('Liveness', livenessProbe);
           }),
       ]);
     } catch (error) {
@@ -60,32 +70,32 @@ export class ContainerProbes {
   async #hasStarted(probe: Probe, id: string, signal: AbortSignal): Promise<void> {
     const done = new AbortController();
     const until = AbortSignal.any([signal, done.signal]);
-    await this.#probe(probe, { id, isEager: true, signal: until }, (isSuccess) => {
+    await this.#probe('Startup', probe, { id, signal: until }, (isSuccess) => {
       if (isSuccess) done.abort();
-      else this.#kill(id);
+      else this.#end('Startup', probe);
     }).catch((error: unknown) => {
       if (!done.signal.aborted) throw error;
     });
   }
 
   #probe(
+    name: ProbeName,
     probe: Probe,
-    { id, isEager, signal }: { id: string; isEager: boolean; signal: AbortSignal },
-    onChange: (isSuccess: boolean, reason: string) => void,
+    { id, signal }: { id: string; signal: AbortSignal },
+    onChange: (isSuccess: boolean) => void,
   ): Promise<void> {
-    const { parts, sandbox, container } = this.#options;
-    const target = { address: sandbox.address, container, id, runtime: parts.runtime };
-    const ask = (): Promise<string> => probeOnce(probe, target);
-    return runProber({ probe, ask, clock: parts.clock, isEager, onChange }, signal);
+    const { parts, sandbox, container, tell } = this.#options;
+    const { runtime, execs, clock } = parts;
+    const target = { address: sandbox.address, container, id, runtime, execs };
+    const ask = (): Promise<string> => probeOnce(probe, target, signal);
+    const onFailure = (reason: string): void =>
+      tell({ type: 'Warning', reason: 'Unhealthy', message: `${name} probe failed: ${reason}` });
+    const isEager = name !== 'Liveness';
+    return runProber({ probe, ask, clock, isEager, onChange, onFailure }, signal);
   }
 
-  #kill(id: string): void {
-    const { runtime, log } = this.#options.parts;
-    runtime.kill(id, 'SIGKILL').catch((error: unknown) => {
-      log.error('agent: a container that failed its probe could not be ended', {
-        container: id,
-        error,
-      });
-    });
+  #end(name: ProbeName, { terminationGracePeriodSeconds }: Probe): void {
+    const why = `failed ${name.toLowerCase()} probe`;
+    this.#options.end(why, terminationGracePeriodSeconds);
   }
 }

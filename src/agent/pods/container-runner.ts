@@ -11,12 +11,21 @@ import type { AgentParts } from '#agent/agent-parts.ts';
 import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerProbes } from '#agent/pods/container-probes.ts';
+import { endContainer } from '#agent/pods/end-container.ts';
+import { containerStatus } from '#agent/pods/container-status.ts';
 import { pullImage } from '#agent/pods/image-pull.ts';
+import { runHook } from '#agent/pods/lifecycle-hook.ts';
 import { keepRotated } from '#agent/pods/log-rotation.ts';
+import type { PodEvent } from '#agent/pods/pod-events.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
-import { FORGIVEN_MS, isRestarted, restartDelayMs } from '#agent/pods/restart.ts';
+import {
+  FORGIVEN_MS,
+  isRestarted,
+  restartDelayMs,
+  type ContainerRole,
+} from '#agent/pods/restart.ts';
 import { terminationMessage } from '#agent/pods/termination-message.ts';
 import { RuntimeError, type ContainerExit } from '#agent/runtime/runtime.ts';
 
@@ -26,7 +35,9 @@ export interface RunnerOptions {
   readonly container: Container;
   /** The newest object of the pod. */
   readonly pod: () => Pod;
-  readonly isInit: boolean;
+  readonly role: ContainerRole;
+  /** Tells what `kubectl describe` shows; the path of the container is added. */
+  readonly tell: (event: PodEvent) => void;
   /** Whether it was ready in the eyes of the process that ran it before; it stays so until a probe says otherwise. */
   readonly wasReady: boolean;
   readonly onChange: () => void;
@@ -42,72 +53,92 @@ export class ContainerRunner {
   readonly #options: RunnerOptions;
   readonly #probes: ContainerProbes;
   #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
+  readonly #started = Promise.withResolvers<void>();
+  readonly #tell: (event: PodEvent) => void;
   #crashes = 0;
+  /** Of the newest `run`. */
+  #lives = new AbortController().signal;
+  /** A probe ended it, so its exit code does not decide. */
+  #isUnhealthy = false;
+  #ending: Promise<void> | undefined;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#probes = new ContainerProbes(options);
+    const fieldPath = fieldPathOf(options);
+    this.#tell = (event) => options.tell({ ...event, fieldPath });
+    this.#probes = new ContainerProbes({
+      ...options,
+      tell: this.#tell,
+      end: (why, graceSeconds) => this.#endUnhealthy(why, graceSeconds),
+      onChange: () => {
+        if (this.status.started) this.#started.resolve();
+        options.onChange();
+      },
+    });
     const record = this.#record;
     if (record?.terminated) this.#state = { terminated: record.terminated };
     else if (record?.startedAt) this.#state = { running: { startedAt: record.startedAt } };
-    else if (options.isInit) this.#state = { waiting: { reason: 'PodInitializing' } };
+    else if (options.role === 'init' || options.role === 'sidecar')
+      this.#state = { waiting: { reason: 'PodInitializing' } };
   }
 
   get status(): ContainerStatus {
-    const { container } = this.#options;
-    const record = this.#record;
-    const isRunning = this.#state.running !== undefined;
-    const last = this.#state.terminated ? record?.last : (record?.terminated ?? record?.last);
-    return {
-      name: container.name,
-      image: container.image ?? '',
-      imageID: record ? imageID(record) : '',
-      ...(record && { containerID: `runc://${record.id}` }),
-      ready: this.#options.isInit
-        ? this.#state.terminated?.exitCode === 0
-        : isRunning && this.#probes.isReady,
-      started: isRunning && this.#probes.isStarted,
-      restartCount: record?.attempt ?? 0,
-      state: this.#state,
-      ...(last && { lastState: { terminated: last } }),
-    };
+    const { container, role } = this.#options;
+    const { isReady, isStarted } = this.#probes;
+    const view = { container, role, record: this.#record, state: this.#state };
+    return containerStatus({ ...view, isReady, isStarted });
+  }
+
+  get role(): ContainerRole {
+    return this.#options.role;
+  }
+
+  /** Resolves when it has started for the first time, its startup probe and hook included. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  /** It has ended and will not run again: its exit code then. */
+  get finished(): number | undefined {
+    const { terminated } = this.#record ?? {};
+    return terminated && !this.#isRestarted(terminated) ? terminated.exitCode : undefined;
   }
 
   /** Resolves with the last exit code once the container will not run again. Rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<number> {
-    const policy = this.#options.pod().spec?.restartPolicy ?? 'Always';
-    const { isInit, parts } = this.#options;
+    const { parts } = this.#options;
+    this.#lives = signal;
     for (;;) {
       const terminated = this.#record?.terminated ?? (await this.#runOnce(signal));
-      if (!isRestarted({ policy, isInit, exitCode: terminated.exitCode }))
-        return terminated.exitCode;
+      if (!this.#isRestarted(terminated)) return terminated.exitCode;
+      this.#isUnhealthy = false;
       this.#crashes = ranLong(terminated) ? 1 : this.#crashes + 1;
       const delayMs = restartDelayMs(this.#crashes);
       if (delayMs > 0) {
-        this.#waits('CrashLoopBackOff', this.#backOffMessage(delayMs));
+        this.#backsOff(delayMs);
         await sleep(parts.clock, delayMs, signal);
       }
       await this.#make(signal);
     }
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`; resolves when it has ended. At once where it does not run. */
-  async stop(graceMs: number): Promise<void> {
-    const { sandbox, parts, container } = this.#options;
+  /**
+   * Ends it as its spec wants within `graceMs`, once it is its turn; resolves when it has ended. At once where it does not
+   * run. Not while `run` goes on.
+   */
+  async stop(graceMs: number, turn: Promise<unknown> = Promise.resolve()): Promise<void> {
+    const { sandbox, container } = this.#options;
     const record = this.#record;
     if (!record || record.terminated) return;
     const state = sandbox.stateOf(record.id);
     if (state === undefined) return;
-    if (state === 'running') {
-      const grace = new AbortController();
-      using _timer = parts.clock.after(graceMs, () => grace.abort());
-      if (graceMs > 0) await parts.runtime.kill(record.id, 'SIGTERM');
-      await parts.runtime.exited(record.id, grace.signal).catch(() => undefined);
-      if (grace.signal.aborted) await parts.runtime.kill(record.id, 'SIGKILL');
-      await this.#endedSoon(record);
+    if (state !== 'running') {
+      await sandbox.release(container.name);
       return;
     }
-    await sandbox.release(container.name);
+    this.#says('Normal', 'Killing', `Stopping container ${container.name}`);
+    await this.#end(record, { graceMs, turn }, new AbortController().signal);
+    await this.#endedSoon(record);
   }
 
   get #record(): ContainerRecord | undefined {
@@ -141,16 +172,15 @@ export class ContainerRunner {
 
   /** Says that it runs, probes it, and resolves when it has ended and that is on record. */
   async #watch(made: ContainerRecord, signal: AbortSignal): Promise<void> {
-    const { sandbox, parts, container, onChange } = this.#options;
+    const { sandbox, parts, container } = this.#options;
     const startedAt = made.startedAt ?? timestamp(parts.clock.now());
-    this.#state = { running: { startedAt } };
+    const record = { ...made, startedAt };
     const stop = new AbortController();
     const lives = AbortSignal.any([signal, stop.signal]);
-    const probing = this.#probes.run(made.id, lives);
+    const tending = this.#tend(record, { isNew: made.startedAt === undefined, signal: lives });
     const rotating = this.#rotateLog(made, lives);
-    onChange();
     try {
-      if (!made.startedAt) await sandbox.note(container.name, { ...made, startedAt });
+      if (!made.startedAt) await sandbox.note(container.name, record);
       const exit = await parts.runtime.exited(made.id, signal);
       await this.#ended(exit);
     } catch (error) {
@@ -158,7 +188,9 @@ export class ContainerRunner {
       if (!(error instanceof RuntimeError)) throw error;
     } finally {
       stop.abort();
-      await Promise.all([probing, rotating]);
+      await Promise.all([tending, rotating]);
+      await this.#ending;
+      this.#ending = undefined;
     }
   }
 
@@ -174,24 +206,84 @@ export class ContainerRunner {
     }
   }
 
+  /** What goes on while it runs: its postStart hook, before that nobody is told that it runs, then its probes. Never rejects. */
+  async #tend(
+    record: ContainerRecord,
+    { isNew, signal }: { readonly isNew: boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { container, onChange, parts } = this.#options;
+    const hook = container.lifecycle?.postStart;
+    if (isNew) this.#says('Normal', 'Started', `Started container ${container.name}`);
+    if (isNew && hook) {
+      const target = { ...parts, container, id: record.id, address: this.#options.sandbox.address };
+      const message = await runHook(hook, target, signal).catch((error: unknown) =>
+        error instanceof Error ? error.message : String(error),
+      );
+      if (signal.aborted) return;
+      if (message !== undefined) {
+        this.#says('Warning', 'FailedPostStartHook', `PostStartHook failed: ${message}`);
+        this.#endUnhealthy('failed its postStart hook');
+      }
+    }
+    this.#state = { running: { startedAt: record.startedAt ?? '' } };
+    onChange();
+    await this.#probes.run(record.id, signal);
+  }
+
+  /** Something says that it is not well: it ends in its own time, and is made anew where its policy allows. */
+  #endUnhealthy(why: string, graceSeconds?: number): void {
+    const { container, pod, parts } = this.#options;
+    const record = this.#record;
+    if (!record || this.#ending) return;
+    const { restartPolicy, terminationGracePeriodSeconds = 30 } = pod().spec ?? {};
+    this.#isUnhealthy = restartPolicy !== 'Never';
+    const then = this.#isUnhealthy ? ', will be restarted' : '';
+    this.#says('Normal', 'Killing', `Container ${container.name} ${why}${then}`);
+    const graceMs = (graceSeconds ?? terminationGracePeriodSeconds) * 1000;
+    const signal = this.#lives;
+    this.#ending = this.#end(record, { graceMs }, signal).catch((error: unknown) => {
+      if (!signal.aborted)
+        parts.log.error('agent: an unhealthy container could not be ended', {
+          container: record.id,
+          error,
+        });
+    });
+  }
+
+  #end(
+    record: ContainerRecord,
+    how: { readonly graceMs: number; readonly turn?: Promise<unknown> },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { parts, container, sandbox } = this.#options;
+    const onHookFailed = (message: string): void =>
+      this.#says('Warning', 'FailedPreStopHook', `PreStopHook failed: ${message}`);
+    const { address } = sandbox;
+    return endContainer({ ...how, parts, container, record, address, onHookFailed }, signal);
+  }
+
   /** Pulls and creates until there is a container, or one that could not be started. */
   async #make(signal: AbortSignal): Promise<void> {
     const { parts, sandbox, container, pod } = this.#options;
     const waiting = (reason: string, message?: string): void => this.#waits(reason, message);
     for (;;) {
-      const image = await pullImage(container, { parts, pod: pod(), waiting, signal });
+      const says = this.#says.bind(this);
+      const image = await pullImage(container, { parts, pod: pod(), waiting, says, signal });
       if (!this.#record) waiting('ContainerCreating');
       try {
         const reader = new ConfigReader(parts.client, pod().metadata.namespace ?? '');
         await sandbox.createContainer(pod(), container, { image, reader });
+        this.#says('Normal', 'Created', `Created container: ${container.name}`);
         return;
       } catch (error) {
         if (error instanceof RuntimeError) {
+          this.#says('Warning', 'Failed', `Error: ${error.message}`);
           await this.#startFailed(error);
           return;
         }
         await sandbox.forget(container.name);
         if (!(error instanceof ContainerProblem)) throw error;
+        this.#says('Warning', 'Failed', `Error: ${error.message}`);
         waiting(error.reason, error.message);
         await sleep(parts.clock, CONFIG_RETRY_MS, signal);
       }
@@ -224,8 +316,8 @@ export class ContainerRunner {
   }
 
   /** It could not even begin: Kubernetes' exit code for that is 128. */
-  #startFailed(error: RuntimeError): Promise<ContainerStateTerminated> {
-    return this.#conclude({ exitCode: 128, reason: 'StartError', message: error.message });
+  async #startFailed(error: RuntimeError): Promise<ContainerStateTerminated> {
+    return await this.#conclude({ exitCode: 128, reason: 'StartError', message: error.message });
   }
 
   /** Started once, and the machine knows nothing of it any more: a reboot, or somebody's hand. */
@@ -259,18 +351,41 @@ export class ContainerRunner {
     this.#options.onChange();
   }
 
-  #backOffMessage(delayMs: number): string {
-    const { name, namespace, uid } = this.#options.pod().metadata;
-    return `back-off ${delayMs / 1000}s restarting failed container=${this.#options.container.name} pod=${name}_${namespace}(${uid})`;
+  #backsOff(delayMs: number): void {
+    const { pod, container } = this.#options;
+    const { name, namespace, uid } = pod().metadata;
+    const who = `${name}_${namespace}(${uid})`;
+    this.#says(
+      'Warning',
+      'BackOff',
+      `Back-off restarting failed container ${container.name} in pod ${who}`,
+    );
+    const message = `back-off ${delayMs / 1000}s restarting failed container=${container.name} pod=${who}`;
+    this.#waits('CrashLoopBackOff', message);
   }
+
+  #isRestarted({ exitCode }: ContainerStateTerminated): boolean {
+    const { container, role, pod } = this.#options;
+    const policy = pod().spec?.restartPolicy ?? 'Always';
+    return this.#isUnhealthy || isRestarted({ container, role, policy, exitCode });
+  }
+
+  #says(type: PodEvent['type'], reason: string, message: string): void {
+    this.#tell({ type, reason, message });
+  }
+}
+
+const LISTS: Readonly<Record<ContainerRole, string>> = {
+  init: 'initContainers',
+  sidecar: 'initContainers',
+  main: 'containers',
+  ephemeral: 'ephemeralContainers',
+};
+
+function fieldPathOf({ role, container }: RunnerOptions): string {
+  return `spec.${LISTS[role]}{${container.name}}`;
 }
 
 function ranLong({ startedAt = '', finishedAt = '' }: ContainerStateTerminated): boolean {
   return Date.parse(finishedAt) - Date.parse(startedAt) >= FORGIVEN_MS;
-}
-
-/** `repository@sha256:…`, also where the spec names a tag. */
-function imageID({ image, imageID: digest }: ContainerRecord): string {
-  const repository = image.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
-  return `${repository}@${digest}`;
 }

@@ -11,6 +11,8 @@ export interface ContainerRecord {
   /** `repository@sha256:…` or the reference as written, and the digest it stood for. */
   readonly image: string;
   readonly imageID: string;
+  /** What the image wants to be told to end by. */
+  readonly stopSignal?: string;
   readonly startedAt?: string;
   /** Set once this attempt has ended. */
   readonly terminated?: ContainerStateTerminated;

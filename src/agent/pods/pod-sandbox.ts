@@ -30,6 +30,8 @@ export class PodSandbox {
   readonly #starting = new Map<string, Promise<void>>();
   readonly #ends = new Map<string, AbortController>();
   #hasNetwork = false;
+  #writing: Promise<void> = Promise.resolve();
+  #written: PodRecord | undefined;
 
   constructor(parts: AgentParts, record: PodRecord, known: readonly KnownContainer[] = []) {
     this.#parts = parts;
@@ -114,6 +116,7 @@ export class PodSandbox {
       attempt,
       image: container.image ?? '',
       imageID: image.digest,
+      ...(image.config.StopSignal !== undefined && { stopSignal: image.config.StopSignal }),
       ...(before?.terminated && { last: before.terminated }),
     });
     const { runtime, rootfsMethod, creates } = this.#parts;
@@ -235,9 +238,19 @@ export class PodSandbox {
     this.#hasNetwork = true;
   }
 
+  /** One write at a time, of the newest there is; resolves when `record` or a later one is on disk. */
   async #write(record: PodRecord): Promise<void> {
     this.#record = record;
-    await writePodRecord(this.folder, record);
+    const before = this.#writing;
+    const writing = (async () => {
+      await before.catch(() => undefined);
+      if (this.#written === this.#record) return;
+      const newest = this.#record;
+      await writePodRecord(this.folder, newest);
+      this.#written = newest;
+    })();
+    this.#writing = writing;
+    await writing;
   }
 
   #required(name: string): ContainerRecord {

@@ -1,5 +1,6 @@
 import type { Container, ContainerStatus, PodCondition } from '#api/generated/core-v1.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
+import { initRole, isRestarted, type ContainerRole } from '#agent/pods/restart.ts';
 
 export type PodStatus = NonNullable<Pod['status']>;
 
@@ -52,30 +53,57 @@ export function waitingStatus(
   };
 }
 
-function phaseOf({ pod, initStatuses, statuses }: PodView): string {
-  const policy = pod.spec?.restartPolicy ?? 'Always';
-  const exitCodes = [...initStatuses, ...statuses].map(
-    (status) => status.state?.terminated?.exitCode,
+/** Whether the container of a status has done for its pod's beginning what it has to. */
+function isThrough(container: Container, status: ContainerStatus | undefined): boolean {
+  const { terminated } = status?.state ?? {};
+  return initRole(container) === 'sidecar'
+    ? status?.started === true || terminated !== undefined
+    : terminated?.exitCode === 0;
+}
+
+function hasBegun({ state, lastState }: ContainerStatus): boolean {
+  return (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined;
+}
+
+/** Names of the init containers that the others wait for. */
+function uninitialized({ pod, initStatuses, statuses }: PodView): string[] {
+  if (statuses.some(hasBegun)) return [];
+  return (pod.spec?.initContainers ?? [])
+    .filter((each, at) => !isThrough(each, initStatuses[at]))
+    .map(({ name }) => name);
+}
+
+function phaseOf(view: PodView): string {
+  const { pod, initStatuses, statuses } = view;
+  const { restartPolicy: policy = 'Always', initContainers = [], containers = [] } = pod.spec ?? {};
+  const isOver = (container: Container, role: ContainerRole, status?: ContainerStatus): boolean => {
+    const { exitCode } = status?.state?.terminated ?? {};
+    return exitCode !== undefined && !isRestarted({ container, role, policy, exitCode });
+  };
+  // Sidecars end after the others, and the pod is not over before they are.
+  const areSidecarsGone = initStatuses.every(
+    ({ state }, at) => !state?.running || initRole(initContainers[at] ?? { name: '' }) === 'init',
   );
-  const initFailed = initStatuses.some((status) => (status.state?.terminated?.exitCode ?? 0) !== 0);
-  if (policy === 'Never' && initFailed) return 'Failed';
-  const isInitialized = initStatuses.every((status) => status.state?.terminated?.exitCode === 0);
-  const hasBegun = statuses.some(
-    (status) => status.state?.running || status.lastState?.terminated || status.state?.terminated,
-  );
-  if (!isInitialized || !hasBegun) return 'Pending';
-  const own = exitCodes.slice(initStatuses.length);
-  const haveEnded = own.length > 0 && own.every((code) => code !== undefined);
-  if (!haveEnded || policy === 'Always') return 'Running';
-  if (own.every((code) => code === 0)) return 'Succeeded';
-  return policy === 'Never' ? 'Failed' : 'Running';
+  const initFailed = initContainers.some((each, at) => {
+    const status = initStatuses[at];
+    return isOver(each, initRole(each), status) && status?.state?.terminated?.exitCode !== 0;
+  });
+  if (initFailed) return areSidecarsGone ? 'Failed' : 'Pending';
+  if (uninitialized(view).length > 0 || !statuses.every(hasBegun)) return 'Pending';
+  const haveEnded =
+    containers.length > 0 && containers.every((each, at) => isOver(each, 'main', statuses[at]));
+  if (!haveEnded || !areSidecarsGone) return 'Running';
+  return statuses.every(({ state }) => state?.terminated?.exitCode === 0) ? 'Succeeded' : 'Failed';
 }
 
 function conditionsOf(view: PodView): PodCondition[] {
   const { pod, address, initStatuses, statuses } = view;
   const phase = phaseOf(view);
-  const isInitialized = initStatuses.every((status) => status.state?.terminated?.exitCode === 0);
-  const unready = statuses.filter((status) => !status.ready).map((status) => status.name);
+  const incomplete = uninitialized(view);
+  const sidecars = initStatuses.filter(
+    (_, at) => initRole(pod.spec?.initContainers?.[at] ?? { name: '' }) === 'sidecar',
+  );
+  const unready = [...sidecars, ...statuses].filter(({ ready }) => !ready).map(({ name }) => name);
   const hasEnded = phase === 'Succeeded' || phase === 'Failed';
   const ready = hasEnded
     ? { reason: phase === 'Failed' ? 'PodFailed' : 'PodCompleted' }
@@ -85,17 +113,15 @@ function conditionsOf(view: PodView): PodCondition[] {
           message: `containers with unready status: [${unready.join(' ')}]`,
         }
       : undefined;
-  const uninitialized = initStatuses.filter((status) => status.state?.terminated?.exitCode !== 0);
-  const uninitializedNames = uninitialized.map((status) => status.name).join(' ');
   const own: PodCondition[] = [
     condition('PodReadyToStartContainers', address === undefined ? {} : undefined),
     condition(
       'Initialized',
-      isInitialized
+      incomplete.length === 0
         ? undefined
         : {
             reason: 'ContainersNotInitialized',
-            message: `containers with incomplete status: [${uninitializedNames}]`,
+            message: `containers with incomplete status: [${incomplete.join(' ')}]`,
           },
     ),
     condition('Ready', ready ?? gateProblem(pod)),

@@ -7,8 +7,11 @@ import type { AgentParts } from '#agent/agent-parts.ts';
 import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerRunner } from '#agent/pods/container-runner.ts';
+import { PodEvents } from '#agent/pods/pod-events.ts';
+import { runInOrder, stopInOrder, type PodContainers } from '#agent/pods/pod-order.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { podStatus, timestamp, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
+import { initRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
 import { tokenRenewalSeconds } from '#agent/pods/volumes.ts';
 
@@ -31,14 +34,14 @@ const FORCED_GRACE_MS = 2_000;
 export class PodWorker {
   readonly #parts: AgentParts;
   readonly #status: StatusWriter;
+  readonly #events: PodEvents;
   readonly #stop = new AbortController();
   readonly #startTime: string;
   readonly #running: Promise<void>;
   readonly #onEnded: () => void;
   #pod: Pod;
   #sandbox: PodSandbox | undefined;
-  #initRunners: readonly ContainerRunner[] = [];
-  #runners: readonly ContainerRunner[] = [];
+  #containers: PodContainers = { inits: [], mains: [] };
   /** Why there is no sandbox yet. */
   #waiting: { readonly reason: string; readonly message?: string } = {
     reason: 'ContainerCreating',
@@ -51,6 +54,7 @@ export class PodWorker {
     this.#pod = pod;
     this.#sandbox = sandbox;
     this.#startTime = sandbox?.record.startTime ?? timestamp(parts.clock.now());
+    this.#events = new PodEvents(parts, pod);
     this.#status = new StatusWriter(parts, pod, (newest) => this.#build(newest));
     this.#running = this.#run(this.#stop.signal);
   }
@@ -60,7 +64,8 @@ export class PodWorker {
   }
 
   get isReady(): boolean {
-    return this.#runners.length > 0 && this.#runners.every((runner) => runner.status.ready);
+    const { mains } = this.#containers;
+    return mains.length > 0 && mains.every(({ status }) => status.ready);
   }
 
   /** Takes the newest object; one that is being deleted begins to end. */
@@ -78,8 +83,7 @@ export class PodWorker {
 
   /** Ends the pod within its own grace or `graceMs`, whichever is shorter. */
   endWithin(graceMs: number): Promise<void> {
-    const ownMs = (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
-    return this.end(Math.min(graceMs, ownMs));
+    return this.end(Math.min(graceMs, this.#graceMs));
   }
 
   /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; the first call decides. */
@@ -98,6 +102,10 @@ export class PodWorker {
     await this.#status.written();
   }
 
+  get #graceMs(): number {
+    return (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
     try {
@@ -105,15 +113,15 @@ export class PodWorker {
       // A sandbox that was taken over has its files, and a status that is true already.
       const isTakenOver = sandbox.hasContainers;
       if (!isTakenOver) await this.#writeVolumes(sandbox, signal);
-      this.#initRunners = this.#runnersFor(sandbox, 'initContainers');
-      this.#runners = this.#runnersFor(sandbox, 'containers');
+      this.#containers = {
+        inits: this.#runnersFor(sandbox, 'initContainers'),
+        mains: this.#runnersFor(sandbox, 'containers'),
+      };
       this.#status.changed();
       const lives = AbortSignal.any([signal, ended.signal]);
       const renewing = this.#renewTokens(sandbox, { signal: lives, isTakenOver });
-      for (const runner of this.#initRunners) {
-        if ((await runner.run(signal)) !== 0) return;
-      }
-      await Promise.all(this.#runners.map((runner) => runner.run(signal)));
+      await runInOrder(this.#containers, signal);
+      await stopInOrder(this.#containers, this.#graceMs);
       await sandbox.releaseNetwork();
       ended.abort();
       await renewing;
@@ -140,6 +148,8 @@ export class PodWorker {
         const message = error instanceof Error ? error.message : String(error);
         this.#waiting = { reason: 'FailedCreatePodSandBox', message };
         this.#log('a pod sandbox could not be made', error);
+        const text = `Failed to create pod sandbox: ${message}`;
+        this.#events.tell({ type: 'Warning', reason: 'FailedCreatePodSandBox', message: text });
         this.#status.changed();
         await sleep(this.#parts.clock, backoffMs(SANDBOX_RETRY, attempt), signal);
       }
@@ -157,6 +167,7 @@ export class PodWorker {
         const reason = error instanceof ContainerProblem ? error.reason : 'FailedMount';
         const message = error instanceof Error ? error.message : String(error);
         this.#waiting = { reason, message };
+        this.#events.tell({ type: 'Warning', reason: 'FailedMount', message });
         this.#status.changed();
         await sleep(clock, backoffMs(SANDBOX_RETRY, attempt), signal);
       }
@@ -184,14 +195,16 @@ export class PodWorker {
 
   #runnersFor(sandbox: PodSandbox, which: 'initContainers' | 'containers'): ContainerRunner[] {
     const isInit = which === 'initContainers';
-    const before = this.#pod.status?.[isInit ? 'initContainerStatuses' : 'containerStatuses'];
+    const { status } = this.#pod;
+    const before = isInit ? status?.initContainerStatuses : status?.containerStatuses;
     return (this.#pod.spec?.[which] ?? []).map((container) => {
       const known = before?.find(({ name }) => name === container.name);
       return new ContainerRunner({
         parts: this.#parts,
         sandbox,
         container,
-        isInit,
+        role: isInit ? initRole(container) : 'main',
+        tell: (event) => this.#events.tell(event),
         pod: () => this.#pod,
         wasReady:
           known?.ready === true && sandbox.container(container.name)?.startedAt !== undefined,
@@ -215,11 +228,9 @@ export class PodWorker {
     this.#stop.abort();
     await this.#running;
     const restMs = Math.max(0, deadlineMs - clock.monotonicMs());
-    await Promise.all(
-      [...this.#initRunners, ...this.#runners].map((runner) => runner.stop(restMs)),
-    );
+    await stopInOrder(this.#containers, restMs);
     this.#status.changed();
-    await this.#status.written();
+    await Promise.all([this.#status.written(), this.#events.written()]);
     this.#status.stop();
     await this.#sandbox?.remove();
     this.#onEnded();
@@ -232,16 +243,15 @@ export class PodWorker {
       (pod.spec?.[which] ?? []).map((container) =>
         waitingStatus(container, this.#waiting.reason, this.#waiting.message),
       );
-    const hasRunners = this.#runners.length > 0;
+    const { inits, mains } = this.#containers;
+    const hasRunners = mains.length > 0;
     return podStatus({
       pod,
       hostAddress: this.#parts.ranges.podFacing,
       address: this.#sandbox?.address,
       startTime: this.#startTime,
-      initStatuses: hasRunners
-        ? this.#initRunners.map((runner) => runner.status)
-        : waits('initContainers'),
-      statuses: hasRunners ? this.#runners.map((runner) => runner.status) : waits('containers'),
+      initStatuses: hasRunners ? inits.map(({ status }) => status) : waits('initContainers'),
+      statuses: hasRunners ? mains.map(({ status }) => status) : waits('containers'),
       now: timestamp(this.#parts.clock.now()),
     });
   }

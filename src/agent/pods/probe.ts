@@ -1,7 +1,8 @@
-import http from 'node:http';
-import https from 'node:https';
 import net from 'node:net';
 import type { Container, Probe } from '#api/generated/core-v1.ts';
+import type { Gate } from '#base/gate.ts';
+import { askGrpc } from '#agent/pods/grpc-probe.ts';
+import { askHttp, messageOf, portNumber } from '#agent/pods/http-ask.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
 export interface ProbeTarget {
@@ -9,50 +10,39 @@ export interface ProbeTarget {
   readonly container: Container;
   readonly id: string;
   readonly runtime: Pick<Runtime, 'exec'>;
+  /** Bounds how many commands run at once for probes: each takes a process of runc's own, too. */
+  readonly execs: Gate;
 }
 
 /** What a probe that failed says; empty: it succeeded. */
 export type ProbeResult = string;
 
-/** Asks once, within the probe's timeout. Never throws. */
-export async function probeOnce(probe: Probe, target: ProbeTarget): Promise<ProbeResult> {
-  const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
-  try {
-    if (probe.httpGet) return await askHttp(probe.httpGet, target, timeoutMs);
-    if (probe.tcpSocket) return await askTcp(probe.tcpSocket, target, timeoutMs);
-    if (probe.exec) return await askCommand(probe.exec.command ?? [], target, timeoutMs);
-    return '';
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-async function askHttp(
-  { host, port, path = '/', scheme = 'HTTP', httpHeaders = [] }: NonNullable<Probe['httpGet']>,
+/** Asks once, within the probe's timeout. Never throws, but for the reason of `signal`. */
+export async function probeOnce(
+  probe: Probe,
   target: ProbeTarget,
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<ProbeResult> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const headers = Object.fromEntries(httpHeaders.map(({ name, value }) => [name, value]));
-  const module = scheme === 'HTTPS' ? https : http;
-  const request = module.get({
-    host: host || target.address,
-    port: portNumber(port, target.container),
-    path,
-    headers: { 'user-agent': 'kube-probe/1.34', accept: '*/*', ...headers },
-    agent: false,
-    // A probe asks whether the program lives, not who it is (core/v1 HTTPGetAction).
-    ...(scheme === 'HTTPS' && { rejectUnauthorized: false }),
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  request.once('response', (response) => resolve(response.statusCode ?? 0));
-  request.on('error', reject);
+  const timeoutMs = (probe.timeoutSeconds || 1) * 1000;
+  const { httpGet, tcpSocket, exec, grpc } = probe;
+  const limit = (): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   try {
-    const status = await promise;
-    return status >= 200 && status < 400 ? '' : `HTTP probe failed with statuscode: ${status}`;
-  } finally {
-    // Whatever the body is, nobody reads it.
-    request.destroy();
+    if (httpGet) {
+      const userAgent = 'kube-probe/1.34';
+      const status = await askHttp(httpGet, target, { userAgent, signal: limit() });
+      return status >= 200 && status < 400 ? '' : `HTTP probe failed with statuscode: ${status}`;
+    }
+    if (tcpSocket) return await askTcp(tcpSocket, target, timeoutMs);
+    if (grpc) {
+      const { port, service = '' } = grpc;
+      return await askGrpc({ address: target.address, port, service, signal: limit() });
+    }
+    const command = exec?.command ?? [];
+    // Its time begins with its turn.
+    return await target.execs.run(() => askCommand(command, target, { timeoutMs, signal }), signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -62,14 +52,12 @@ async function askTcp(
   timeoutMs: number,
 ): Promise<ProbeResult> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = net.connect({
-    host: host || target.address,
-    port: portNumber(port, target.container),
-    timeout: timeoutMs,
-  });
+  const address = host || target.address;
+  const number = portNumber(port, target.container);
+  const socket = net.connect({ host: address, port: number, timeout: timeoutMs });
   socket.once('connect', resolve);
-  socket.once('timeout', () => reject(new Error(`no connection within ${timeoutMs} ms`)));
-  socket.on('error', reject);
+  socket.once('timeout', () => reject(new Error(`dial tcp ${address}:${number}: i/o timeout`)));
+  socket.on('error', (error) => reject(new Error(messageOf(error), { cause: error })));
   try {
     await promise;
     return '';
@@ -81,19 +69,12 @@ async function askTcp(
 async function askCommand(
   command: readonly string[],
   { id, runtime }: ProbeTarget,
-  timeoutMs: number,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<ProbeResult> {
-  const { exitCode, output } = await runtime.exec(id, command, timeoutMs);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const { exitCode, output } = await runtime.exec(id, command, limit);
   if (exitCode === 0) return '';
-  return exitCode === undefined
-    ? `command timed out after ${timeoutMs} ms`
-    : output.trim() || `exit code ${exitCode}`;
-}
-
-function portNumber(port: number | string, container: Container): number {
-  if (typeof port === 'number') return port;
-  const found = container.ports?.find(({ name }) => name === port)?.containerPort;
-  if (found === undefined)
-    throw new Error(`container "${container.name}" has no port named "${port}"`);
-  return found;
+  if (exitCode !== undefined) return output.trim() || `exit code ${exitCode}`;
+  signal.throwIfAborted();
+  return `command timed out: "${command.join(' ')}" timed out after ${timeoutMs / 1000}s`;
 }

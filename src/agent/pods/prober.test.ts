@@ -24,6 +24,7 @@ function start(answers: (atMs: number) => string, isEager = true): Trial {
         asked.push(clock.monotonicMs());
         return Promise.resolve(answers(clock.monotonicMs()));
       },
+      onFailure: () => undefined,
       onChange: (isSuccess, reason) => changes.push([isSuccess, reason]),
     },
     stop.signal,

@@ -8,11 +8,15 @@ export interface ProberOptions {
   readonly clock: Clock;
   /** Called when the thresholds are met, again only after the other; with the reason where it failed. */
   readonly onChange: (isSuccess: boolean, reason: string) => void;
+  /** Called for every failure that counts; of an eager prober not for the first, which most programs earn by starting. */
+  readonly onFailure: (reason: string) => void;
   /** Asks often until the first success: from 2 ms on, a tenth longer each time. Not for liveness. */
   readonly isEager: boolean;
 }
 
 const EAGER_FIRST_MS = 2;
+/** A command costs the machine more than the program it asks. */
+const EAGER_COMMAND_MS = 100;
 const EAGER_GROWTH = 1.1;
 const EAGER_MAX_MS = 1_000;
 
@@ -21,13 +25,13 @@ const EAGER_MAX_MS = 1_000;
  * a success counts at once.
  */
 export async function runProber(options: ProberOptions, signal: AbortSignal): Promise<void> {
-  const { probe, ask, clock, onChange, isEager } = options;
+  const { probe, ask, clock, onChange, onFailure, isEager } = options;
   const periodMs = (probe.periodSeconds || 10) * 1000;
   let successes = 0;
   let failures = 0;
   let failureCountedMs = -Infinity;
   let said: boolean | undefined;
-  let delayMs = isEager ? EAGER_FIRST_MS : periodMs;
+  let delayMs = isEager ? (probe.exec ? EAGER_COMMAND_MS : EAGER_FIRST_MS) : periodMs;
   const say = (isSuccess: boolean, reason: string): void => {
     if (said === isSuccess) return;
     said = isSuccess;
@@ -48,6 +52,7 @@ export async function runProber(options: ProberOptions, signal: AbortSignal): Pr
       if (clock.monotonicMs() - failureCountedMs >= periodMs) {
         failureCountedMs = clock.monotonicMs();
         failures += 1;
+        if (hasSucceeded || failures > 1) onFailure(reason);
       }
       if (failures >= (probe.failureThreshold || 3)) say(false, reason);
     }

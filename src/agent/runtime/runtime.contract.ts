@@ -124,10 +124,11 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
     await using runtime = await setting.open();
     const id = await create(runtime, setting, 'setTimeout(() => {}, 1e9)');
     await runtime.start(id);
-    const late = await runtime.exec(id, ['/bin/node', '-e', 'setTimeout(() => {}, 1e9)'], 300);
+    const waits = ['/bin/node', '-e', 'setTimeout(() => {}, 1e9)'];
+    const late = await runtime.exec(id, waits, AbortSignal.timeout(300));
     assert.equal(late.exitCode, undefined);
     const count = 'fs.readdirSync("/proc").filter((name) => Number(name)).length';
-    const left = await runtime.exec(id, ['/bin/node', '-p', count], 10_000);
+    const left = await runtime.exec(id, ['/bin/node', '-p', count], never);
     assert.deepEqual(left, { exitCode: 0, output: '2\n' });
     await runtime.delete(id);
   });

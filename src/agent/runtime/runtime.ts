@@ -9,8 +9,8 @@ export interface Runtime extends AsyncDisposable {
   create(request: CreateRequest): Promise<void>;
   /** Lets a created container run its program. Throws RuntimeError where it has ended. */
   start(id: string): Promise<void>;
-  /** Signals the container's first process; resolves also where it has ended. */
-  kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Signals the container's first process, by a name like `SIGTERM` or a number; resolves also where it has ended. */
+  kill(id: string, signal: string): Promise<void>;
   /**
    * Resolves when the container has ended, at once if it had. Rejects with the signal's reason, and with RuntimeError where
    * it has ended and nobody knows how. Never before `create`.
@@ -41,8 +41,8 @@ export interface Runtime extends AsyncDisposable {
   ): Promise<void>;
   /** After the log file was renamed: what is written from soon on goes to a new one. */
   reopenLog(id: string): Promise<void>;
-  /** A `run` without input, and with as much output as probes keep; a command that takes longer has no exit code. */
-  exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult>;
+  /** A `run` without input, and with as much output as probes keep; a command that an abort ended has no exit code. */
+  exec(id: string, command: readonly string[], limit: AbortSignal): Promise<ExecResult>;
   /** What the container uses; undefined where it has ended. */
   usage(id: string): Promise<Usage | undefined>;
 }
@@ -87,7 +87,7 @@ export interface ContainerExit {
 }
 
 export interface ExecResult {
-  /** Undefined: it ran out of time. */
+  /** Undefined: the limit came first. */
   readonly exitCode: number | undefined;
   readonly output: string;
 }

@@ -65,6 +65,8 @@ export async function createUnderConmon(options: ConmonOptions): Promise<void> {
     ...(stdin === 'open' ? ['--leave-stdin-open'] : []),
   ];
   const child = spawn(options.conmon, args, {
+    // It leaves a file `oom` where it is.
+    cwd: bundle,
     env: { PATH: PROGRAM_PATH, _OCI_SYNCPIPE: '3' },
     // Its own session: Ctrl-C in the terminal is for the platform, which then stops containers in order.
     detached: true,

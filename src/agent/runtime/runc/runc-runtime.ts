@@ -127,7 +127,7 @@ class RuncRuntime implements Runtime {
     await openExecFifo({ folder: this.#stateOf(id), ended });
   }
 
-  async kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async kill(id: string, signal: string): Promise<void> {
     try {
       await this.#run('kill', id, signal);
     } catch (error) {
@@ -209,9 +209,7 @@ class RuncRuntime implements Runtime {
     await reopenLogs(this.#socketsOf(id));
   }
 
-  async exec(id: string, command: readonly string[], timeoutMs: number): Promise<ExecResult> {
-    const late = new AbortController();
-    using _timer = this.#places.clock.after(timeoutMs, () => late.abort());
+  async exec(id: string, command: readonly string[], limit: AbortSignal): Promise<ExecResult> {
     let output = '';
     const keep = (): Writable =>
       new Writable({
@@ -221,8 +219,9 @@ class RuncRuntime implements Runtime {
         },
       });
     const streams = { stdout: keep(), stderr: keep(), terminal: new TerminalSizes() };
-    const exitCode = await this.run(id, { args: command, isTerminal: false }, streams, late.signal);
-    return { exitCode: late.signal.aborted ? undefined : exitCode, output };
+    if (limit.aborted) return { exitCode: undefined, output };
+    const exitCode = await this.run(id, { args: command, isTerminal: false }, streams, limit);
+    return { exitCode: limit.aborted ? undefined : exitCode, output };
   }
 
   usage(id: string): Promise<Usage | undefined> {
