@@ -111,8 +111,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const warnings: string[] = [];
     const seen = ofViews.get(resource.kind) ?? deps;
     const own = { ...seen, warn: (text: string) => void warnings.push(text) };
-    const reply = await serveCustom(resource, own, verbOf(resource, connections));
-    return withWarnings(reply, warnings);
+    try {
+      const reply = await serveCustom(resource, own, verbOf(resource, connections));
+      return withWarnings(reply, warnings);
+    } catch (error) {
+      // Whoever is refused hears the warnings too.
+      if (!(error instanceof ApiError) || warnings.length === 0) throw error;
+      return withWarnings(errorReply(error), warnings);
+    }
   };
 
   return {

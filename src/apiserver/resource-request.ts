@@ -88,6 +88,12 @@ export function fieldValidationOf({
   throw invalidOptions(optionsKind(method), errors);
 }
 
+/** What a write's options say besides `dryRun`. */
+export function writeOptionsOf({ query }: Pick<ResourceRequest, 'query'>): Record<string, string> {
+  const said = ['fieldManager', 'fieldValidation'].map((name) => [name, query.get(name)]);
+  return Object.fromEntries(said.filter(([, value]) => value));
+}
+
 /** A whole number in the query; undefined where it is absent or empty. Throws BadRequest for anything else. */
 export function integerOf(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);

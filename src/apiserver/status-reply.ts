@@ -5,6 +5,7 @@ import type { HttpReply } from '#base/http-message.ts';
 export function statusOf(error: ApiError): Record<string, unknown> {
   const { causes, ...given } = error.details;
   const details = nonEmpty(given);
+  const { reason } = error.said ?? error;
   const hasDetails = causes !== undefined || Object.keys(details).length > 0;
   return {
     kind: 'Status',
@@ -12,20 +13,28 @@ export function statusOf(error: ApiError): Record<string, unknown> {
     metadata: {},
     status: 'Failure',
     message: error.message,
-    reason: error.reason,
+    ...(reason !== undefined && { reason }),
     ...(hasDetails && {
       details: {
         ...details,
         ...(causes && {
-          causes: causes.map(({ path, message, reason }) => ({
-            reason: reason ?? 'FieldValueInvalid',
-            message,
-            ...(path !== undefined && { field: path }),
-          })),
+          causes: causes.map((cause) => causeOf(cause)),
         }),
       },
     }),
     code: error.code,
+  };
+}
+
+function causeOf({
+  path,
+  message,
+  reason = path === undefined ? undefined : 'FieldValueInvalid',
+}: NonNullable<StatusDetails['causes']>[number]): Record<string, string> {
+  return {
+    ...(reason !== undefined && { reason }),
+    message,
+    ...(path !== undefined && { field: path }),
   };
 }
 

@@ -39,7 +39,7 @@ function definitionOf(group: string, hook: WebhookServer): object {
       conversion: {
         strategy: 'Webhook',
         webhook: {
-          clientConfig: { url: `${hook.url}convert`, caBundle: hook.caBundle },
+          clientConfig: { url: `${hook.url}/convert`, caBundle: hook.caBundle },
           conversionReviewVersions: ['v1'],
         },
       },
@@ -82,7 +82,7 @@ interface Bed extends AsyncDisposable {
 async function startBed(): Promise<Bed> {
   const cluster = await clusterUnderTest();
   const hook = await startWebhookServer();
-  hook.answers.set('convert', convertAll);
+  hook.answers.set('/convert', convertAll);
   const group = `${uniqueName('g')}.example.com`;
   const body = definitionOf(group, hook);
   const made = await cluster.send('POST', DEFINITIONS, body);
@@ -102,7 +102,7 @@ async function startBed(): Promise<Bed> {
       return await cluster.send('POST', path(version), object);
     },
     async [Symbol.asyncDispose]() {
-      hook.answers.set('convert', convertAll);
+      hook.answers.set('/convert', convertAll);
       await cluster.send('DELETE', `${DEFINITIONS}/things.${group}`);
       await hook[Symbol.asyncDispose]();
     },
@@ -171,7 +171,7 @@ test('conversion: labels and annotations may change, the rest of the metadata ma
   await using bed = await startBed();
   const { path, hook } = bed;
   const { send } = bed.cluster;
-  hook.answers.set('convert', (review) => {
+  hook.answers.set('/convert', (review) => {
     const wanted = String(at(review, 'request.desiredAPIVersion'));
     const [object = {}] = at(review, 'request.objects') as readonly Fields[];
     const metadata = {
@@ -216,7 +216,7 @@ test('conversion: says how its webhook failed, and goes on with the next answer'
   await using bed = await startBed();
   const { path, hook, group } = bed;
   const { send } = bed.cluster;
-  const failures: [string | RegExp, (review: unknown) => object | string | undefined][] = [
+  const failures: [string | RegExp, (review: unknown) => object | string | number][] = [
     [
       'failed: no way',
       (review) => answer(review, { result: { status: 'Failure', message: 'no way' } }),
@@ -258,11 +258,11 @@ test('conversion: says how its webhook failed, and goes on with the next answer'
       metadata({ labels: { 'a b': 'c' } }),
     ],
     [/failed: /, () => 'no JSON'],
-    [/failed: /, () => undefined],
+    [/failed: /, () => 500],
   ];
   const spec = { host: 'h', port: '1' };
   for (const [wanted, give] of failures) {
-    hook.answers.set('convert', give);
+    hook.answers.set('/convert', give);
     const { status, body } = await bed.create('v2', { metadata: { name: 'x' }, spec });
     assert.equal(status, 500);
     const said = String(at(body, 'message'));
@@ -273,9 +273,9 @@ test('conversion: says how its webhook failed, and goes on with the next answer'
   }
   assert.equal((await send('GET', `${path('v1')}/x`)).status, 404);
 
-  hook.answers.set('convert', convertAll);
+  hook.answers.set('/convert', convertAll);
   await bed.create('v1', { metadata: { name: 'x' }, spec: { address: 'h:1' } });
-  hook.answers.set('convert', () => undefined);
+  hook.answers.set('/convert', () => 500);
   hook.asked.length = 0;
   assert.equal((await send('GET', `${path('v1')}/x`)).status, 200);
   const wanted = hook.asked.map(({ review }) => at(review, 'request.desiredAPIVersion'));
@@ -294,7 +294,7 @@ test('conversion: refuses definitions that say it wrongly', async () => {
     return (at(body, 'details.causes') as Fields[]).map(({ field, message }) => [field, message]);
   };
   const strategy = 'Webhook';
-  const clientConfig = { url: `${hook.url}convert` };
+  const clientConfig = { url: `${hook.url}/convert` };
   const conversionReviewVersions = ['v1'];
   const [client, versions] = [
     'spec.conversion.webhookClientConfig',

@@ -1,51 +1,80 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { makeAuthority } from './test-authority.ts';
+import { at } from './wire.ts';
 
-/** What a webhook is asked, parsed, to what it answers: text is sent as it is, undefined is answered with status 500. */
-type Answer = (review: unknown) => object | string | undefined;
+/**
+ * What a webhook says to a review: of an AdmissionReview the fields of its response, allowed unless they say otherwise; of
+ * others the whole answer; text as it is; a number is a status, and undefined leaves the request without an answer.
+ */
+type WebhookAnswer = (review: unknown) => object | string | number | undefined;
 
 export interface WebhookServer extends AsyncDisposable {
-  /** Ends with a slash. */
+  /** Without a slash at its end; paths begin with one. */
   readonly url: string;
-  /** Of its authority, as a clientConfig has it. */
+  readonly port: number;
+  /** Of the authority that vouches for it, as a clientConfig has it. */
   readonly caBundle: string;
-  /** By path, without the slash in front; may be changed at any time. */
-  readonly answers: Map<string, Answer>;
-  /** Every review that came, in order. */
+  /** What was asked, in order, and at which path of the URL. */
   readonly asked: { readonly path: string; readonly review: unknown }[];
+  /** By path; undefined leaves the request without an answer. */
+  readonly answers: Map<string, WebhookAnswer>;
+  /** Resolves with the next request. */
+  next(): Promise<void>;
 }
 
-/** An HTTPS server on loopback with a certificate of its own authority: webhooks of all sorts. */
+/** An HTTPS server on loopback that is any number of webhooks; without an answer they allow everything. */
 export async function startWebhookServer(): Promise<WebhookServer> {
   const authority = makeAuthority();
-  const { certificate: cert, key } = authority.serverFor('127.0.0.1');
-  const answers: WebhookServer['answers'] = new Map();
+  const pair = authority.serverFor('localhost', '127.0.0.1', 'hook.default.svc');
   const asked: WebhookServer['asked'] = [];
-  const server = createServer({ cert, key }, (request, response) => {
-    const path = (request.url ?? '/').slice(1).split('?')[0] ?? '';
-    void text(request).then((body) => {
-      const review: unknown = JSON.parse(body);
+  const answers = new Map<string, WebhookAnswer>();
+  let heard = Promise.withResolvers<void>();
+  const server = createServer({ cert: pair.certificate, key: pair.key }, (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const path = request.url?.split('?')[0] ?? '';
+      const review: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
       asked.push({ path, review });
-      const answer = answers.get(path)?.(review);
-      const isText = typeof answer === 'string';
-      response.writeHead(answer === undefined ? 500 : 200, { 'content-type': 'application/json' });
-      response.end(isText ? answer : JSON.stringify(answer ?? {}));
+      const answer = (answers.get(path) ?? (() => ({})))(review);
+      heard.resolve();
+      heard = Promise.withResolvers<void>();
+      if (answer === undefined) return;
+      const status = typeof answer === 'number' ? answer : 200;
+      response.writeHead(status, { 'content-type': 'application/json' });
+      if (typeof answer === 'number') response.end();
+      else response.end(typeof answer === 'string' ? answer : answerText(review, answer));
     });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `https://127.0.0.1:${port}/`,
+    url: `https://127.0.0.1:${port}`,
+    port,
     caBundle: Buffer.from(authority.certificate).toString('base64'),
-    answers,
     asked,
+    answers,
+    next: () => heard.promise,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
+      const closed = once(server, 'close');
       server.close();
+      server.closeAllConnections();
+      await closed;
     },
   };
+}
+
+function answerText(review: unknown, answer: object): string {
+  if (at(review, 'kind') !== 'AdmissionReview') return JSON.stringify(answer);
+  const response = { uid: at(review, 'request.uid'), allowed: true, ...answer };
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
+}
+
+/** The fields of a response that changes the object. */
+export function patchResponse(...operations: object[]): object {
+  const text = Buffer.from(JSON.stringify(operations)).toString('base64');
+  return { patchType: 'JSONPatch', patch: text };
 }

@@ -36,7 +36,7 @@ export interface StatusDetails {
   readonly causes?: readonly StatusCause[];
 }
 
-/** One of several reasons; beside complaints about fields, Kubernetes has causes of its own, `NamespaceTerminating`. */
+/** One of several reasons; without a path and a reason of its own, it says the message once more. Beside complaints about fields, Kubernetes has causes of its own, `NamespaceTerminating`. */
 type StatusCause = Omit<FieldError, 'path' | 'reason'> & {
   readonly path?: string;
   readonly reason?: string;
@@ -47,13 +47,21 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly reason: Reason;
   readonly details: StatusDetails;
-  constructor(reason: Reason, message: string, details: StatusDetails = {}) {
+  /** What a webhook said instead: any code from 400, and any reason or none. */
+  readonly said: { readonly code: number; readonly reason?: string } | undefined;
+  constructor(
+    reason: Reason,
+    message: string,
+    details: StatusDetails = {},
+    said?: { readonly code: number; readonly reason?: string },
+  ) {
     super(message);
     this.reason = reason;
     this.details = details;
+    this.said = said;
   }
   get code(): number {
-    return codes[this.reason];
+    return this.said?.code ?? codes[this.reason];
   }
 }
 

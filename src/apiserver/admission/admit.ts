@@ -14,8 +14,20 @@ export interface AdmissionRequest {
   readonly subresource: string | undefined;
   readonly previous: KubeObject | undefined;
   readonly isDryRun: boolean;
+  /** What CreateOptions, UpdateOptions or DeleteOptions say besides `dryRun`. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Of a subresource that is an object of its own. */
+  readonly view?: AdmissionView;
   /** Tells the client something besides the answer. */
   readonly warn: (text: string) => void;
+}
+
+/** How a write to the part of an object that a Scale shows is told to others: as that Scale. */
+export interface AdmissionView {
+  readonly kind: Pick<Kind, 'group' | 'version' | 'kind'>;
+  of(object: KubeObject): KubeObject;
+  /** Changes `object` to what was made of its view. Throws ApiError where that is none. */
+  write(object: KubeObject, view: unknown): void;
 }
 
 /**

@@ -4,6 +4,7 @@ import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { selectorText, type LabelSelector } from '#api/meta/selector.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
+import type { AdmissionView } from '#apiserver/admission/admit.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply, withWarnings } from '#apiserver/status-reply.ts';
@@ -68,16 +69,29 @@ async function changeScale(
 ): Promise<HttpReply> {
   const modified = await modify(request, deps, {
     async change(current) {
-      const scale = parseScale(change(scaleOf(request.kind, current)));
       const object = structuredClone(current);
-      object.metadata = { ...object.metadata, ...scale.precondition };
-      setAt(object, pathsOf(request.kind).specReplicasPath, scale.replicas);
+      writeScale(request.kind, object, change(scaleOf(request.kind, current)));
       return { object, errors: [] };
     },
     part: 'all but status',
     isDryRun: isDryRun(request),
+    view: viewOf(request.kind),
   });
   return jsonReply(scaleOf(request.kind, modified.object));
+}
+
+function viewOf(kind: Kind): AdmissionView {
+  return {
+    kind: SCALE,
+    of: (object) => scaleOf(kind, object),
+    write: (object, scale) => writeScale(kind, object, scale),
+  };
+}
+
+function writeScale(kind: Kind, object: KubeObject, value: unknown): void {
+  const { replicas, precondition } = parseScale(value);
+  object.metadata = { ...object.metadata, ...precondition };
+  setAt(object, pathsOf(kind).specReplicasPath, replicas);
 }
 
 function parseScale(value: unknown): { replicas: number; precondition: Scale['metadata'] } {
@@ -101,8 +115,7 @@ function parseScale(value: unknown): { replicas: number; precondition: Scale['me
   };
 }
 
-function scaleOf(kind: Kind, object: KubeObject): Record<string, unknown> {
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+function scaleOf(kind: Kind, object: KubeObject): KubeObject & Record<string, unknown> {
   const paths = pathsOf(kind);
   const found = paths.labelSelectorPath && valueAt(object, paths.labelSelectorPath);
   // Custom resources keep the text; Kubernetes' own kinds a selector, which their schema has checked.
@@ -111,7 +124,12 @@ function scaleOf(kind: Kind, object: KubeObject): Record<string, unknown> {
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
-    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    metadata: Object.fromEntries(
+      METADATA.flatMap((field) => {
+        const value = object.metadata[field];
+        return value === undefined ? [] : [[field, value]];
+      }),
+    ),
     spec: { replicas: valueAt(object, paths.specReplicasPath) ?? 0 },
     status: {
       replicas: valueAt(object, paths.statusReplicasPath) ?? 0,
@@ -119,6 +137,8 @@ function scaleOf(kind: Kind, object: KubeObject): Record<string, unknown> {
     },
   };
 }
+
+const METADATA = ['name', 'namespace', 'uid', 'resourceVersion', 'creationTimestamp'] as const;
 
 const DEFAULT_PATHS = {
   specReplicasPath: '.spec.replicas',

@@ -19,6 +19,7 @@ import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import {
   fieldValidationOf,
   isDryRun,
+  writeOptionsOf,
   type Deps,
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';
@@ -66,6 +67,7 @@ export async function createObject(
     errors,
     steps: deps.admission,
     isDryRun: isDryRun(request),
+    options: writeOptionsOf(request),
     warn: deps.warn,
     onDefaulted: (defaulted) => recordOwners(defaulted, { ...write, ...(owners && { owners }) }),
   });

@@ -65,9 +65,9 @@ async function checkDeletion(
   previous: KubeObject,
   { deps, options }: { deps: Deps; options: DeleteOptions },
 ): Promise<void> {
-  const { isDryRun } = options;
+  const { isDryRun, ...said } = options;
   const { warn, admission } = deps;
-  const about = { kind, user, previous, isDryRun, warn, subresource: undefined };
+  const about = { kind, user, previous, isDryRun, options: said, warn, subresource: undefined };
   await checkWrite(undefined, { ...about, operation: 'DELETE' }, admission);
 }
 

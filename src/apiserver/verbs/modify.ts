@@ -9,13 +9,13 @@ import {
 } from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { admitObject, refuseLarge } from '#apiserver/admission/admit.ts';
+import { admitObject, refuseLarge, type AdmissionView } from '#apiserver/admission/admit.ts';
 import type { Owner } from '#apiserver/apply/managed-fields.ts';
 import type { Part } from '#apiserver/apply/owned-part.ts';
 import { isSameButTimes, recordOwners } from '#apiserver/apply/ownership.ts';
 import { isFinished } from '#apiserver/deletion.ts';
 import { hasGeneration, nextGeneration } from '#apiserver/generation.ts';
-import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
+import { writeOptionsOf, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
 import { StaleRevision, type Entry } from '#store/store.ts';
@@ -37,6 +37,7 @@ export interface Modification {
   /** Which part of the candidate counts; the rest stays as it is. */
   readonly part: Part;
   readonly isDryRun: boolean;
+  readonly view?: AdmissionView;
 }
 
 /** Absent `entry`: nothing was stored, because of a dry run or because the object is gone now. */
@@ -94,6 +95,8 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     errors: complaints,
     steps: deps.admission,
     isDryRun: modification.isDryRun,
+    options: writeOptionsOf(request),
+    ...(modification.view && { view: modification.view }),
     warn: deps.warn,
     onDefaulted: (defaulted) => recordOwners(defaulted, write),
   });

@@ -1,6 +1,6 @@
-import { ApiError, isReason, type Reason } from '#api/meta/api-error.ts';
+import { ApiError, isReason, type StatusDetails } from '#api/meta/api-error.ts';
 import { apiVersionOf } from '#api/kind.ts';
-import type { ObjectMeta } from '#api/meta/object-meta.ts';
+import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
 import type { Write } from '#apiserver/webhooks/matching.ts';
 
@@ -8,6 +8,7 @@ interface WebhookStatus {
   readonly message?: string;
   readonly reason?: string;
   readonly code?: number;
+  readonly details?: StatusDetails;
 }
 
 /** What a webhook answered to `admission.k8s.io/v1` AdmissionReview. */
@@ -21,10 +22,12 @@ export interface Verdict {
 
 /** The request of a review, which match conditions see as `request` too. */
 export function reviewRequest({ object, request }: Write, uid: string): Record<string, unknown> {
-  const { kind, operation, user, subresource, previous } = request;
+  const { kind, operation, user, subresource, previous, view } = request;
   const metadata: ObjectMeta = (object ?? previous)?.metadata ?? {};
   const { group, version, plural } = kind;
-  const gvk = { group, version, kind: kind.kind };
+  const gvk = view ? view.kind : { group, version, kind: kind.kind };
+  const shown = (each: KubeObject | undefined): KubeObject | null =>
+    each && view ? view.of(each) : (each ?? null);
   const gvr = { group, version, resource: plural };
   const name = `${operation.charAt(0)}${operation.slice(1).toLowerCase()}Options`;
   return {
@@ -43,12 +46,13 @@ export function reviewRequest({ object, request }: Write, uid: string): Record<s
       groups: user.groups,
       ...(user.extra && { extra: user.extra }),
     },
-    object: object ?? null,
-    oldObject: previous ?? null,
+    object: shown(object),
+    oldObject: shown(previous),
     dryRun: request.isDryRun,
     options: {
       kind: name,
       apiVersion: 'meta.k8s.io/v1',
+      ...request.options,
       ...(request.isDryRun && { dryRun: ['All'] }),
     },
   };
@@ -59,23 +63,24 @@ export function reviewText(request: Record<string, unknown>): string {
 }
 
 /** Throws Error where the answer is no review of this request. */
-export function parseVerdict(text: string, uid: string): Verdict {
+export function parseVerdict(
+  text: string,
+  { uid, mayPatch }: { readonly uid: string; readonly mayPatch: boolean },
+): Verdict {
   const review = fieldsOf(JSON.parse(text));
-  if (review['kind'] !== 'AdmissionReview' || review['apiVersion'] !== 'admission.k8s.io/v1') {
-    throw new Error(
-      `expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${String(review['apiVersion'])}, Kind=${String(review['kind'])}`,
+  const { response, apiVersion, kind } = review;
+  if (typeof response !== 'object' || response === null) throw unfit('webhook response was absent');
+  if (kind !== 'AdmissionReview' || apiVersion !== 'admission.k8s.io/v1') {
+    throw unfit(
+      `expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${String(apiVersion)}, Kind=${String(kind)}`,
     );
-  }
-  const { response } = review;
-  if (typeof response !== 'object' || response === null) {
-    throw new Error('webhook response was absent');
   }
   const fields = fieldsOf(response);
   if (fields['uid'] !== uid) {
-    throw new Error(`expected response.uid="${uid}", got ${JSON.stringify(fields['uid'] ?? '')}`);
+    throw unfit(`expected response.uid="${uid}", got ${JSON.stringify(fields['uid'] ?? '')}`);
   }
   const { warnings } = fields;
-  const patch = patchOf(fields);
+  const patch = patchOf(fields, { mayPatch });
   return {
     allowed: fields['allowed'] === true,
     ...(fields['status'] !== undefined && { status: statusOf(fieldsOf(fields['status'])) }),
@@ -84,21 +89,54 @@ export function parseVerdict(text: string, uid: string): Verdict {
   };
 }
 
-function patchOf({ patch, patchType }: Record<string, unknown>): unknown {
-  if (typeof patch !== 'string' || patch === '') return undefined;
-  if (patchType !== 'JSONPatch') {
-    throw new Error(
-      `webhook returned response.patchType "${String(patchType)}": "JSONPatch" was expected`,
-    );
+function patchOf(
+  { patch = '', patchType = '' }: Record<string, unknown>,
+  { mayPatch }: { readonly mayPatch: boolean },
+): unknown {
+  for (const [field, value] of Object.entries({ patch, patchType })) {
+    if (!mayPatch && value !== '')
+      throw unfit(`validating webhook may not return response.${field}`);
+  }
+  if (patch === '' && patchType === '') return undefined;
+  if (patch === '') throw unfit('webhook returned response.patchType but not response.patch');
+  if (patchType === '') throw unfit('webhook returned response.patch but not response.patchType');
+  if (typeof patch !== 'string' || patchType !== 'JSONPatch') {
+    throw unfit(`webhook returned invalid response.patchType of ${JSON.stringify(patchType)}`);
   }
   return JSON.parse(Buffer.from(patch, 'base64').toString('utf8')) as unknown;
 }
 
-function statusOf({ message, reason, code }: Record<string, unknown>): WebhookStatus {
+function unfit(why: string): Error {
+  return new Error(`received invalid webhook response: ${why}`);
+}
+
+function statusOf({ message, reason, code, details }: Record<string, unknown>): WebhookStatus {
   return {
     ...(typeof message === 'string' && { message }),
     ...(typeof reason === 'string' && { reason }),
     ...(typeof code === 'number' && { code }),
+    ...(typeof details === 'object' &&
+      details !== null && { details: detailsOf(fieldsOf(details)) }),
+  };
+}
+
+const DETAILS = ['name', 'group', 'kind', 'uid'] as const;
+
+function detailsOf(fields: Record<string, unknown>): StatusDetails {
+  const { causes, retryAfterSeconds } = fields;
+  const texts = DETAILS.map((field) => [field, fields[field]]);
+  return {
+    ...Object.fromEntries(texts.filter(([, value]) => typeof value === 'string')),
+    ...(typeof retryAfterSeconds === 'number' && { retryAfterSeconds }),
+    ...(Array.isArray(causes) && { causes: causes.map((cause) => causeOf(fieldsOf(cause))) }),
+  };
+}
+
+function causeOf({ field, message, reason }: Record<string, unknown>) {
+  return {
+    message: typeof message === 'string' ? message : '',
+    ...(typeof field === 'string' && { path: field }),
+    ...(typeof reason === 'string' && { reason }),
   };
 }
 
@@ -107,28 +145,22 @@ function fieldsOf(value: unknown): Record<string, unknown> {
   throw new Error('the answer is not a JSON object');
 }
 
-const BY_CODE: Readonly<Record<number, Reason>> = {
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'NotFound',
-  409: 'Conflict',
-  422: 'Invalid',
-  429: 'TooManyRequests',
-  500: 'InternalError',
-  503: 'ServiceUnavailable',
-};
-
-/** What the client hears of a refusal, in Kubernetes' words. */
-export function denied(webhook: Webhook, { status = {} }: Verdict, { request }: Write): ApiError {
-  const { message, reason, code = 400 } = status;
+/** What the client hears of a refusal, in Kubernetes' words; the code and the reason are the webhook's own. */
+export function denied(webhook: Webhook, { status = {} }: Verdict): ApiError {
+  const { message, reason = '', code = 0, details } = status;
   const why = message || reason;
   const text = `admission webhook "${webhook.name}" denied the request`;
-  const kinds = request.kind;
   return new ApiError(
-    isReason(reason) ? reason : (BY_CODE[code] ?? 'BadRequest'),
+    isReason(reason) ? reason : 'BadRequest',
     why ? `${text}: ${why}` : `${text} without explanation`,
-    { group: kinds.group, kind: kinds.plural },
+    details,
+    { code: isRefusal(code) ? code : 400, ...(reason && { reason }) },
   );
+}
+
+/** Of HTTP; a refusal that says of itself that it is none is a bad request. */
+function isRefusal(code: number): boolean {
+  return Number.isInteger(code) && code >= 400 && code < 600;
 }
 
 /** For logs: `apps/v1 deployments`. */

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
-import { seededRandom, systemRandom } from '#base/random.ts';
+import { seededRandom } from '#base/random.ts';
 import { coreKinds } from '#api/kinds.ts';
 import { createApiServer } from '#apiserver/api-server.ts';
-import { makeCertificate } from '#apiserver/pki/certificate.ts';
 import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
 import { webhookCaller } from '#apiserver/webhooks/webhook-call.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
+import {
+  patchResponse,
+  startWebhookServer,
+  type WebhookServer,
+} from '#test/support/webhook-server.ts';
 import { at, wireOf, type Wire } from '#test/support/wire.ts';
 
 const CONFIGS = '/apis/admissionregistration.k8s.io/v1';
@@ -19,49 +20,16 @@ const CONFIGS = '/apis/admissionregistration.k8s.io/v1';
 const OWN_PORT = 6443;
 const MAPS = '/api/v1/namespaces/default/configmaps';
 
-type Answer = (review: unknown) => object | string | undefined;
-
-interface Bed extends AsyncDisposable {
+interface Bed extends WebhookServer {
   readonly wire: Wire;
   readonly clock: FakeClock;
-  readonly url: string;
-  readonly caBundle: string;
-  /** What was asked, in order; the path of the URL first. */
-  readonly asked: { readonly path: string; readonly review: unknown }[];
-  /** By path; undefined leaves the request without an answer. */
-  readonly answers: Map<string, Answer>;
-  /** Resolves with the next request. */
-  next(): Promise<void>;
 }
 
 /** An API server with webhooks, and an HTTPS server on loopback that is all of them. */
 async function startBed(): Promise<Bed> {
   const clock = new FakeClock();
-  const wish = { now: new Date(), lifetimeMs: 3_600_000, random: systemRandom };
-  const authority = makeCertificate({ ...wish, subject: { commonName: 'ca' }, use: 'authority' });
-  const names = ['localhost', '127.0.0.1', 'hook.default.svc'];
-  const subject = { commonName: 'hook' };
-  const pair = makeCertificate({ ...wish, subject, use: 'server', names, issuer: authority });
-  const asked: Bed['asked'] = [];
-  const answers = new Map<string, Answer>();
-  let heard = Promise.withResolvers<void>();
-  const server = createServer({ cert: pair.certificate, key: pair.key }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const path = request.url?.split('?')[0] ?? '';
-      const review: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-      asked.push({ path, review });
-      const answer = answers.get(path)?.(review);
-      heard.resolve();
-      heard = Promise.withResolvers<void>();
-      if (answer === undefined) return;
-      response.end(typeof answer === 'string' ? answer : reviewOf(review, answer));
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const hooks = await startWebhookServer();
+  const { port } = hooks;
   const store = await openMemoryStore();
   const stop = new AbortController();
   const random = seededRandom(7);
@@ -76,34 +44,16 @@ async function startBed(): Promise<Bed> {
   const api = createApiServer({ store, kinds: coreKinds, clock, random, log, admission });
   const wire = await wireOf(api, { store, clock });
   return {
+    ...hooks,
     wire,
     clock,
-    url: `https://127.0.0.1:${port}`,
-    caBundle: Buffer.from(authority.certificate).toString('base64'),
-    asked,
-    answers,
-    next: () => heard.promise,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await caller[Symbol.asyncDispose]();
-      server.closeAllConnections();
-      server.close();
+      await hooks[Symbol.asyncDispose]();
       await wire[Symbol.asyncDispose]();
     },
   };
-}
-
-function reviewOf(review: unknown, response: object): string {
-  return JSON.stringify({
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    response: { uid: at(review, 'request.uid'), allowed: true, ...response },
-  });
-}
-
-function patch(...operations: object[]): object {
-  const text = Buffer.from(JSON.stringify(operations)).toString('base64');
-  return { patchType: 'JSONPatch', patch: text };
 }
 
 interface Configuration {
@@ -186,8 +136,8 @@ test('mutating: patches in order, and is asked again where it wants to be', asyn
     { name: 'a.ex.com', kind: 'Mutating', path: '/a' },
   );
   await configure(bed, {}, { name: 'b.ex.com', kind: 'Mutating', path: '/b' });
-  bed.answers.set('/a', () => patch(label('a')));
-  bed.answers.set('/b', () => patch(label('b'), { op: 'add', path: '/zzz', value: 1 }));
+  bed.answers.set('/a', () => patchResponse(label('a')));
+  bed.answers.set('/b', () => patchResponse(label('b'), { op: 'add', path: '/zzz', value: 1 }));
   const { body } = await bed.wire.send('POST', MAPS, map('m', { own: 'y' }));
   assert.deepEqual(at(body, 'metadata.labels'), { own: 'y', a: 'x', b: 'x' });
   assert.equal(at(body, 'zzz'), undefined);
@@ -195,7 +145,7 @@ test('mutating: patches in order, and is asked again where it wants to be', asyn
     bed.asked.map(({ path }) => path),
     ['/a', '/b', '/a'],
   );
-  bed.answers.set('/b', () => patch({ op: 'add', path: '/data/n', value: 5 }));
+  bed.answers.set('/b', () => patchResponse({ op: 'add', path: '/data/n', value: 5 }));
   const wrong = await bed.wire.send('POST', MAPS, map('n'));
   assert.equal(wrong.status, 422);
 });

@@ -6,7 +6,7 @@ import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/muta
 import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
-import { ApiError, invalid } from '#api/meta/api-error.ts';
+import { ApiError, forbidden, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import {
   admitFields,
@@ -58,8 +58,9 @@ export function webhookAdmission(options: WebhookAdmissionOptions): AdmissionSte
       if (mutating.length + validating.length === 0) return;
       const write = await writeOf(object, request, options);
       // Of a deletion there is nothing to change, but those that change may refuse it.
-      for (const webhook of mutating) await ask(webhook, write, options);
-      await Promise.all(validating.map((webhook) => ask(webhook, write, options)));
+      for (const webhook of mutating) await ask(webhook, write, { ...options, mayPatch: true });
+      const checks = { ...options, mayPatch: false };
+      await Promise.all(validating.map((webhook) => ask(webhook, write, checks)));
     },
   };
 }
@@ -102,7 +103,7 @@ async function mutate(
   const left = new Map<MutatingWebhook, KubeObject>();
   const call = async (webhook: MutatingWebhook): Promise<void> => {
     const write = await writeOf(object, request, options);
-    const verdict = await ask(webhook, write, options);
+    const verdict = await ask(webhook, write, { ...options, mayPatch: true });
     if (verdict?.patch !== undefined) applyPatch(object, verdict.patch, { webhook, request });
     if (verdict) left.set(webhook, structuredClone(object));
   };
@@ -121,13 +122,17 @@ function applyPatch(
   patch: unknown,
   { webhook, request }: { webhook: Webhook; request: AdmissionRequest },
 ): void {
-  const { kind, operation, user, previous } = request;
+  const { kind, operation, user, previous, view } = request;
   let patched: unknown;
   try {
-    patched = applyJsonPatch(object, patch);
+    patched = applyJsonPatch(view ? view.of(object) : object, patch);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     throw internal(`webhook "${webhook.name}": ${error.message}`);
+  }
+  if (view) {
+    view.write(object, patched);
+    return;
   }
   const fields = admitFields(kind, patched, { duplicates: [], fieldValidation: 'Ignore' });
   const shaped = fields.object;
@@ -151,16 +156,17 @@ function applyPatch(
 async function ask(
   webhook: Webhook,
   write: Write,
-  options: WebhookAdmissionOptions,
+  options: WebhookAdmissionOptions & { readonly mayPatch: boolean },
 ): Promise<Verdict | undefined> {
   if (!isMeant(webhook, write)) return undefined;
   const uid = options.random.uuid();
   const review = reviewRequest(write, uid);
   let verdict: Verdict;
   try {
-    if (!holdConditions(webhook, write, review)) return undefined;
+    if (!holdConditions(webhook, review)) return undefined;
     refuseSideEffects(webhook, write);
-    verdict = parseVerdict(await call(webhook, reviewText(review), options), uid);
+    const text = await call(webhook, reviewText(review), options);
+    verdict = parseVerdict(text, { uid, mayPatch: options.mayPatch });
   } catch (error) {
     if (!(error instanceof Error) || error instanceof ApiError) throw error;
     const about = { webhook: webhook.name, subject: subjectOf(write), error: error.message };
@@ -168,10 +174,18 @@ async function ask(
       options.log.warn('a webhook failed, and is passed over as it asks', about);
       return undefined;
     }
+    if (error instanceof ConditionFailure) {
+      const { object, request } = write;
+      throw forbidden(
+        request.kind,
+        (object ?? request.previous)?.metadata.name ?? '',
+        error.message,
+      );
+    }
     throw internal(`failed calling webhook "${webhook.name}": ${error.message}`);
   }
   for (const warning of verdict.warnings) write.request.warn(warning);
-  if (!verdict.allowed) throw denied(webhook, verdict, write);
+  if (!verdict.allowed) throw denied(webhook, verdict);
   return verdict;
 }
 
@@ -188,25 +202,31 @@ async function call(
   }
 }
 
-function holdConditions(webhook: Webhook, write: Write, review: Record<string, unknown>): boolean {
+function holdConditions(webhook: Webhook, review: Record<string, unknown>): boolean {
   const failures: string[] = [];
   const budget = new CelBudget();
   const values = new CelValues();
-  for (const { name, expression } of webhook.matchConditions ?? []) {
+  for (const { expression } of webhook.matchConditions ?? []) {
     const variables = {
-      object: values.of({}, write.object),
-      oldObject: values.of({}, write.request.previous),
+      object: values.of({}, review['object']),
+      oldObject: values.of({}, review['oldObject']),
       request: values.of({}, review),
     };
     try {
       if (budget.run(() => compile(expression).evaluate(variables)) !== true) return false;
     } catch (error) {
       if (!(error instanceof EvaluationError || error instanceof CompilationError)) throw error;
-      failures.push(`matchCondition "${name}": ${error.message}`);
+      failures.push(`expression '${expression}' resulted in error: ${error.message}`);
     }
   }
-  if (failures.length > 0) throw new Error(`failed evaluating ${failures.join(', ')}`);
-  return true;
+  const [first, ...more] = failures;
+  if (first === undefined) return true;
+  throw new ConditionFailure(more.length === 0 ? first : `[${failures.join(', ')}]`);
+}
+
+/** Whether a webhook is meant cannot be said. */
+class ConditionFailure extends Error {
+  override readonly name = 'ConditionFailure';
 }
 
 function refuseSideEffects({ name, sideEffects }: Webhook, { request }: Write): void {
@@ -215,5 +235,6 @@ function refuseSideEffects({ name, sideEffects }: Webhook, { request }: Write): 
 }
 
 function internal(text: string): ApiError {
-  return new ApiError('InternalError', `Internal error occurred: ${text}`);
+  const message = `Internal error occurred: ${text}`;
+  return new ApiError('InternalError', message, { causes: [{ message: text }] });
 }

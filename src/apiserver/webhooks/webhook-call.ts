@@ -50,14 +50,17 @@ export function webhookCaller(options: {
       const late = new AbortController();
       using _timeout = options.clock.after(timeoutSeconds * 1000, () => late.abort());
       const ended = AbortSignal.any([signal, late.signal]);
+      let text: string;
       try {
         const target = await targetOf(callee, options.resolve);
-        return await post(target, { callee, body, agent, ownPorts, signal: ended });
+        text = await post(target, { callee, body, agent, ownPorts, signal: ended });
       } catch (error) {
-        const why = late.signal.aborted ? 'context deadline exceeded' : messageOf(error);
+        const why = late.signal.aborted ? 'context deadline exceeded' : whyOf(error);
         const url = `${urlOf(callee)}?timeout=${timeoutSeconds}s`;
         throw new Error(`Post "${url}": ${why}`, { cause: error });
       }
+      if (text === '') throw new Error('0-length response with status code: 200');
+      return text;
     },
     async [Symbol.asyncDispose]() {
       agent.destroy();
@@ -169,6 +172,29 @@ async function readBounded(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+const UNKNOWN_AUTHORITY =
+  'tls: failed to verify certificate: x509: certificate signed by unknown authority';
+
+/** Node's words for what happens most say less than Kubernetes', which people search for. */
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  ECONNRESET: 'EOF',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+};
+
+/** What Node says of a failed connection. */
+interface ConnectionError extends Error {
+  readonly code?: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code = '', address, port } = error as ConnectionError;
+  const words = WORDS[code];
+  if (words === undefined) return error.message;
+  return address === undefined ? words : `dial tcp ${address}:${port}: ${words}`;
 }
