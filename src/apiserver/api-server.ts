@@ -16,6 +16,7 @@ import { kindTable, type KindTable } from '#apiserver/kind-table.ts';
 import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { namespaceLifecycle } from '#apiserver/admission/namespace-lifecycle.ts';
 import { defaultTolerations } from '#apiserver/admission/default-tolerations.ts';
+import { runtimeClass } from '#apiserver/admission/runtime-class.ts';
 import { podPriority } from '#apiserver/admission/pod-priority.ts';
 import {
   serviceAddresses,
@@ -174,6 +175,7 @@ function stepsOf(options: ApiServerOptions, kinds: KindTable): readonly Admissio
     namespaceLifecycle(options.store, kinds),
     definitionCheck,
     conditionCheck,
+    runtimeClass,
     podPriority(options.store),
     defaultTolerations,
     ...(options.services

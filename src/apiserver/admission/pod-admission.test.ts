@@ -107,3 +107,11 @@ test('zeros: what Go leaves out of JSON is left out, what it writes is there', a
     terminationMessagePolicy: 'File',
   });
 });
+
+test('runtime classes: there is one way to run pods, and others are refused by their names', async () => {
+  await using wire = await startWire();
+  assert.equal(
+    await refusal(wire, PODS, podWith('a', { runtimeClassName: 'gvisor' })),
+    'pods "a" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+  );
+});

@@ -15,6 +15,7 @@ import {
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
 
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
+import { podGarbageController } from '#controllers/core/pod-garbage/pod-garbage-controller.ts';
 import { nodeController } from '#controllers/core/node/node-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
@@ -58,6 +59,7 @@ export function coreControllers({ kinds, caPem, loadBalancers }: CoreControllers
       clusterRoleController,
       nodeController,
       taintEvictionController,
+      podGarbageController(),
       scheduler(),
       resourceQuotaController(kinds),
     ],

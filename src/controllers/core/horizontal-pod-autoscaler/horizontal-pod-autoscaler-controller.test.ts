@@ -275,3 +275,24 @@ test('autoscaler: a target that is not there, or is turned off, is told as such'
     'unable to determine resource for scale target reference: no matches for kind "Crane" in group "example.com"',
   );
 });
+
+test('autoscaler: two that mean the same pods are told of each other, and neither scales', async () => {
+  await using bed = await start(`metrics: [${CPU_HALF}]`);
+  const { client } = bed.cluster;
+  const { metadata, ...rest } = autoscaler(`metrics: [${CPU_HALF}]`);
+  await client.create(HorizontalPodAutoscaler, { ...rest, metadata: { ...metadata, name: 'too' } });
+  await bed.look();
+  await bed.look();
+  const before = await bed.replicas();
+  bed.uses = { main: '200m', side: '200m' };
+  await bed.look();
+  assert.equal(await bed.replicas(), before);
+  assert.ok((await bed.conditions()).includes('ScalingActive False AmbiguousSelector'));
+  const { conditions } = await bed.status();
+  const message =
+    'pods by selector app=web are controlled by multiple HPAs: [{web default} {too default}]';
+  assert.equal(conditions?.find(({ type }) => type === 'ScalingActive')?.message, message);
+  await client.delete(HorizontalPodAutoscaler, { namespace: 'default', name: 'too' });
+  await bed.look();
+  assert.notEqual(await bed.replicas(), before);
+});

@@ -3,6 +3,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import type { MetricStatus } from '#api/generated/autoscaling-v2.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { amountOf } from '#api/meta/quantity.ts';
+import { parseLabelSelector } from '#api/meta/selector.ts';
 import { PodMetrics } from '#api/metrics-v1beta1/pod-metrics.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
 import { isSameContent } from '#client/overlay.ts';
@@ -51,6 +52,8 @@ interface Memory {
   readonly spec: HorizontalPodAutoscaler['spec'];
   readonly lookedMs: number;
   readonly history: ScalingHistory | undefined;
+  /** Of the pods it scales, where that is known. */
+  readonly selector: string;
 }
 
 /**
@@ -74,9 +77,14 @@ export function horizontalPodAutoscalerController(
       const waitMs = (memory?.lookedMs ?? -Infinity) + PERIOD_MS - nowMs;
       // Its own status is no news: between two looks only a new spec is, which no generation tells of this kind.
       if (memory && isSameContent(memory.spec, spec) && waitMs > 0) return { againAfterMs: waitMs };
-      const pass = new Pass(autoscaler, { context, kinds, history: memory?.history });
+      const rivals = (pods: readonly Pod[]): string[] =>
+        [...memories]
+          .filter(([other, { selector }]) => other !== id && selects(other, selector, pods))
+          .map(([other]) => other);
+      const pass = new Pass(autoscaler, { context, kinds, history: memory?.history, rivals });
       const status = await pass.run();
-      memories.set(id, { uid, spec, lookedMs: nowMs, history: pass.history });
+      const { history, selector } = pass;
+      memories.set(id, { uid, spec, lookedMs: nowMs, history, selector });
       return { status, againAfterMs: PERIOD_MS };
     },
     forget: (key) => void memories.delete(idOf(key)),
@@ -85,6 +93,14 @@ export function horizontalPodAutoscalerController(
 
 function idOf({ namespace, name }: Key): string {
   return `${namespace}/${name}`;
+}
+
+/** Whether the autoscaler `id`, whose pods have `selector`, means any of `pods`. */
+function selects(id: string, selector: string, pods: readonly Pod[]): boolean {
+  if (selector === '') return false;
+  const matches = parseLabelSelector(selector);
+  const isNear = ({ metadata: { namespace = '' } }: Pod): boolean => id.startsWith(`${namespace}/`);
+  return pods.some((pod) => isNear(pod) && matches(pod.metadata.labels ?? {}));
 }
 
 interface Bounds {
@@ -100,22 +116,29 @@ interface Decision {
   readonly metrics: readonly MetricStatus[];
 }
 
+interface Surroundings {
+  readonly context: Context;
+  readonly kinds: ServedKinds;
+  readonly history: ScalingHistory | undefined;
+  /** The other autoscalers, `namespace/name`, that mean one of these pods. */
+  readonly rivals: (pods: readonly Pod[]) => readonly string[];
+}
+
 /** One look at one autoscaler. */
 class Pass {
   readonly #autoscaler: HorizontalPodAutoscaler;
   readonly #context: Context;
   readonly #kinds: ServedKinds;
   readonly #conditions: AutoscalerConditions;
+  readonly #rivals: Surroundings['rivals'];
   #history: ScalingHistory | undefined;
+  #selector = '';
 
   constructor(
     autoscaler: HorizontalPodAutoscaler,
-    {
-      context,
-      kinds,
-      history,
-    }: { context: Context; kinds: ServedKinds; history: ScalingHistory | undefined },
+    { context, kinds, history, rivals }: Surroundings,
   ) {
+    this.#rivals = rivals;
     this.#autoscaler = autoscaler;
     this.#context = context;
     this.#kinds = kinds;
@@ -125,6 +148,10 @@ class Pass {
 
   get history(): ScalingHistory | undefined {
     return this.#history;
+  }
+
+  get selector(): string {
+    return this.#selector;
   }
 
   async run(): Promise<Status> {
@@ -189,6 +216,7 @@ class Pass {
       this.#conditions.set('ScalingActive', { is: false, reason: 'InvalidSelector', message });
       return { replicas: current, reason: '', metrics: [] };
     }
+    this.#selector = target.selector;
     const { decision, statuses } = await this.#evaluate(target);
     if (!decision) return { replicas: current, reason: '', metrics: statuses };
     const message = `the HPA was able to successfully calculate a replica count from ${decision.metric}`;
@@ -204,6 +232,8 @@ class Pass {
     const { namespace = '' } = this.#autoscaler.metadata;
     const selection = { namespace, labelSelector: selector };
     const { items: pods } = await client.list(Pod, selection);
+    const rivals = this.#rivals(pods);
+    if (rivals.length > 0) return await this.#refuseAmbiguous(selector, rivals);
     const metrics = await live.list(PodMetrics, selection).catch((error: unknown) => {
       if (!(error instanceof ApiError)) throw error;
       const problem = `unable to fetch metrics from resource metrics API: ${error.message}`;
@@ -225,6 +255,20 @@ class Pass {
       await this.#warn('FailedComputeMetricsReplicas', evaluation.problem);
     }
     return evaluation;
+  }
+
+  /** Two that scale the same pods would undo each other's work; none of them does it. */
+  async #refuseAmbiguous(selector: string, rivals: readonly string[]): Promise<Evaluation> {
+    const { namespace = '', name = '' } = this.#autoscaler.metadata;
+    const all = [`${namespace}/${name}`, ...rivals].map(
+      (id) => `{${id.split('/').toReversed().join(' ')}}`,
+    );
+    const message = `pods by selector ${selector} are controlled by multiple HPAs: [${all.join(' ')}]`;
+    const reason = 'AmbiguousSelector';
+    this.#conditions.set('ScalingActive', { is: false, reason, message });
+    await this.#warn(reason, message);
+    await this.#warn('FailedComputeMetricsReplicas', message);
+    return { decision: undefined, statuses: [], failures: [], problem: message };
   }
 
   #normalize(desired: number, bounds: Bounds): number {
