@@ -1,7 +1,10 @@
-import { alwaysRestartErrors, replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { daemonBoundsErrors } from '#api/apps-v1/rollout-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { DaemonSet as Generated } from '#api/generated/apps-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { immutableErrors } from '#api/meta/field-error.ts';
+import { negativeErrors } from '#api/meta/value-errors.ts';
 
 export type DaemonSet = Generated;
 export const DaemonSet = defineCoreKind<DaemonSet>({
@@ -26,7 +29,14 @@ export const DaemonSet = defineCoreKind<DaemonSet>({
     if (spec.template?.spec) defaultPodSpec(spec.template.spec);
   },
   validate: ({ spec }, { previous }) => [
-    ...replicatedErrors(spec, previous?.spec),
-    ...alwaysRestartErrors(spec?.template),
+    ...replicatedErrors(spec, { selects: 'daemonset', runs: 'DaemonSet' }),
+    ...(spec?.updateStrategy?.type === 'RollingUpdate'
+      ? daemonBoundsErrors(
+          spec.updateStrategy.rollingUpdate ?? {},
+          'spec.updateStrategy.rollingUpdate',
+        )
+      : []),
+    ...negativeErrors('spec.revisionHistoryLimit', spec?.revisionHistoryLimit),
+    ...(previous ? immutableErrors('spec.selector', spec?.selector, previous.spec?.selector) : []),
   ],
 });

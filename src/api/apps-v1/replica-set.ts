@@ -2,6 +2,7 @@ import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { ReplicaSet as Generated } from '#api/generated/apps-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { immutableErrors } from '#api/meta/field-error.ts';
 
 export type ReplicaSet = Generated;
 export const ReplicaSet = defineCoreKind<ReplicaSet>({
@@ -20,6 +21,11 @@ export const ReplicaSet = defineCoreKind<ReplicaSet>({
     if (spec.template?.spec) defaultPodSpec(spec.template.spec);
   },
   validate({ spec }, { previous }) {
-    return replicatedErrors(spec, previous?.spec);
+    return [
+      ...replicatedErrors(spec, { selects: 'deployment', runs: 'ReplicaSet' }),
+      ...(previous
+        ? immutableErrors('spec.selector', spec?.selector, previous.spec?.selector)
+        : []),
+    ];
   },
 });

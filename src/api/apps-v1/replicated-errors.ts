@@ -1,48 +1,59 @@
-import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import { podTemplateErrors } from '#api/core-v1/pod-errors.ts';
 import type { PodTemplateSpec } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
-import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
+import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
+import { selectorErrors } from '#api/meta/selector-errors.ts';
 import { matchLabelSelector, type LabelSelector } from '#api/meta/selector.ts';
-import { unsupportedErrors } from '#api/meta/value-errors.ts';
+import { negativeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
 
 interface Replicated {
   readonly replicas?: number;
+  readonly minReadySeconds?: number;
   readonly selector?: LabelSelector;
   readonly template?: PodTemplateSpec;
 }
 
-/** What Deployments and ReplicaSets have in common: a selector that stays and that finds the pods of their template. */
-export function replicatedErrors(
-  spec: Replicated | undefined,
-  previous: Replicated | undefined,
-): FieldError[] {
-  if (!spec?.selector) return [required('spec.selector')];
-  const { replicas = 1, selector, template } = spec;
-  const labels = template?.metadata?.labels;
-  const isEmpty = !selector.matchLabels && !selector.matchExpressions;
+/** What Kubernetes calls the kind in its complaints: of Deployments some are made in the name of their ReplicaSets. */
+interface Names {
+  readonly selects: 'deployment' | 'statefulset' | 'daemonset';
+  readonly runs: 'ReplicaSet' | 'StatefulSet' | 'DaemonSet';
+}
+
+/** What all have in common that keep pods up: a selector that finds the pods of their template, which never end. */
+export function replicatedErrors(spec: Replicated | undefined, names: Names): FieldError[] {
+  const { replicas, minReadySeconds, selector, template } = spec ?? {};
+  const isEmpty = selector && !selector.matchLabels && !selector.matchExpressions?.length;
   return [
-    ...(replicas < 0
-      ? [wrongValue('spec.replicas', replicas, 'must be greater than or equal to 0')]
-      : []),
+    ...negativeErrors('spec.replicas', replicas),
+    ...negativeErrors('spec.minReadySeconds', minReadySeconds),
+    ...(selector ? selectorErrors(selector, 'spec.selector') : [required('spec.selector')]),
     ...(isEmpty
-      ? [wrongValue('spec.selector', selector, 'empty selector is invalid for deployment')]
+      ? [wrongValue('spec.selector', selector, `empty selector is invalid for ${names.selects}`)]
       : []),
-    ...(matchLabelSelector(selector)(labels)
+    ...(selector ? selectedErrors(selector, template, 'spec.template') : []),
+    ...podTemplateErrors(template, 'spec.template'),
+    ...unsupportedErrors('spec.template.spec.restartPolicy', template?.spec?.restartPolicy, [
+      'Always',
+    ]),
+    ...(template?.spec?.activeDeadlineSeconds === undefined
       ? []
       : [
-          wrongValue(
-            'spec.template.metadata.labels',
-            labels ?? {},
-            '`selector` does not match template `labels`',
+          forbiddenField(
+            'spec.template.spec.activeDeadlineSeconds',
+            `activeDeadlineSeconds in ${names.runs} is not Supported`,
           ),
         ]),
-    ...podSpecErrors(template?.spec, 'spec.template.spec'),
-    ...(previous ? immutableErrors('spec.selector', selector, previous.selector) : []),
   ];
 }
 
-/** Pods that are kept up are restarted whatever way they end. */
-export function alwaysRestartErrors(template: PodTemplateSpec | undefined): FieldError[] {
-  const policy = template?.spec?.restartPolicy;
-  return unsupportedErrors('spec.template.spec.restartPolicy', policy, ['Always']);
+/** That what a selector is to find it does find; one that is no selector is complained of elsewhere. */
+export function selectedErrors(
+  selector: LabelSelector,
+  template: PodTemplateSpec | undefined,
+  at: string,
+): FieldError[] {
+  const labels = template?.metadata?.labels;
+  if (selectorErrors(selector, '').length > 0 || matchLabelSelector(selector)(labels)) return [];
+  const why = '`selector` does not match template `labels`';
+  return [wrongValue(`${at}.metadata.labels`, labels ?? null, why)];
 }

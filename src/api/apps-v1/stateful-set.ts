@@ -1,4 +1,4 @@
-import { alwaysRestartErrors, replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
+import { statefulSetErrors } from '#api/apps-v1/stateful-set-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
 import type { StatefulSet as Generated } from '#api/generated/apps-v1.ts';
@@ -39,8 +39,5 @@ export const StatefulSet = defineCoreKind<StatefulSet>({
       PersistentVolumeClaim.default?.(claim, { operation, username });
     }
   },
-  validate: ({ spec }, { previous }) => [
-    ...replicatedErrors(spec, previous?.spec),
-    ...alwaysRestartErrors(spec?.template),
-  ],
+  validate: ({ spec }, { previous }) => statefulSetErrors(spec, previous?.spec),
 });

@@ -1,4 +1,4 @@
-import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import { podTemplateErrors } from '#api/core-v1/pod-errors.ts';
 import type { JobSpec } from '#api/generated/batch-v1.ts';
 import {
   failurePolicyErrors,
@@ -30,7 +30,7 @@ export function jobSpecErrors(spec: JobSpec | undefined, at: string): FieldError
     ...indexLimitErrors(spec, at),
     ...failurePolicyErrors(spec, at),
     ...successPolicyErrors(spec, `${at}.successPolicy`),
-    ...podSpecErrors(template?.spec, `${at}.template.spec`),
+    ...podTemplateErrors(template, `${at}.template`),
     ...restartErrors(template?.spec?.restartPolicy, `${at}.template.spec.restartPolicy`),
   ];
 }

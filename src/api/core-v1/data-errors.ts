@@ -1,18 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '#api/kind.ts';
-import { forbiddenField, wrongValue } from '#api/meta/field-error.ts';
-
-const KEY = /^[-._a-zA-Z0-9]{1,253}$/;
-const KEY_TEXT = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+import { forbiddenField } from '#api/meta/field-error.ts';
+import { configKey, nameErrors } from '#api/meta/name-errors.ts';
 
 /** Keys become file names and parts of environment variables. */
 export function keyErrors(
   data: Readonly<Record<string, string>> | undefined,
   path: string,
 ): FieldError[] {
-  return Object.keys(data ?? {})
-    .filter((key) => !KEY.test(key) || key === '.' || key.startsWith('..'))
-    .map((key) => wrongValue(`${path}[${key}]`, key, KEY_TEXT));
+  return Object.keys(data ?? {}).flatMap((key) => nameErrors(configKey, `${path}[${key}]`, key));
 }
 
 interface Data {

@@ -4,7 +4,8 @@ import type {
 } from '#api/generated/core-v1.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
-import { parseQuantity } from '#api/meta/quantity.ts';
+import { parseQuantity, renderQuantity } from '#api/meta/quantity.ts';
+import { selectorErrors } from '#api/meta/selector-errors.ts';
 import { unsupportedErrors } from '#api/meta/value-errors.ts';
 
 export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
@@ -26,25 +27,35 @@ export const PersistentVolumeClaim = defineCoreKind<PersistentVolumeClaim>({
     if (operation === 'CREATE') claim.status = { phase: 'Pending' };
   },
   validate({ spec }, { previous }) {
-    if (!spec) return [required('spec')];
     return [
-      ...(spec.accessModes?.length
-        ? spec.accessModes.flatMap((mode) =>
-            unsupportedErrors('spec.accessModes', mode, ACCESS_MODES),
-          )
-        : [required('spec.accessModes', 'at least 1 access mode is required')]),
-      ...storageErrors(spec),
-      ...(previous?.spec
+      ...claimSpecErrors(spec, 'spec'),
+      ...(spec && previous?.spec
         ? immutableErrors('spec.accessModes', spec.accessModes, previous.spec.accessModes)
         : []),
     ];
   },
 });
 
-function storageErrors({ resources }: PersistentVolumeClaimSpec): FieldError[] {
-  const storage = resources?.requests?.['storage'];
-  if (storage === undefined) return [required('spec.resources[storage]')];
-  return parseQuantity(storage).nano > 0n
-    ? []
-    : [wrongValue('spec.resources[storage]', String(storage), 'must be greater than zero')];
+/** What is wrong with a claim's spec, or with one that claims are made from; `at` is its path. */
+export function claimSpecErrors(
+  spec: PersistentVolumeClaimSpec | undefined,
+  at: string,
+): FieldError[] {
+  const { accessModes = [], resources, selector, volumeMode } = spec ?? {};
+  const path = `${at}.accessModes`;
+  return [
+    ...(accessModes.length === 0
+      ? [required(path, 'at least 1 access mode is required')]
+      : accessModes.flatMap((mode) => unsupportedErrors(path, mode, ACCESS_MODES))),
+    ...selectorErrors(selector, `${at}.selector`),
+    ...storageErrors(resources?.requests?.['storage'], `${at}.resources[storage]`),
+    ...unsupportedErrors(`${at}.volumeMode`, volumeMode, ['Block', 'Filesystem']),
+  ];
+}
+
+function storageErrors(storage: string | number | undefined, path: string): FieldError[] {
+  if (storage === undefined) return [required(path)];
+  const amount = parseQuantity(storage);
+  if (amount.nano > 0n) return [];
+  return [wrongValue(path, renderQuantity(amount), 'must be greater than zero')];
 }

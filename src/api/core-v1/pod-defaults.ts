@@ -17,6 +17,7 @@ export function defaultPodSpec(spec: PodSpec): void {
   spec.containers ??= [];
   spec.restartPolicy ??= 'Always';
   spec.terminationGracePeriodSeconds ??= 30;
+  if (spec.terminationGracePeriodSeconds < 0) spec.terminationGracePeriodSeconds = 1;
   spec.dnsPolicy ??= 'ClusterFirst';
   spec.schedulerName ??= 'default-scheduler';
   spec.securityContext ??= {};
@@ -26,7 +27,13 @@ export function defaultPodSpec(spec: PodSpec): void {
     spec.serviceAccountName = account;
     spec.serviceAccount = account;
   }
-  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+  for (const container of spec.initContainers ?? []) {
+    // Beside the pod's own, a container has only one word of its own for it.
+    if (container.restartPolicy !== 'Always') delete container.restartPolicy;
+    defaultContainer(container);
+  }
+  for (const container of spec.containers) {
+    delete container.restartPolicy;
     defaultContainer(container);
   }
   for (const volume of spec.volumes ?? []) defaultVolume(volume);

@@ -1,120 +1,151 @@
-import type { Container, PodSpec } from '#api/generated/core-v1.ts';
+import { isIP } from 'node:net';
+import { containersErrors } from '#api/core-v1/container-errors.ts';
+import { affinityErrors, spreadErrors, tolerationErrors } from '#api/core-v1/placement-errors.ts';
+import { podSecurityErrors } from '#api/core-v1/security-errors.ts';
+import { volumesErrors } from '#api/core-v1/volume-errors.ts';
+import type { PodSpec, PodTemplateSpec } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
-import { dnsLabelError } from '#api/meta/dns-label.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
+import {
+  annotationKeyErrors,
+  dnsLabel,
+  labelErrors,
+  nameErrors,
+  qualifiedName,
+  searchDomain,
+  subdomain,
+  type NameCheck,
+} from '#api/meta/name-errors.ts';
+import { duplicateValue, rangeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
 
-const PORT_TEXT = 'must be between 1 and 65535, inclusive';
+const NAMESERVERS_MAX = 3;
+const SECONDS = { first: 1, last: 2 ** 31 - 1 };
+const IP_TEXT = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+
+/** What is wrong with a template of pods; `at` is its path. */
+export function podTemplateErrors(template: PodTemplateSpec | undefined, at: string): FieldError[] {
+  const { labels, annotations } = template?.metadata ?? {};
+  return [
+    ...labelErrors(labels, `${at}.labels`),
+    ...annotationKeyErrors(annotations, `${at}.annotations`),
+    ...podSpecErrors(template?.spec, `${at}.spec`),
+  ];
+}
 
 /** What is wrong with a pod's spec, or a template's; `at` is its path. */
 export function podSpecErrors(spec: PodSpec | undefined, at: string): FieldError[] {
-  if (!spec?.containers?.length) return [required(`${at}.containers`)];
-  const volumes = spec.volumes ?? [];
-  const context = { volumes: new Set(volumes.map(({ name }) => name)) };
+  if (!spec) return [required(`${at}.containers`)];
   return [
-    ...uniqueNames(volumes, `${at}.volumes`),
-    ...uniqueNames([...(spec.initContainers ?? []), ...spec.containers], `${at}.containers`),
-    ...(spec.initContainers ?? []).flatMap((container, index) =>
-      containerErrors(container, `${at}.initContainers[${index}]`, context),
+    ...volumesErrors(spec.volumes ?? [], `${at}.volumes`),
+    ...(spec.containers?.length ? containersErrors(spec, at) : [required(`${at}.containers`)]),
+    ...hostNetworkErrors(spec, at),
+    ...unsupportedErrors(`${at}.restartPolicy`, spec.restartPolicy, [
+      'Always',
+      'OnFailure',
+      'Never',
+    ]),
+    ...dnsErrors(spec, at),
+    ...labelErrors(spec.nodeSelector, `${at}.nodeSelector`),
+    ...podSecurityErrors(spec, at),
+    ...affinityErrors(spec.affinity, `${at}.affinity`),
+    ...resolverErrors(spec.dnsConfig, `${at}.dnsConfig`),
+    ...(spec.readinessGates ?? []).flatMap(({ conditionType }, index) =>
+      nameErrors(qualifiedName, `${at}.readinessGates[${index}].conditionType`, conditionType),
     ),
-    ...spec.containers.flatMap((container, index) =>
-      containerErrors(container, `${at}.containers[${index}]`, context),
-    ),
-    ...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${at}.restartPolicy`),
-    ...oneOf(
-      spec.dnsPolicy,
-      ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'],
-      `${at}.dnsPolicy`,
-    ),
-    ...notNegative(spec.terminationGracePeriodSeconds, `${at}.terminationGracePeriodSeconds`),
+    ...gateErrors(spec.schedulingGates ?? [], `${at}.schedulingGates`),
+    ...spreadErrors(spec, `${at}.topologySpreadConstraints`),
+    ...namesErrors(spec, at),
+    ...rangeErrors(`${at}.activeDeadlineSeconds`, spec.activeDeadlineSeconds, SECONDS),
+    ...tolerationErrors(spec.tolerations ?? [], `${at}.tolerations`),
+    ...hostAliasErrors(spec.hostAliases ?? [], `${at}.hostAliases`),
+    ...unsupportedErrors(`${at}.preemptionPolicy`, spec.preemptionPolicy, [
+      'Never',
+      'PreemptLowerPriority',
+    ]),
+    ...unsupportedErrors(`${at}.os`, spec.os?.name, ['linux', 'windows']),
   ];
-}
-
-interface Context {
-  readonly volumes: ReadonlySet<string>;
-}
-
-function containerErrors(container: Container, at: string, context: Context): FieldError[] {
-  return [
-    ...(container.name ? labelErrors(container.name, `${at}.name`) : [required(`${at}.name`)]),
-    ...(container.image?.trim() ? [] : [required(`${at}.image`)]),
-    ...portErrors(container, at),
-    ...(container.env ?? []).flatMap((variable, index) => {
-      const path = `${at}.env[${index}].name`;
-      if (!variable.name) return [required(path)];
-      // Kubernetes relaxed this to anything a process can be given: printable, and no equals sign.
-      const isName = /^[\x20-\x3c\x3e-\x7e]+$/.test(variable.name);
-      return isName
-        ? []
-        : [
-            wrongValue(
-              path,
-              variable.name,
-              'a valid environment variable name must consist only of printable ASCII characters other than "="',
-            ),
-          ];
-    }),
-    ...(container.volumeMounts ?? []).flatMap((mount, index) => {
-      const path = `${at}.volumeMounts[${index}]`;
-      if (!mount.mountPath) return [required(`${path}.mountPath`)];
-      if (context.volumes.has(mount.name)) return [];
-      return [{ path: `${path}.name`, message: `Not found: ${JSON.stringify(mount.name)}` }];
-    }),
-  ];
-}
-
-function portErrors(container: Container, at: string): FieldError[] {
-  const names = new Set<string>();
-  return (container.ports ?? []).flatMap((port, index) => {
-    const path = `${at}.ports[${index}]`;
-    const errors: FieldError[] = [];
-    if (port.name !== undefined && names.has(port.name)) {
-      errors.push(duplicate(`${path}.name`, port.name));
-    }
-    if (port.name !== undefined) names.add(port.name);
-    if (!port.containerPort) errors.push(required(`${path}.containerPort`));
-    else if (!isPort(port.containerPort))
-      errors.push(wrongValue(`${path}.containerPort`, port.containerPort, PORT_TEXT));
-    if (port.hostPort && !isPort(port.hostPort))
-      errors.push(wrongValue(`${path}.hostPort`, port.hostPort, PORT_TEXT));
-    return errors;
-  });
 }
 
 export function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
-function uniqueNames(items: readonly { readonly name: string }[], at: string): FieldError[] {
-  const seen = new Set<string>();
-  return items.flatMap(({ name }, index) => {
-    const isDuplicate = seen.has(name);
-    seen.add(name);
-    return isDuplicate ? [duplicate(`${at}[${index}].name`, name)] : [];
+/** On the node's own network a container has the node's ports and no others. */
+function hostNetworkErrors(spec: PodSpec, at: string): FieldError[] {
+  if (!spec.hostNetwork) return [];
+  return (spec.containers ?? []).flatMap(({ ports = [] }, container) =>
+    ports.flatMap(({ hostPort, containerPort }, index) => {
+      if (!hostPort || hostPort === containerPort) return [];
+      const path = `${at}.containers[${container}].ports[${index}].hostPort`;
+      const why = 'must match `containerPort` when `hostNetwork` is true';
+      return [wrongValue(path, hostPort, why)];
+    }),
+  );
+}
+
+function dnsErrors({ dnsPolicy, dnsConfig }: PodSpec, at: string): FieldError[] {
+  const policies = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
+  const errors = unsupportedErrors(`${at}.dnsPolicy`, dnsPolicy, policies);
+  if (dnsPolicy !== 'None') return errors;
+  if (!dnsConfig) {
+    const why = 'must provide `dnsConfig` when `dnsPolicy` is None';
+    errors.push(required(`${at}.dnsConfig`, why));
+  } else if (!dnsConfig.nameservers?.length) {
+    const why = 'must provide at least one DNS nameserver when `dnsPolicy` is None';
+    errors.push(required(`${at}.dnsConfig.nameservers`, why));
+  }
+  return errors;
+}
+
+function resolverErrors(config: PodSpec['dnsConfig'], at: string): FieldError[] {
+  const { nameservers = [], searches = [], options = [] } = config ?? {};
+  const path = `${at}.nameservers`;
+  return [
+    ...(nameservers.length > NAMESERVERS_MAX
+      ? [wrongValue(path, nameservers, 'must not have more than 3 nameservers')]
+      : []),
+    ...nameservers.flatMap((server, index) => addressErrors(`${path}[${index}]`, server)),
+    ...searches.flatMap((search, index) =>
+      nameErrors(searchDomain, `${at}.searches[${index}]`, search.replace(/(.)\.$/, '$1')),
+    ),
+    ...options.flatMap(({ name }, index) =>
+      name ? [] : [required(`${at}.options[${index}]`, 'must not be empty')],
+    ),
+  ];
+}
+
+function addressErrors(path: string, value: string): FieldError[] {
+  return isIP(value) === 0 ? [wrongValue(path, value, IP_TEXT)] : [];
+}
+
+function gateErrors(gates: readonly { readonly name: string }[], at: string): FieldError[] {
+  const names = gates.map(({ name }) => name);
+  return names.flatMap((name, index) => {
+    const path = `${at}[${index}]`;
+    const errors = nameErrors(qualifiedName, path, name);
+    return names.indexOf(name) < index ? [...errors, duplicateValue(path, name)] : errors;
   });
 }
 
-function duplicate(path: string, value: string): FieldError {
-  const message = `Duplicate value: ${JSON.stringify(value)}`;
-  return { path, message, reason: 'FieldValueDuplicate' };
+function namesErrors(spec: PodSpec, at: string): FieldError[] {
+  const checks: readonly (readonly [string, string | undefined, NameCheck])[] = [
+    ['serviceAccountName', spec.serviceAccountName, subdomain],
+    ['nodeName', spec.nodeName, subdomain],
+    ['hostname', spec.hostname, dnsLabel],
+    ['subdomain', spec.subdomain, dnsLabel],
+    ['priorityClassName', spec.priorityClassName, subdomain],
+    ['runtimeClassName', spec.runtimeClassName, subdomain],
+  ];
+  return checks.flatMap(([field, value, check]) =>
+    value ? nameErrors(check, `${at}.${field}`, value) : [],
+  );
 }
 
-function labelErrors(value: string, path: string): FieldError[] {
-  const why = dnsLabelError(value);
-  return why === undefined ? [] : [wrongValue(path, value, why)];
-}
-
-function oneOf(
-  value: string | undefined,
-  supported: readonly string[],
-  path: string,
-): FieldError[] {
-  if (value === undefined || supported.includes(value)) return [];
-  const list = supported.map((each) => JSON.stringify(each)).join(', ');
-  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
-  return [{ path, message, reason: 'FieldValueNotSupported' }];
-}
-
-function notNegative(value: number | undefined, path: string): FieldError[] {
-  if (value === undefined || value >= 0) return [];
-  return [wrongValue(path, value, 'must be greater than or equal to 0')];
+function hostAliasErrors(aliases: NonNullable<PodSpec['hostAliases']>, at: string): FieldError[] {
+  return aliases.flatMap(({ ip, hostnames = [] }, index) => [
+    ...addressErrors(`${at}[${index}].ip`, ip),
+    ...hostnames.flatMap((name, place) =>
+      nameErrors(subdomain, `${at}[${index}].hostnames[${place}]`, name),
+    ),
+  ]);
 }

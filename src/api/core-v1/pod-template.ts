@@ -1,5 +1,5 @@
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
-import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
+import { podTemplateErrors } from '#api/core-v1/pod-errors.ts';
 import type { PodTemplate as Generated } from '#api/generated/core-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
@@ -14,5 +14,5 @@ export const PodTemplate = defineCoreKind<PodTemplate>({
   default({ template }) {
     if (template?.spec) defaultPodSpec(template.spec);
   },
-  validate: ({ template }) => podSpecErrors(template?.spec, 'template.spec'),
+  validate: ({ template }) => podTemplateErrors(template, 'template'),
 });

@@ -104,8 +104,7 @@ export function invalid(kind: Named, name: string, all: readonly FieldError[]): 
   const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
   const resource = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   return new ApiError('Invalid', `${resource} "${name}" is invalid: ${text}`, {
-    name,
-    group: kind.group,
+    ...detailsOf(kind, name),
     kind: kind.kind,
     causes,
   });
@@ -156,7 +155,7 @@ export function forbidden(kind: Named, name: string, why: string): ApiError {
 }
 
 function detailsOf(kind: Named, name: string): StatusDetails {
-  return { name, group: kind.group, kind: kind.plural };
+  return { ...(name && { name }), ...(kind.group && { group: kind.group }), kind: kind.plural };
 }
 
 /** The body of a request says another namespace than its path. */

@@ -4,10 +4,3 @@ export function dns1035Error(name: string): string | undefined {
   if (/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined;
   return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 }
-
-/** The same for a DNS-1123 label, which may begin with a digit. */
-export function dnsLabelError(name: string): string | undefined {
-  if (name.length > 63) return 'must be no more than 63 characters';
-  if (/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return undefined;
-  return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-}

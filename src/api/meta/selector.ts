@@ -1,4 +1,5 @@
 import { ApiError } from '#api/meta/api-error.ts';
+import { labelValue } from '#api/meta/name-errors.ts';
 
 /** What a LabelSelector object says; all of it must hold. An empty one selects everything. */
 export interface LabelSelector {
@@ -9,11 +10,6 @@ export interface LabelSelector {
     readonly values?: readonly string[];
   }[];
 }
-
-/** What a label may have for a value, and Kubernetes' words for what may not. */
-export const LABEL_VALUE = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-export const LABEL_VALUE_TEXT =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 type Labels = Readonly<Record<string, string>> | undefined;
 export type LabelMatch = (labels: Labels) => boolean;
@@ -79,10 +75,11 @@ function parseRequirement(part: string, whole: string): LabelMatch {
       `unable to parse requirement: values[0]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
     );
   }
-  if (value !== '' && !LABEL_VALUE.test(value)) {
+  const [why] = labelValue(value);
+  if (why !== undefined) {
     throw new ApiError(
       'BadRequest',
-      `unable to parse requirement: values[0][${key}]: Invalid value: "${value}": ${LABEL_VALUE_TEXT}`,
+      `unable to parse requirement: values[0][${key}]: Invalid value: "${value}": ${why}`,
     );
   }
   if (operator === '>') return requirement(key, 'Gt', [value]);

@@ -18,6 +18,21 @@ export function negativeErrors(path: string, value: number | undefined): FieldEr
   return [wrongValue(path, value, 'must be greater than or equal to 0')];
 }
 
+/** Of a name that nothing here has. */
+export function notFoundValue(path: string, value: unknown, why = ''): FieldError {
+  const message = `Not found: ${JSON.stringify(value)}${why && `: ${why}`}`;
+  return { path, message, reason: 'FieldValueNotFound' };
+}
+
+export function rangeErrors(
+  path: string,
+  value: number | undefined,
+  { first, last }: { readonly first: number; readonly last: number },
+): FieldError[] {
+  if (value === undefined || (value >= first && value <= last)) return [];
+  return [wrongValue(path, value, `must be between ${first} and ${last}, inclusive`)];
+}
+
 export function duplicateValue(path: string, value: unknown): FieldError {
   const message = `Duplicate value: ${JSON.stringify(value)}`;
   return { path, message, reason: 'FieldValueDuplicate' };

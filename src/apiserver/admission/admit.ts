@@ -161,6 +161,11 @@ export async function checkWrite(
   }
 }
 
+/** Kubernetes does not always say which item of a list it means. */
+function withoutNumbers(path: string): string {
+  return path.replaceAll(/\[\d+\]/g, '');
+}
+
 function isOfType({ reason }: FieldError): boolean {
   return reason === 'FieldValueTypeInvalid';
 }
@@ -177,7 +182,8 @@ function refuseInvalid(
   const inMetadata = metadataErrors(kind, object);
   const said = kind.validate?.(object, context) ?? [];
   // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
-  const causes = [...said, ...late.filter(({ path }) => said.every((each) => each.path !== path))];
+  const places = new Set(said.map(({ path }) => withoutNumbers(path)));
+  const causes = [...said, ...late.filter(({ path }) => !places.has(withoutNumbers(path)))];
   if (kind.webhook !== undefined && causes.length > 0) {
     throw deniedByWebhook(kind.webhook, kind, { name, causes });
   }

@@ -1,152 +1,110 @@
 import type { FieldError, Kind } from '#api/kind.ts';
-import { dns1035Error, dnsLabelError } from '#api/meta/dns-label.ts';
-import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
-import { LABEL_VALUE, LABEL_VALUE_TEXT } from '#api/meta/selector.ts';
-import { elementPath, quoted } from '#apiserver/admission/field-path.ts';
+import { required, wrongValue } from '#api/meta/field-error.ts';
+import {
+  annotationKeyErrors,
+  dns1035Label,
+  dnsLabel,
+  labelErrors,
+  nameErrors,
+  pathSegment,
+  qualifiedName,
+  subdomain,
+  type NameCheck,
+} from '#api/meta/name-errors.ts';
+import type { KubeObject, ObjectMeta, OwnerReference } from '#api/meta/object-meta.ts';
+import { elementPath } from '#apiserver/admission/field-path.ts';
 import { FOREGROUND, ORPHAN } from '#apiserver/deletion.ts';
 
 /** The sum of keys and values of one object's annotations, as Kubernetes limits it. */
 const ANNOTATION_BYTES_MAX = 256 * 1024;
-/** Of one map: a body may have fifty thousand keys, and nobody is told of more than some hundreds. */
-const COMPLAINTS_MAX = 1_000;
 
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const QUALIFIED = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-
-const SUBDOMAIN_TEXT =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const QUALIFIED_TEXT =
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-
-const SUBDOMAIN_LENGTH_MAX = 253;
 /** Kinds whose names Kubernetes restricts more than to a DNS subdomain; the others are one. */
-const nameErrorOf: Readonly<Record<string, (name: string) => string | undefined>> = {
-  namespaces: dnsLabelError,
-  services: dns1035Error,
+const checks: Readonly<Record<string, NameCheck>> = {
+  namespaces: dnsLabel,
+  services: dns1035Label,
 };
-const pathSegmentGroups = new Set(['rbac.authorization.k8s.io']);
+/** Those that need no domain before them. */
+const STANDARD_FINALIZERS = ['kubernetes', FOREGROUND, ORPHAN];
 
 /** Complaints about `metadata` in the words Kubernetes uses. */
 export function metadataErrors(kind: Kind, object: KubeObject): FieldError[] {
   const { metadata } = object;
   return [
-    ...nameErrors(kind, metadata),
-    ...labelErrors(metadata.labels),
-    ...annotationErrors(metadata.annotations),
-    ...ownerErrors(metadata),
-    ...(metadata.finalizers ?? []).flatMap((finalizer, index) =>
-      finalizerErrors(kind, finalizer, elementPath('metadata.finalizers', index)),
-    ),
+    ...ownNameErrors(kind, metadata),
+    ...labelErrors(metadata.labels, 'metadata.labels'),
+    ...annotationErrors(metadata.annotations, 'metadata.annotations'),
+    ...ownerErrors(metadata.ownerReferences ?? []),
+    ...finalizerErrors(kind, metadata.finalizers ?? []),
   ];
 }
 
-function nameErrors(kind: Kind, metadata: ObjectMeta): FieldError[] {
-  const path = 'metadata.name';
-  const { name } = metadata;
-  if (!name) {
-    const message = 'Required value: name or generateName is required';
-    return [{ path, message, reason: 'FieldValueRequired' }];
-  }
-  if (pathSegmentGroups.has(kind.group)) {
-    const isSegment = name !== '.' && name !== '..' && !/[/%]/.test(name);
-    return isSegment ? [] : [wrong(path, name, "may not be '.' or '..', nor contain '/' or '%'")];
-  }
-  const error = (kind.group === '' ? nameErrorOf[kind.plural] : undefined) ?? subdomainError;
-  const text = error(name);
-  return text === undefined ? [] : [wrong(path, name, text)];
+function ownNameErrors(kind: Kind, { name, generateName }: ObjectMeta): FieldError[] {
+  const check = checkOf(kind);
+  // A name may end where what is made up begins.
+  const base = generateName?.replace(/-$/, 'a');
+  const inBase = base ? check(base) : [];
+  return [
+    ...inBase.map((why) => wrongValue('metadata.generateName', generateName, why)),
+    ...(name
+      ? nameErrors(check, 'metadata.name', name)
+      : [required('metadata.name', 'name or generateName is required')]),
+  ];
 }
 
-function subdomainError(name: string): string | undefined {
-  if (name.length > SUBDOMAIN_LENGTH_MAX) {
-    return `must be no more than ${SUBDOMAIN_LENGTH_MAX} characters`;
-  }
-  return SUBDOMAIN.test(name) ? undefined : SUBDOMAIN_TEXT;
-}
-
-/** Those of Kubernetes' own that need no domain in front. */
-const PLAIN_FINALIZERS = new Set(['kubernetes', FOREGROUND, ORPHAN]);
-
-function finalizerErrors(kind: Kind, finalizer: string, path: string): FieldError[] {
-  const errors = qualifiedErrors(finalizer, path);
-  // Only Kubernetes' own kinds are this strict: those of others had plain names before.
-  const mayBePlain = !kind.schema.$ref || PLAIN_FINALIZERS.has(finalizer);
-  if (errors.length > 0 || finalizer.includes('/') || mayBePlain) return errors;
-  const text = 'name is neither a standard finalizer name nor is it fully qualified';
-  return [wrong(path, finalizer, text)];
-}
-
-/** What is wrong with labels, by Kubernetes' rules. */
-export function labelErrors(labels: ObjectMeta['labels']): FieldError[] {
-  const path = 'metadata.labels';
-  const errors: FieldError[] = [];
-  for (const key of Object.keys(labels ?? {})) {
-    const value = labels?.[key] ?? '';
-    errors.push(...qualifiedErrors(key, path));
-    if (value.length > 63) errors.push(wrong(path, value, 'must be no more than 63 characters'));
-    if (value !== '' && !LABEL_VALUE.test(value)) errors.push(wrong(path, value, LABEL_VALUE_TEXT));
-    if (errors.length > COMPLAINTS_MAX) break;
-  }
-  return errors;
+function checkOf(kind: Kind): NameCheck {
+  if (kind.group === 'rbac.authorization.k8s.io') return pathSegment;
+  return (kind.group === '' ? checks[kind.plural] : undefined) ?? subdomain;
 }
 
 /** What is wrong with annotations, by Kubernetes' rules. */
-export function annotationErrors(annotations: ObjectMeta['annotations']): FieldError[] {
-  const path = 'metadata.annotations';
+export function annotationErrors(
+  annotations: ObjectMeta['annotations'],
+  path: string,
+): FieldError[] {
   const entries = Object.entries(annotations ?? {});
-  const errors: FieldError[] = [];
-  for (const [key] of entries) {
-    errors.push(...qualifiedErrors(key.toLowerCase(), path));
-    if (errors.length > COMPLAINTS_MAX) break;
-  }
+  const errors = annotationKeyErrors(annotations, path);
   const bytes = entries.reduce((sum, pair) => sum + Buffer.byteLength(pair.join('')), 0);
   if (bytes > ANNOTATION_BYTES_MAX) {
     const message = `Too long: may not be more than ${ANNOTATION_BYTES_MAX} bytes`;
-    errors.push({ path, message });
+    errors.push({ path, message, reason: 'FieldValueTooLong' });
   }
   return errors;
 }
 
-function ownerErrors(metadata: ObjectMeta): FieldError[] {
+function ownerErrors(owners: readonly OwnerReference[]): FieldError[] {
   const path = 'metadata.ownerReferences';
-  const owners = metadata.ownerReferences ?? [];
-  const errors = owners.flatMap((owner, index) =>
-    (['apiVersion', 'kind', 'name', 'uid'] as const)
+  const errors = owners.flatMap((owner) => [
+    ...(owner.apiVersion
+      ? []
+      : [wrongValue(`${path}.apiVersion`, '', 'version must not be empty')]),
+    ...(['kind', 'name', 'uid'] as const)
       .filter((field) => !owner[field])
-      .map((field): FieldError => {
-        const at = `${elementPath(path, index)}.${field}`;
-        return {
-          path: at,
-          message: 'Required value: must not be empty',
-          reason: 'FieldValueRequired',
-        };
-      }),
+      .map((field) => wrongValue(`${path}.${field}`, '', 'must not be empty')),
+    ...(owner.apiVersion === 'v1' && owner.kind === 'Event'
+      ? [wrongValue(path, owner, '/v1, Kind=Event is disallowed from being an owner')]
+      : []),
+  ]);
+  const [first, second] = owners.filter(({ controller }) => controller);
+  if (!first || !second) return errors;
+  const why = `Only one reference can have Controller set to true. Found "true" in references for ${first.kind}/${first.name} and ${second.kind}/${second.name}`;
+  return [...errors, wrongValue(path, owners, why)];
+}
+
+function finalizerErrors(kind: Kind, finalizers: readonly string[]): FieldError[] {
+  const path = 'metadata.finalizers';
+  const errors = finalizers.flatMap((finalizer) => nameErrors(qualifiedName, path, finalizer));
+  // Of custom resources Kubernetes takes any name.
+  if (kind.schema.$ref === undefined) return errors;
+  const unknown = finalizers.flatMap((finalizer, index) =>
+    finalizer.includes('/') || STANDARD_FINALIZERS.includes(finalizer)
+      ? []
+      : [
+          wrongValue(
+            elementPath(path, index),
+            finalizer,
+            'name is neither a standard finalizer name nor is it fully qualified',
+          ),
+        ],
   );
-  if (owners.filter((owner) => owner.controller).length > 1) {
-    const text = 'Only one reference can have Controller set to true';
-    errors.push(wrong(path, owners.map((owner) => owner.name).join(', '), text));
-  }
-  return errors;
-}
-
-/** `app`, `example.com/app`: the form of label keys, annotation keys and finalizers. */
-function qualifiedErrors(key: string, path: string): FieldError[] {
-  const [name = '', prefix, more] = key.split('/').toReversed();
-  if (more !== undefined) {
-    const text = `a qualified name ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
-    return [wrong(path, key, text)];
-  }
-  const errors: FieldError[] = [];
-  if (prefix === '') errors.push(wrong(path, key, 'prefix part must be non-empty'));
-  else if (prefix !== undefined && !SUBDOMAIN.test(prefix)) {
-    errors.push(wrong(path, key, `prefix part ${SUBDOMAIN_TEXT}`));
-  }
-  if (name === '') errors.push(wrong(path, key, 'name part must be non-empty'));
-  if (name.length > 63)
-    errors.push(wrong(path, key, 'name part must be no more than 63 characters'));
-  if (!QUALIFIED.test(name)) errors.push(wrong(path, key, `name part ${QUALIFIED_TEXT}`));
-  return errors;
-}
-
-function wrong(path: string, value: string, text: string): FieldError {
-  return { path, message: `Invalid value: ${quoted(value)}: ${text}` };
+  return [...errors, ...unknown];
 }

@@ -1,9 +1,10 @@
 import type { Random } from '#base/random.ts';
+import { labelErrors } from '#api/meta/name-errors.ts';
 import { REVIEW_VERSIONS } from '#api/apiextensions-v1/conversion-errors.ts';
 import type { WebhookConversion } from '#api/generated/apiextensions-v1.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
-import { annotationErrors, labelErrors } from '#apiserver/admission/metadata.ts';
+import { annotationErrors } from '#apiserver/admission/metadata.ts';
 import type { WebhookCaller } from '#apiserver/webhooks/webhook-call.ts';
 
 /**
@@ -170,7 +171,7 @@ function textsProblem(field: 'labels' | 'annotations', value: unknown): string |
   }
   const errorsOf = { labels: labelErrors, annotations: annotationErrors }[field];
   // Only texts are in it.
-  const [error] = errorsOf(value as ObjectMeta['labels'] & object);
+  const [error] = errorsOf(value as ObjectMeta['labels'] & object, where);
   return error && `${error.path}: ${error.message}`;
 }
 
