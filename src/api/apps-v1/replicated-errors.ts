@@ -47,7 +47,7 @@ export function replicatedErrors(spec: Replicated | undefined, names: Names): Fi
 }
 
 /** That what a selector is to find it does find; one that is no selector is complained of elsewhere. */
-export function selectedErrors(
+function selectedErrors(
   selector: LabelSelector,
   template: PodTemplateSpec | undefined,
   at: string,

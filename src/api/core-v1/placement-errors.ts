@@ -39,7 +39,7 @@ function weightErrors(weight: number, at: string): FieldError[] {
   return [wrongValue(`${at}.weight`, weight, 'must be in the range 1-100')];
 }
 
-export function termErrors(
+function termErrors(
   { matchExpressions = [], matchFields = [] }: NodeSelectorTerm,
   at: string,
 ): FieldError[] {

@@ -93,7 +93,7 @@ function httpErrors(action: NonNullable<Probe['httpGet']>, at: string): FieldErr
 }
 
 /** A port by its number, or by its name. */
-export function targetErrors(path: string, port: number | string | undefined): FieldError[] {
+function targetErrors(path: string, port: number | string | undefined): FieldError[] {
   if (typeof port === 'string') return nameErrors(portName, path, port);
   return rangeErrors(path, port ?? 0, PORTS);
 }

@@ -24,7 +24,10 @@ async function start(): Promise<Cluster> {
   });
   for (const [name, tolerations] of [
     ['none', ''],
-    ['brief', 'key: node.kubernetes.io/unreachable, operator: Exists, tolerationSeconds: 10'],
+    [
+      'brief',
+      'key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 10',
+    ],
     ['any', 'operator: Exists'],
   ]) {
     const spec = `nodeName: n, tolerations: [${tolerations ? `{ ${tolerations} }` : ''}]`;
