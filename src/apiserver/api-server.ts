@@ -17,6 +17,7 @@ import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { namespaceLifecycle } from '#apiserver/admission/namespace-lifecycle.ts';
 import { defaultTolerations } from '#apiserver/admission/default-tolerations.ts';
 import { runtimeClass } from '#apiserver/admission/runtime-class.ts';
+import { storageObjects } from '#apiserver/admission/storage-objects.ts';
 import { podPriority } from '#apiserver/admission/pod-priority.ts';
 import {
   serviceAddresses,
@@ -178,6 +179,7 @@ function stepsOf(options: ApiServerOptions, kinds: KindTable): readonly Admissio
     runtimeClass,
     podPriority(options.store),
     defaultTolerations,
+    storageObjects(options.store),
     ...(options.services
       ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
       : []),

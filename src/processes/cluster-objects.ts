@@ -7,7 +7,9 @@ import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
+import { StorageClass } from '#api/storage-v1/storage-class.ts';
 import type { Client } from '#client/client.ts';
+import { LOCAL_PROVISIONER } from '#controllers/core/persistent-volume/local-provisioner.ts';
 
 export const CLUSTER_DOMAIN = 'cluster.local';
 export const SYSTEM_NAMESPACE = 'knative-serving';
@@ -44,6 +46,7 @@ export async function ensureClusterObjects(
   for (const priorityClass of systemPriorities()) {
     await client.apply(PriorityClass, priorityClass);
   }
+  await ensureStorageClass(client);
   for (const { service, endpoints } of platformServices(addresses)) {
     await client.apply(Service, service);
     await client.apply(EndpointSlice, endpoints);
@@ -65,6 +68,23 @@ function systemPriorities(): PriorityClass[] {
     priority('system-cluster-critical', 2_000_000_000),
     priority('system-node-critical', 2_000_001_000),
   ];
+}
+
+/** Of claims that name no class: folders of this machine. Made once, so that it stays as people changed it. */
+async function ensureStorageClass(client: Client): Promise<void> {
+  const name = 'local';
+  if (await client.get(StorageClass, { name })) return;
+  await client.create(StorageClass, {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: {
+      name,
+      annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' },
+    },
+    provisioner: LOCAL_PROVISIONER,
+    reclaimPolicy: 'Delete',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  });
 }
 
 interface PlatformService {

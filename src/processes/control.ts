@@ -16,6 +16,7 @@ import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/s
 import { agentAnswers } from './agent-answers.ts';
 import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
+import { localVolumes } from './local-volumes.ts';
 import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -108,7 +109,12 @@ async function startControllers(
   const { tcp, udp } = ownPorts(settings);
   const own = [...tcp.map((port) => `TCP/${port}`), ...udp.map((port) => `UDP/${port}`)];
   const loadBalancers = { address: podFacing, ownPorts: new Set(own) };
-  const core = coreControllers({ kinds: api.kinds, caPem: api.authority, loadBalancers });
+  const core = coreControllers({
+    kinds: api.kinds,
+    folders: localVolumes(settings.home),
+    caPem: api.authority,
+    loadBalancers,
+  });
   const serving = servingControllers({
     config: {
       ...servingDefaults,

@@ -17,6 +17,8 @@ export interface Settings {
 export function pathsOf(home: string): {
   readonly run: string;
   readonly logs: string;
+  /** Data of PersistentVolumes that were made for claims, a folder for each. */
+  readonly volumes: string;
   readonly kubeconfig: string;
   readonly gatewayKubeconfig: string;
   readonly supervisorSocket: string;
@@ -29,6 +31,7 @@ export function pathsOf(home: string): {
   return {
     run,
     logs,
+    volumes: path.join(home, 'volumes'),
     kubeconfig: path.join(home, 'kubeconfig'),
     gatewayKubeconfig: path.join(run, 'gateway.kubeconfig'),
     supervisorSocket: path.join(run, 'supervisor.sock'),

@@ -5,6 +5,7 @@ import { systemRandom } from '#base/random.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { openApi } from '#processes/api.ts';
 import { ensureClusterObjects } from '#processes/cluster-objects.ts';
+import { localVolumes } from '#processes/local-volumes.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Revision } from '#store/store.ts';
@@ -68,7 +69,11 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
     dnsService: DNS_SERVICE,
   });
   await api.serve();
-  const core = coreControllers({ kinds: api.kinds, caPem: api.authority });
+  const core = coreControllers({
+    kinds: api.kinds,
+    folders: localVolumes(home),
+    caPem: api.authority,
+  });
   resources.use(await runControllers({ ...parts, ...core, client: api.client }));
   const owned = resources.move();
   return {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
 import { boundErrors, isNoBound } from '#api/apps-v1/rollout-errors.ts';
-import { claimSpecErrors } from '#api/core-v1/persistent-volume-claim.ts';
+import { claimSpecErrors } from '#api/core-v1/claim-errors.ts';
 import type { StatefulSetSpec } from '#api/generated/apps-v1.ts';
 import type { PodTemplateSpec, Volume } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';

@@ -1,14 +1,9 @@
+import { claimChangeErrors, claimSpecErrors } from '#api/core-v1/claim-errors.ts';
 import type {
   PersistentVolumeClaim as Generated,
   PersistentVolumeClaimSpec,
 } from '#api/generated/core-v1.ts';
-import { defineCoreKind, type FieldError } from '#api/kind.ts';
-import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
-import { parseQuantity, renderQuantity } from '#api/meta/quantity.ts';
-import { selectorErrors } from '#api/meta/selector-errors.ts';
-import { unsupportedErrors } from '#api/meta/value-errors.ts';
-
-export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
+import { defineCoreKind } from '#api/kind.ts';
 
 export type PersistentVolumeClaim = Generated;
 export const PersistentVolumeClaim = defineCoreKind<PersistentVolumeClaim>({
@@ -20,42 +15,41 @@ export const PersistentVolumeClaim = defineCoreKind<PersistentVolumeClaim>({
   definition: 'io.k8s.api.core.v1.PersistentVolumeClaim',
   shortNames: ['pvc'],
   subresources: ['status'],
-  notActedOn:
-    'PersistentVolumeClaims are stored, but nothing provisions or binds volumes for them yet',
   default(claim, { operation }) {
-    if (claim.spec) claim.spec.volumeMode ??= 'Filesystem';
+    if (claim.spec) {
+      claim.spec.volumeMode ??= 'Filesystem';
+      defaultSource(claim.spec);
+    }
     if (operation === 'CREATE') claim.status = { phase: 'Pending' };
   },
-  validate({ spec }, { previous }) {
+  validate(claim, { previous }) {
     return [
-      ...claimSpecErrors(spec, 'spec'),
-      ...(spec && previous?.spec
-        ? immutableErrors('spec.accessModes', spec.accessModes, previous.spec.accessModes)
-        : []),
+      ...claimSpecErrors(claim.spec, 'spec'),
+      ...(previous ? claimChangeErrors(claim, previous) : []),
     ];
   },
 });
 
-/** What is wrong with a claim's spec, or with one that claims are made from; `at` is its path. */
-export function claimSpecErrors(
-  spec: PersistentVolumeClaimSpec | undefined,
-  at: string,
-): FieldError[] {
-  const { accessModes = [], resources, selector, volumeMode } = spec ?? {};
-  const path = `${at}.accessModes`;
-  return [
-    ...(accessModes.length === 0
-      ? [required(path, 'at least 1 access mode is required')]
-      : accessModes.flatMap((mode) => unsupportedErrors(path, mode, ACCESS_MODES))),
-    ...selectorErrors(selector, `${at}.selector`),
-    ...storageErrors(resources?.requests?.['storage'], `${at}.resources[storage]`),
-    ...unsupportedErrors(`${at}.volumeMode`, volumeMode, ['Block', 'Filesystem']),
-  ];
+const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
+
+/** The StorageClass it asks for; empty: none, undefined: whichever is the default. */
+export function classOfClaim({ metadata, spec }: PersistentVolumeClaim): string | undefined {
+  return metadata.annotations?.[CLASS_ANNOTATION] ?? spec?.storageClassName;
 }
 
-function storageErrors(storage: string | number | undefined, path: string): FieldError[] {
-  if (storage === undefined) return [required(path)];
-  const amount = parseQuantity(storage);
-  if (amount.nano > 0n) return [];
-  return [wrongValue(path, renderQuantity(amount), 'must be greater than zero')];
+/**
+ * Of two fields for one thing each tells what the other does. The older one knows claims and snapshots, and what it does not know
+ * Kubernetes has always dropped.
+ */
+function defaultSource(spec: PersistentVolumeClaimSpec): void {
+  const { dataSource: older, dataSourceRef: newer } = spec;
+  if (older && !newer) {
+    const isClaim = !older.apiGroup && older.kind === 'PersistentVolumeClaim';
+    const isSnapshot =
+      older.apiGroup === 'snapshot.storage.k8s.io' && older.kind === 'VolumeSnapshot';
+    if (isClaim || isSnapshot) spec.dataSourceRef = { ...older };
+    else delete spec.dataSource;
+  } else if (newer && !older && !newer.namespace) {
+    spec.dataSource = { ...newer };
+  }
 }

@@ -23,8 +23,7 @@ export function affinityErrors(affinity: Affinity | undefined, at: string): Fiel
   const nodes = `${at}.nodeAffinity`;
   const path = `${nodes}.${REQUIRED}.nodeSelectorTerms`;
   return [
-    ...(terms?.length === 0 ? [required(path, 'must have at least one node selector term')] : []),
-    ...(terms ?? []).flatMap((term, index) => termErrors(term, `${path}[${index}]`)),
+    ...(terms ? nodeTermsErrors(terms, path) : []),
     ...(nodeAffinity?.[PREFERRED] ?? []).flatMap(({ weight, preference }, index) => [
       ...weightErrors(weight, `${nodes}.${PREFERRED}[${index}]`),
       ...termErrors(preference, `${nodes}.${PREFERRED}[${index}].preference`),
@@ -32,6 +31,12 @@ export function affinityErrors(affinity: Affinity | undefined, at: string): Fiel
     ...neighbourErrors(podAffinity, `${at}.podAffinity`),
     ...neighbourErrors(podAntiAffinity, `${at}.podAntiAffinity`),
   ];
+}
+
+/** Of terms of which a node has to match one. */
+export function nodeTermsErrors(terms: readonly NodeSelectorTerm[], at: string): FieldError[] {
+  if (terms.length === 0) return [required(at, 'must have at least one node selector term')];
+  return terms.flatMap((term, index) => termErrors(term, `${at}[${index}]`));
 }
 
 function weightErrors(weight: number, at: string): FieldError[] {

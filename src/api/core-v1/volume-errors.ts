@@ -1,9 +1,11 @@
-import { claimSpecErrors } from '#api/core-v1/persistent-volume-claim.ts';
+import { claimSpecErrors } from '#api/core-v1/claim-errors.ts';
 import { backstepErrors, filePathErrors } from '#api/core-v1/path-errors.ts';
 import { fieldRefErrors, FILE_FIELDS, resourceRefErrors } from '#api/core-v1/reference-errors.ts';
 import type {
   DownwardAPIVolumeFile,
+  HostPathVolumeSource,
   KeyToPath,
+  NFSVolumeSource,
   ProjectedVolumeSource,
   Volume,
 } from '#api/generated/core-v1.ts';
@@ -47,22 +49,12 @@ const checks: Checks = {
     sizeLimit !== undefined && parseQuantity(sizeLimit).nano < 0n
       ? [forbiddenField(`${at}.sizeLimit`, 'SizeLimit field must be a valid resource quantity')]
       : [],
-  hostPath: ({ path, type }, at) =>
-    path
-      ? [
-          ...backstepErrors(`${at}.path`, path),
-          ...unsupportedErrors(`${at}.type`, type, HOST_PATH_TYPES),
-        ]
-      : [required(`${at}.path`)],
+  hostPath: hostPathErrors,
   secret: ({ secretName, defaultMode, items }, at) => [
     ...(secretName ? [] : [required(`${at}.secretName`)]),
     ...filesErrors({ defaultMode, items }, at),
   ],
-  nfs: ({ server, path }, at) => [
-    ...(server ? [] : [required(`${at}.server`)]),
-    ...(path ? [] : [required(`${at}.path`)]),
-    ...(path.startsWith('/') ? [] : [wrongValue(`${at}.path`, path, 'must be an absolute path')]),
-  ],
+  nfs: nfsErrors,
   persistentVolumeClaim: ({ claimName }, at) => (claimName ? [] : [required(`${at}.claimName`)]),
   downwardAPI: ({ defaultMode, items = [] }, at) => [
     ...modeErrors(defaultMode, `${at}.defaultMode`),
@@ -94,6 +86,22 @@ function sourceErrors(volume: Volume, at: string): FieldError[] {
       const check = (checks as Record<string, Check<unknown> | undefined>)[field];
       return check?.(source, `${at}.${field}`) ?? [];
     });
+}
+
+export function hostPathErrors({ path, type }: HostPathVolumeSource, at: string): FieldError[] {
+  if (!path) return [required(`${at}.path`)];
+  return [
+    ...backstepErrors(`${at}.path`, path),
+    ...unsupportedErrors(`${at}.type`, type, HOST_PATH_TYPES),
+  ];
+}
+
+export function nfsErrors({ server, path }: NFSVolumeSource, at: string): FieldError[] {
+  return [
+    ...(server ? [] : [required(`${at}.server`)]),
+    ...(path ? [] : [required(`${at}.path`)]),
+    ...(path.startsWith('/') ? [] : [wrongValue(`${at}.path`, path, 'must be an absolute path')]),
+  ];
 }
 
 function modeErrors(mode: number | undefined, path: string): FieldError[] {

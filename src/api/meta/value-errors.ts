@@ -8,9 +8,17 @@ export function unsupportedErrors(
   supported: readonly string[],
 ): FieldError[] {
   if (value === undefined || supported.includes(value)) return [];
+  return [unsupportedValue(path, value, supported)];
+}
+
+export function unsupportedValue(
+  path: string,
+  value: unknown,
+  supported: readonly string[],
+): FieldError {
   const list = supported.map((each) => JSON.stringify(each)).join(', ');
   const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
-  return [{ path, message, reason: 'FieldValueNotSupported' }];
+  return { path, message, reason: 'FieldValueNotSupported' };
 }
 
 export function negativeErrors(path: string, value: number | undefined): FieldError[] {

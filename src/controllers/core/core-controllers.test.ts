@@ -10,6 +10,7 @@ import { coreKinds } from '#api/kinds.ts';
 import { fixedKinds } from '#api/served-kinds.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { startCluster } from '#test/support/cluster.ts';
+import { volumeFolders } from '#test/support/volume-folders.ts';
 import { fixture } from '#test/support/fixture.ts';
 import { allPodsReady } from '#test/support/pods.ts';
 
@@ -33,7 +34,11 @@ const SERVICE = `
 
 test('core controllers: together they take a Deployment to its endpoints, and a namespace to its end', async () => {
   await using cluster = await startCluster({
-    ...coreControllers({ kinds: fixedKinds(coreKinds), caPem: 'the certificate' }),
+    ...coreControllers({
+      kinds: fixedKinds(coreKinds),
+      folders: volumeFolders(),
+      caPem: 'the certificate',
+    }),
     namespaces: ['team'],
   });
   const { client } = cluster;

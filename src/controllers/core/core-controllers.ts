@@ -13,10 +13,13 @@ import {
   type LoadBalancerOptions,
 } from '#controllers/core/load-balancer/load-balancer-controller.ts';
 import { namespaceController } from '#controllers/core/namespace/namespace-controller.ts';
-
 import { jobController, jobPodController } from '#controllers/core/job/job-controller.ts';
 import { podGarbageController } from '#controllers/core/pod-garbage/pod-garbage-controller.ts';
 import { nodeController } from '#controllers/core/node/node-controller.ts';
+import { claimController } from '#controllers/core/persistent-volume/claim-controller.ts';
+import { ephemeralVolumeController } from '#controllers/core/persistent-volume/ephemeral-volume-controller.ts';
+import type { LocalVolumes } from '#controllers/core/persistent-volume/local-volumes.ts';
+import { volumeController } from '#controllers/core/persistent-volume/volume-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
 import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
@@ -29,6 +32,8 @@ import type { LoopStarter } from '#reconcile/loop.ts';
 export interface CoreControllersOptions {
   /** Every kind that is stored: namespaces are emptied of them, and owners deleted with what they own. */
   readonly kinds: ServedKinds;
+  /** Where volumes are made for claims. */
+  readonly folders: LocalVolumes;
   /** The certificate of the API server's CA, in PEM. */
   readonly caPem: string;
   /** Where LoadBalancers are reached; without it nobody gives them an address. */
@@ -36,10 +41,11 @@ export interface CoreControllersOptions {
 }
 
 /** What Kubernetes itself does to objects, for a cluster that has none of its controllers: for runControllers. */
-export function coreControllers({ kinds, caPem, loadBalancers }: CoreControllersOptions): {
+export function coreControllers(options: CoreControllersOptions): {
   readonly controllers: readonly AnyController[];
   readonly loops: readonly LoopStarter[];
 } {
+  const { kinds, folders, caPem, loadBalancers } = options;
   return {
     controllers: [
       namespaceController(kinds),
@@ -61,6 +67,9 @@ export function coreControllers({ kinds, caPem, loadBalancers }: CoreControllers
       taintEvictionController,
       podGarbageController(),
       scheduler(),
+      claimController(folders),
+      volumeController(folders),
+      ephemeralVolumeController,
       resourceQuotaController(kinds),
     ],
     loops: [garbageCollector(kinds)],

@@ -7,6 +7,7 @@ import { Namespace } from '#api/core-v1/namespace.ts';
 import type { Kind } from '#api/kind.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
+import { volumeFolders } from '#test/support/volume-folders.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
 
 const bar: Kind = {
@@ -26,7 +27,8 @@ const bar: Kind = {
 async function start(): Promise<Cluster> {
   const cluster = await startCluster({
     namespaces: ['default', 'going'],
-    extensible: (kinds) => coreControllers({ kinds, caPem: 'the certificate' }),
+    extensible: (kinds) =>
+      coreControllers({ kinds, folders: volumeFolders(), caPem: 'the certificate' }),
   });
   await cluster.client.create(CustomResourceDefinition, {
     apiVersion: 'apiextensions.k8s.io/v1',

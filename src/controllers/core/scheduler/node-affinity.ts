@@ -26,7 +26,10 @@ export function preferenceFor(spec: PodSpec, node: Node): number {
 }
 
 /** An empty term matches nothing. */
-function matchesTerm({ matchExpressions, matchFields }: NodeSelectorTerm, node: Node): boolean {
+export function matchesTerm(
+  { matchExpressions, matchFields }: NodeSelectorTerm,
+  node: Node,
+): boolean {
   const expressions = matchExpressions ?? [];
   const fields = matchFields ?? [];
   if (expressions.length + fields.length === 0) return false;

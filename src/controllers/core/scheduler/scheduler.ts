@@ -1,5 +1,8 @@
 import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { claimNamesOf } from '#api/core-v1/pod-claims.ts';
+import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
+import { PersistentVolume } from '#api/core-v1/persistent-volume.ts';
 import { isEnded } from '#controllers/core/pod-state.ts';
 import {
   unfitReasons,
@@ -7,6 +10,7 @@ import {
   type Candidate,
 } from '#controllers/core/scheduler/fit.ts';
 import { preferenceFor } from '#controllers/core/scheduler/node-affinity.ts';
+import { awaitVolumes, claimsOf, volumeReasons } from '#controllers/core/scheduler/pod-volumes.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
 import {
   defineController,
@@ -38,6 +42,8 @@ export function scheduler(): Controller<Pod> {
     watches: [
       on(Node, (_node, known) => waitingPods(known)),
       on(Pod, (pod, known) => (pod.spec?.nodeName ? waitingPods(known) : [])),
+      on(PersistentVolumeClaim, (_claim, known) => podsWithClaims(known)),
+      on(PersistentVolume, (_volume, known) => podsWithClaims(known)),
     ],
     // Two pods must not be given the same last place.
     concurrency: 1,
@@ -47,9 +53,15 @@ export function scheduler(): Controller<Pod> {
       if (!isWaiting(pod) || bound.has(uid) || !pod.spec) return {};
       const { spec } = pod;
       const candidates = await candidatesOf(context, bound);
-      const reasons = candidates.map((candidate) =>
-        unfitReasons({ ...pod, spec }, candidate, candidates),
-      );
+      const { problem, claims } = await claimsOf(pod, context.client);
+      if (problem !== undefined) {
+        const message = `0/${candidates.length} nodes are available: ${problem}.`;
+        return { status: await refuse(pod, message, context) };
+      }
+      const reasons = candidates.map((candidate) => [
+        ...unfitReasons({ ...pod, spec }, candidate, candidates),
+        ...volumeReasons(claims, candidate),
+      ]);
       const chosen = candidates
         .filter((_, at) => reasons[at]?.length === 0)
         .toSorted(
@@ -58,6 +70,8 @@ export function scheduler(): Controller<Pod> {
             a.pods.length - b.pods.length,
         )[0];
       if (!chosen) return { status: await refuse(pod, unschedulableMessage(reasons), context) };
+      // Bound when its volumes are, of which the informer will tell.
+      if (await awaitVolumes(claims, nameOf(chosen.node), context.client)) return {};
       await bind(pod, nameOf(chosen.node), context);
       bound.set(uid, nameOf(chosen.node));
       return {};
@@ -75,6 +89,13 @@ function waitingPods(known: Known): readonly Key[] {
   return known
     .list(Pod)
     .filter(isWaiting)
+    .map((pod) => keyOf(pod));
+}
+
+function podsWithClaims(known: Known): readonly Key[] {
+  return known
+    .list(Pod)
+    .filter((pod) => isWaiting(pod) && claimNamesOf(pod).length > 0)
     .map((pod) => keyOf(pod));
 }
 
