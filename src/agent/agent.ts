@@ -134,7 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       imagesInUse: () => imagesOfPods(parts.podsFolder),
       access: podAccess({
         parts,
-        podOf: (request) => pods.get(request),
+        podOf: async (request) => pods.get(request) ?? (await client.get(Pod, request)),
         sandboxOf: ({ metadata }) => podSet.sandboxOf(metadata.uid),
       }),
       async stopAllPods(graceMs) {

@@ -75,7 +75,8 @@ async function writeWhole(
   const content = isGzip ? await compress(bytes, { level: GZIP_LEVEL }) : bytes;
   response.writeHead(reply.status, {
     ...wireHeaders(reply.headers),
-    'content-length': content.length,
+    // RFC 9110 section 8.6: not where there cannot be any.
+    ...(reply.status !== 204 && { 'content-length': content.length }),
     ...(isGzip && { 'content-encoding': 'gzip', vary: 'Accept-Encoding' }),
   });
   if (request.method === 'HEAD') {

@@ -35,7 +35,7 @@ export function agentAnswers(
         subresource: 'exec',
         open: async ({ namespace = '', name, query }) => ({
           kind: 'program',
-          run: running().access.exec({ namespace, name, query }),
+          run: await running().access.exec({ namespace, name, query }),
           query,
         }),
       },
@@ -44,7 +44,7 @@ export function agentAnswers(
         subresource: 'attach',
         open: async ({ namespace = '', name, query }) => ({
           kind: 'program',
-          run: running().access.attach({ namespace, name, query }),
+          run: await running().access.attach({ namespace, name, query }),
           query,
         }),
       },
@@ -53,7 +53,7 @@ export function agentAnswers(
         subresource: 'portforward',
         open: async ({ namespace = '', name, query }) => ({
           kind: 'ports',
-          dial: running().access.forward({ namespace, name, query }),
+          dial: await running().access.forward({ namespace, name, query }),
         }),
       },
     ],

@@ -302,6 +302,64 @@ for (const [at, way] of ways.entries()) {
   });
 }
 
+test('logs: every word of it', async () => {
+  const image = await toolsReference();
+  const shell = (name: string, script: string) => ({
+    name,
+    image,
+    env: TOOLS_ENV,
+    command: ['sh', '-c', script],
+  });
+  const spec = {
+    terminationGracePeriodSeconds: 1,
+    initContainers: [shell('first', 'echo prepared')],
+    containers: [
+      shell('a', 'for i in 1 2 3 4 5; do echo a$i; done; sleep 100000'),
+      // Ends once, then stays.
+      shell('b', 'if [ -e /d/x ]; then echo again; sleep 100000; fi; echo once; : >/d/x; exit 3'),
+    ].map((each) => ({ ...each, volumeMounts: [{ name: 'd', mountPath: '/d' }] })),
+    volumes: [{ name: 'd', emptyDir: {} }],
+  };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'words', labels: { of: 'words' } },
+    spec,
+  };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  const restarted = '--for=jsonpath={.status.containerStatuses[1].restartCount}=1';
+  await platform.ok(['wait', 'pod/words', restarted, '--timeout=60s']);
+  await platform.ok(['wait', 'pod/words', '--for=condition=Ready', '--timeout=60s']);
+  for (const way of ways) {
+    const logs = async (...args: string[]): Promise<string> => {
+      const ended = await kubectl(way, ['logs', ...args]);
+      assert.equal(ended.code, 0, ended.stderr);
+      return ended.stdout.toString();
+    };
+    assert.equal(await logs('words', '-c', 'a', '--tail=2'), 'a4\na5\n');
+    assert.equal(await logs('words', '-c', 'a', '--limit-bytes=4'), 'a1\na');
+    assert.equal(await logs('words', '-c', 'first'), 'prepared\n');
+    assert.equal(await logs('words', '-c', 'b'), 'again\n');
+    assert.equal(await logs('words', '-c', 'b', '--previous'), 'once\n');
+    const all = await logs('words', '--all-containers', '--prefix');
+    assert.match(all, /^\[pod\/words\/first\] prepared$/m);
+    assert.match(all, /^\[pod\/words\/a\] a5$/m);
+    assert.match(all, /^\[pod\/words\/b\] again$/m);
+    assert.match(await logs('-l', 'of=words', '-c', 'a', '--tail=1'), /^a5\n$/);
+    const timed = await logs('words', '-c', 'a', '--timestamps');
+    const times = timed.split('\n').map((line) => line.split(' ')[0] ?? '');
+    const [, second = ''] = times;
+    assert.match(second, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\+00:00$/);
+    const since = (await logs('words', '-c', 'a', `--since-time=${second}`)).split('\n');
+    assert.ok(since.length >= times.length - 1, since.join());
+    assert.equal(await logs('words', '-c', 'a', '--since=1h'), 'a1\na2\na3\na4\na5\n');
+    assert.equal(await logs('words', '-c', 'a', '--since-time=2999-01-01T00:00:00Z'), '');
+    const absent = await kubectl(way, ['logs', 'words', '-c', 'a', '--previous']);
+    assert.match(absent.stderr, /previous terminated container "a" in pod "words" not found/);
+  }
+  await platform.ok(['delete', 'pod', 'words', '--now']);
+});
+
 test('logs: a program that writes much keeps its newest lines, none missing between', async () => {
   // 9 MB at each request, 90 MB in all, a file for each: more than are kept.
   const script =

@@ -36,7 +36,7 @@ async function log(
 ): Promise<string> {
   const { signal } = new AbortController();
   const request = { namespace: 'default', name, query: new URLSearchParams(query), signal };
-  return bodyText(bed.agent.access.log(request).body);
+  return await bodyText((await bed.agent.access.log(request)).body);
 }
 
 /** What of an instance is on the machine: processes, mounts, namespaces, links, routes, tables, cgroups. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { RemoteProgram, StandardStreams } from '#base/standard-streams.ts';
 import type { Container } from '#api/generated/core-v1.ts';
-import { endOfLog, readLogLines, type LogLine } from '#agent/pods/container-log.ts';
+import { endOfLog, readLog, type LogLine } from '#agent/pods/container-log.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -25,7 +25,7 @@ export function attachTo({ spec, record, sandbox, runtime }: Attached): RemotePr
     const follow = AbortSignal.any([ended, signal]);
     // Before any input: what the program answers belongs to the conversation.
     const from = spec.stdinOnce ? undefined : await endOfLog(file);
-    const lines = readLogLines(file, { follow, ...(from && { from }) });
+    const lines = readLog(file, { follow, ...(from && { from }) });
     const input = { terminal, ...(spec.stdin && stdin && { stdin }) };
     const fed = runtime.feed(record.id, input, follow);
     await Promise.all([fed, handOn(lines, { stdout, stderr }, signal)]);
@@ -34,18 +34,22 @@ export function attachTo({ spec, record, sandbox, runtime }: Attached): RemotePr
 }
 
 async function handOn(
-  lines: AsyncIterable<LogLine>,
+  log: AsyncIterable<readonly LogLine[]>,
   outputs: {
     readonly stdout: StandardStreams['stdout'] | undefined;
     readonly stderr: StandardStreams['stderr'] | undefined;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const { stream, text } of lines) {
-    if (signal.aborted) return;
-    const output = stream === 'stderr' ? outputs.stderr : outputs.stdout;
-    if (!output || output.destroyed || output.write(Buffer.from(text, 'latin1'))) continue;
-    // Ends with the client, too.
-    await once(output, 'drain', { signal }).catch(() => undefined);
+  for await (const lines of log) {
+    for (const name of ['stdout', 'stderr'] as const) {
+      if (signal.aborted) return;
+      const texts = lines.flatMap(({ stream, text }) => (stream === name ? text : []));
+      const output = outputs[name];
+      if (texts.length === 0 || !output || output.destroyed) continue;
+      if (output.write(Buffer.from(texts.join(''), 'latin1'))) continue;
+      // Ends with the client, too.
+      await once(output, 'drain', { signal }).catch(() => undefined);
+    }
   }
 }

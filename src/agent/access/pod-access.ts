@@ -18,26 +18,30 @@ interface AccessRequest {
   readonly query: URLSearchParams;
 }
 
-/** What somebody may do in a pod besides talking to its Service. Everything throws ApiError before anything happens. */
+/** What somebody may do in a pod besides talking to its Service. All reject with ApiError before anything happens. */
 export interface PodAccess {
-  log(request: PodLogRequest): HttpReply;
+  log(request: PodLogRequest): Promise<HttpReply>;
   /** A command beside the container's own program. */
-  exec(request: AccessRequest): RemoteProgram;
+  exec(request: AccessRequest): Promise<RemoteProgram>;
   /** The container's own program: its output from now on, and its input where its spec has one. */
-  attach(request: AccessRequest): RemoteProgram;
+  attach(request: AccessRequest): Promise<RemoteProgram>;
   /** A connection to a port as the pod's own programs would make it, also where they listen on localhost only. */
-  forward(request: AccessRequest): DialPort;
+  forward(request: AccessRequest): Promise<DialPort>;
 }
 
 interface Sources {
   readonly parts: Pick<AgentParts, 'runtime' | 'network' | 'clock'>;
-  readonly podOf: (request: AccessRequest) => Pod | undefined;
+  /** Also a pod that no node has got yet. */
+  readonly podOf: (request: AccessRequest) => Promise<Pod | undefined>;
   readonly sandboxOf: (pod: Pod) => PodSandbox | undefined;
 }
 
 export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
-  const running = (request: AccessRequest, deed: string): { pod: Pod; sandbox: PodSandbox } => {
-    const pod = podOf(request);
+  const running = async (
+    request: AccessRequest,
+    deed: string,
+  ): Promise<{ pod: Pod; sandbox: PodSandbox }> => {
+    const pod = await podOf(request);
     if (!pod) throw notFound(Pod, request.name);
     const phase = pod.status?.phase ?? 'Pending';
     if (phase === 'Succeeded' || phase === 'Failed')
@@ -48,12 +52,12 @@ export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
     return { pod, sandbox };
   };
   return {
-    log(request) {
-      const pod = podOf(request);
+    async log(request) {
+      const pod = await podOf(request);
       return podLogReply(request, { pod, sandbox: pod && sandboxOf(pod), clock: parts.clock });
     },
-    exec(request) {
-      const { pod, sandbox } = running(request, 'exec into a container in');
+    async exec(request) {
+      const { pod, sandbox } = await running(request, 'exec into a container in');
       const { id } = runningContainer({ pod, sandbox }, request.query).record;
       const args = request.query.getAll('command');
       if (args.length === 0)
@@ -61,13 +65,13 @@ export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
       const isTerminal = isTrue(request.query, 'tty');
       return (streams, signal) => parts.runtime.run(id, { args, isTerminal }, streams, signal);
     },
-    attach(request) {
-      const { pod, sandbox } = running(request, 'attach to a container in');
+    async attach(request) {
+      const { pod, sandbox } = await running(request, 'attach to a container in');
       const container = runningContainer({ pod, sandbox }, request.query);
       return attachTo({ ...container, sandbox, runtime: parts.runtime });
     },
-    forward(request) {
-      const { sandbox } = running(request, 'forward ports of');
+    async forward(request) {
+      const { sandbox } = await running(request, 'forward ports of');
       const namespace = parts.network.pathOf(sandbox.address);
       return (port, signal) => dialInside(namespace, port, signal);
     },

@@ -41,7 +41,7 @@ export interface LogPosition {
   readonly offset: number;
 }
 
-const BEGINNING: LogPosition = { after: 0, offset: 0 };
+export const BEGINNING: LogPosition = { after: 0, offset: 0 };
 
 /** Where the next line will be. */
 export async function endOfLog(file: string): Promise<LogPosition> {
@@ -56,11 +56,14 @@ export async function endOfLog(file: string): Promise<LogPosition> {
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 1024 * 1024;
 
-/** The lines of a log, through all files that it is rotated into meanwhile; files that are gone by then are passed over. */
-export async function* readLogLines(
+/**
+ * The lines of a log as they were found, some at a time, through all files that it is rotated into meanwhile; files that are
+ * gone by then are passed over.
+ */
+export async function* readLog(
   file: string,
   { follow, from = BEGINNING }: LogReading = {},
-): AsyncGenerator<LogLine> {
+): AsyncGenerator<readonly LogLine[]> {
   using wake = new Wake(path.dirname(file), follow);
   let { after, offset: position } = from;
   for (;;) {
@@ -121,7 +124,7 @@ interface Reading {
 async function* linesOf(
   handle: FileHandle,
   { position, follow, wake, isSuperseded }: Reading,
-): AsyncGenerator<LogLine> {
+): AsyncGenerator<readonly LogLine[]> {
   const buffer = Buffer.alloc(CHUNK_BYTES);
   let at = position;
   let rest = '';
@@ -142,14 +145,11 @@ async function* linesOf(
     rest += buffer.toString('latin1', 0, bytesRead);
     const lines = rest.split('\n');
     rest = (lines.pop() ?? '').slice(0, LINE_BYTES_MAX);
-    for (const line of lines) {
-      const parsed = parseLogLine(line);
-      if (parsed) yield parsed;
-    }
+    yield lines.flatMap((line) => parseLogLine(line) ?? []);
   }
 }
 
-async function openOrUndefined(file: string): Promise<FileHandle | undefined> {
+export async function openOrUndefined(file: string): Promise<FileHandle | undefined> {
   try {
     return await open(file, 'r');
   } catch (error) {

@@ -3,7 +3,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 
 /** The container that a request is about, the only one where it names none. Throws BadRequest with Kubernetes' sentences. */
 export function containerName(pod: Pod, asked: string): string {
-  const names = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(
+  const names = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
     ({ name }) => name,
   );
   const name = pod.metadata.name ?? '';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { endOfLog, readLogLines } from '#agent/pods/container-log.ts';
+import { endOfLog, readLog } from '#agent/pods/container-log.ts';
 import { keepRotated, rotateIfLarge } from '#agent/pods/log-rotation.ts';
 
 const LINE_BYTES = 1000;
@@ -47,11 +47,13 @@ async function writer(): Promise<Writer> {
 }
 
 /** The numbers of the lines, each asserted to follow the one before. */
-async function countFrom(first: number, log: Parameters<typeof readLogLines>): Promise<number> {
+async function countFrom(first: number, log: Parameters<typeof readLog>): Promise<number> {
   let next = first;
-  for await (const { text } of readLogLines(...log)) {
-    assert.equal(Number(text.slice(0, 10).replaceAll('.', '')), next);
-    next += 1;
+  for await (const lines of readLog(...log)) {
+    for (const { text } of lines) {
+      assert.equal(Number(text.slice(0, 10).replaceAll('.', '')), next);
+      next += 1;
+    }
   }
   return next - first;
 }
@@ -78,9 +80,11 @@ test('log rotation: who follows gets every line once, through all files', async 
   let read = 0;
   log.write(1);
   written += 1;
-  for await (const { text } of readLogLines(log.file, { follow: end.signal })) {
-    read += 1;
-    assert.equal(parseInt(text, 10), read);
+  for await (const lines of readLog(log.file, { follow: end.signal })) {
+    for (const { text } of lines) {
+      read += 1;
+      assert.equal(parseInt(text, 10), read);
+    }
     if (read < written) continue;
     // As soon as the reader is at the end of what it reads there are two more files, and once more.
     if (written < 6 * LINES_OF_FILE) written += await fill(log, 2);

@@ -67,7 +67,8 @@ export async function createUnderConmon(options: ConmonOptions): Promise<void> {
   const child = spawn(options.conmon, args, {
     // It leaves a file `oom` where it is.
     cwd: bundle,
-    env: { PATH: PROGRAM_PATH, _OCI_SYNCPIPE: '3' },
+    // Times of the log are in UTC then, so that their text has their order.
+    env: { PATH: PROGRAM_PATH, TZ: 'UTC', _OCI_SYNCPIPE: '3' },
     // Its own session: Ctrl-C in the terminal is for the platform, which then stops containers in order.
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
