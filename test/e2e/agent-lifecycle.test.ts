@@ -36,7 +36,7 @@ async function log(
   const { signal } = new AbortController();
   const query = new URLSearchParams({ ...more, container });
   const request = { namespace: 'default', name, query, signal };
-  return bodyText(bed.agent.access.log(request).body);
+  return await bodyText((await bed.agent.access.log(request)).body);
 }
 
 async function eventsOf(bed: AgentBed, name: string): Promise<readonly Event[]> {
