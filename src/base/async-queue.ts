@@ -1,19 +1,29 @@
+/** What unread values may weigh together. */
+export interface QueueWeight<T> {
+  readonly max: number;
+  of(value: T): number;
+}
+
 /**
- * Values pushed from one side, iterated on the other. Holds at most `limit` unread values; the push that would exceed it
- * fails the iteration with `overflow()` after what was queued, so a slow reader costs bounded memory.
+ * Values pushed from one side, iterated on the other. Holds at most `limit` unread values, and where they have a weight no
+ * more than that of them, one value aside; the push that would exceed it fails the iteration with `overflow()` after what
+ * was queued, so a slow reader costs bounded memory.
  */
 export class AsyncQueue<T> implements AsyncIterable<T> {
   readonly #limit: number;
   readonly #overflow: () => Error;
+  readonly #weight: QueueWeight<T> | undefined;
+  #held = 0;
   #values: T[] = [];
   #head = 0;
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(limit: number, overflow: () => Error) {
+  constructor(limit: number, overflow: () => Error, weight?: QueueWeight<T>) {
     this.#limit = limit;
     this.#overflow = overflow;
+    this.#weight = weight;
   }
 
   get size(): number {
@@ -23,11 +33,12 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   /** False once the queue has ended or overflowed: the reader will see no more. */
   push(value: T): boolean {
     if (this.#ended) return false;
-    if (this.size >= this.#limit) {
+    if (this.size >= this.#limit || (this.#weight && this.#held > this.#weight.max)) {
       this.end(this.#overflow());
       return false;
     }
     this.#values.push(value);
+    if (this.#weight) this.#held += this.#weight.of(value);
     this.#wake?.();
     return true;
   }
@@ -46,6 +57,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
         while (this.#head < this.#values.length) {
           const value = this.#values[this.#head] as T;
           this.#head += 1;
+          if (this.#weight) this.#held -= this.#weight.of(value);
           if (this.#head === this.#values.length) {
             this.#values = [];
             this.#head = 0;

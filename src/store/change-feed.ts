@@ -4,6 +4,8 @@ import { Compacted, SlowReader, revisionOf, type Change, type Revision } from '#
 export interface FeedLimits {
   /** This many latest changes are kept for watches that resume; 10,000 unless told. */
   readonly historyMax?: number;
+  /** UTF-16 code units of their values; beyond it half of them go, the oldest first. 32 Mi unless told. */
+  readonly historyLengthMax?: number;
   /** A watch whose reader is more changes behind than this fails with SlowReader; 10,000 unless told. */
   readonly lagMax?: number;
 }
@@ -19,10 +21,13 @@ interface Watcher {
  */
 export class ChangeFeed {
   readonly #historyMax: number;
+  readonly #historyLengthMax: number;
   readonly #lagMax: number;
   /** Every revision after #floor, without a gap; trimmed late so that forgetting costs O(1) a change. */
   #history: Change[] = [];
   #floor = 0;
+  /** Of the values in #history. */
+  #length = 0;
   readonly #buckets = new Map<string, Set<Watcher>>();
   /** Length of a watched prefix, and how many buckets have it. */
   readonly #lengths = new Map<number, number>();
@@ -30,12 +35,15 @@ export class ChangeFeed {
 
   constructor(limits: FeedLimits = {}) {
     this.#historyMax = limits.historyMax ?? 10_000;
+    this.#historyLengthMax = limits.historyLengthMax ?? 32 * 1024 * 1024;
     this.#lagMax = limits.lagMax ?? 10_000;
   }
 
   /** Changes come in the order of their revisions, without a gap. */
   publish(change: Change): void {
     this.#history.push(change);
+    this.#length += change.entry.value.length;
+    if (this.#length > this.#historyLengthMax) this.forget(this.#half());
     if (this.#history.length > 2 * this.#historyMax) {
       this.forget(revisionOf(change) - this.#historyMax);
     }
@@ -49,8 +57,21 @@ export class ChangeFeed {
   /** Forgets the changes up to and including revision `upTo`. */
   forget(upTo: number): void {
     if (upTo <= this.#floor) return;
-    this.#history = this.#history.slice(upTo - this.#floor);
+    for (const { entry } of this.#history.splice(0, upTo - this.#floor)) {
+      this.#length -= entry.value.length;
+    }
     this.#floor = upTo;
+  }
+
+  /** The revision up to which the history has to go for the rest to be half as long as it may be. */
+  #half(): number {
+    let left = this.#length;
+    const kept = this.#history.findIndex(({ entry }) => {
+      const isShort = left <= this.#historyLengthMax / 2;
+      left -= entry.value.length;
+      return isShort;
+    });
+    return this.#floor + (kept < 0 ? this.#history.length : kept);
   }
 
   /** As Store.watch says. */

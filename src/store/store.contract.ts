@@ -339,6 +339,10 @@ function testCompaction(name: string, open: OpenStore): void {
       assert.equal(kept.length, at - oldest);
     }
     await assert.rejects(collect(store.watch('', 24 as Revision, never())), Compacted);
+    await using heavy = await open({ historyLengthMax: 100 });
+    for (let at = 1; at <= 12; at += 1) await heavy.create(`/${at}`, 'ten long..');
+    assert.equal((await take(heavy.watch('', 6 as Revision, never()), 6)).length, 6);
+    await assert.rejects(collect(heavy.watch('', 5 as Revision, never())), Compacted);
   });
 }
 

@@ -98,7 +98,7 @@ export class Compacted extends Error {
 export class SlowReader extends Error {
   override readonly name = 'SlowReader';
   constructor(limit: number) {
-    super(`Cannot go on with this watch: its reader is more than ${limit} changes behind`);
+    super(`Cannot go on with this watch: its reader is too far behind, at most ${limit} changes`);
   }
 }
 
