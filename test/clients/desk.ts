@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { startEmbeddedCluster, type BareCluster } from '#test/support/embedded-cluster.ts';
+import { startRealCluster } from '#test/support/real-cluster.ts';
 
 /** A cluster, and a place where a person or a program works against it. */
 export interface Desk extends AsyncDisposable {
@@ -29,7 +30,8 @@ export async function sitDown({ programs = {}, files }: DeskOptions = {}): Promi
     await symlink(program, path.join(bin, name));
   }
   if (files !== undefined) await cp(files, folder, { recursive: true });
-  const cluster = resources.use(await startEmbeddedCluster(path.join(home, 'cluster')));
+  const start = process.env['CLUSTER'] === 'real' ? startRealCluster : startEmbeddedCluster;
+  const cluster = resources.use(await start(path.join(home, 'cluster')));
   const kubeconfig = path.join(home, 'kubeconfig');
   await writeFile(kubeconfig, cluster.kubeconfig);
   const owned = resources.move();

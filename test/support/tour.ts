@@ -77,8 +77,9 @@ function stepsOf(lines: readonly Line[]): Step[] {
   });
 }
 
-/** Runs the commands of a part one after the other; throws at the first that does or says something else. */
+/** Runs the commands of a part one after the other; throws with all that did or said something else. */
 export async function walk(part: Part, age: Age, options: RunOptions): Promise<void> {
+  const differences: string[] = [];
   for (const { line, command, only, expected, code } of part.steps) {
     if (only !== undefined && only !== age) continue;
     const outcome = await run(
@@ -86,19 +87,17 @@ export async function walk(part: Part, age: Age, options: RunOptions): Promise<v
       options,
     );
     const printed = squeezed(outcome.stdout.split('\n'));
-    const isAsSaid = outcome.code === code && matches(printed, expected);
-    assert.ok(
-      isAsSaid,
-      [
-        `line ${line}, ${age} kubectl: $ ${command}`,
-        ...printed,
-        `[${outcome.code}]`,
-        '--- expected:',
-        ...expected,
-        `[${code}]`,
-      ].join('\n'),
+    if (outcome.code === code && matches(printed, expected)) continue;
+    differences.push(
+      `line ${line}, ${age} kubectl: $ ${command}`,
+      ...printed,
+      `[${outcome.code}]`,
+      '--- expected:',
+      ...expected,
+      `[${code}]`,
     );
   }
+  assert.ok(differences.length === 0, differences.join('\n'));
 }
 
 function squeezed(lines: readonly string[]): string[] {
