@@ -1,4 +1,4 @@
-import type { Pod as Generated } from '#api/generated/core-v1.ts';
+import type { Pod as Generated, PodCondition } from '#api/generated/core-v1.ts';
 import { defaultPod } from '#api/core-v1/pod-defaults.ts';
 import { podChangeErrors } from '#api/core-v1/pod-change-errors.ts';
 import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
@@ -24,6 +24,7 @@ export const Pod = defineCoreKind<Pod>({
     pod.spec.serviceAccountName ??= 'default';
     pod.spec.serviceAccount = pod.spec.serviceAccountName;
     pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
+    if ((pod.spec.schedulingGates?.length ?? 0) > 0) pod.status.conditions = [GATED];
   },
   validate({ spec }, { previous, subresource }) {
     const isBinding = subresource === 'binding';
@@ -36,3 +37,10 @@ export const Pod = defineCoreKind<Pod>({
     ];
   },
 });
+
+const GATED: PodCondition = {
+  type: 'PodScheduled',
+  status: 'False',
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+};

@@ -15,9 +15,9 @@ export function desiredTaints({ spec, status }: Node, now: string): readonly Tai
   const wanted: readonly Taint[] = [
     ...before.filter(({ key }) => !OURS.includes(key)),
     ...(spec?.unschedulable ? [taint('unschedulable', 'NoSchedule')] : []),
-    ...(ready && ready.status !== 'True'
-      ? [taint(state, 'NoSchedule'), taint(state, 'NoExecute')]
-      : []),
+    ...(ready?.status === 'True' ? [] : [taint(state, 'NoSchedule')]),
+    // What has not said yet how it is has no pods to lose.
+    ...(ready && ready.status !== 'True' ? [taint(state, 'NoExecute')] : []),
   ];
   return wanted.map((each) => {
     const known = before.find(({ key, effect }) => key === each.key && effect === each.effect);

@@ -21,8 +21,7 @@ export function unfitReasons(
 ): string[] {
   const { spec } = pod;
   if (node.spec?.unschedulable && !toleratesCordon(spec)) return ['node(s) were unschedulable'];
-  const taint = untoleratedTaint(spec, node);
-  if (taint) return [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`];
+  if (untoleratedTaint(spec, node)) return ['node(s) had untolerated taint(s)'];
   if (!isWantedNode(spec, node)) return ["node(s) didn't match Pod's node affinity/selector"];
   if (hasPortConflict(spec, pods)) {
     return ["node(s) didn't have free ports for the requested pod ports"];
