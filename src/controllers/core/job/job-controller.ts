@@ -52,6 +52,7 @@ export const jobController = defineController<Job>({
       pods: before,
       counts,
       isRunning,
+      hasLost: verdict?.type === 'Failed',
       nowMs,
       context,
     });
@@ -118,6 +119,8 @@ interface Change {
   readonly pods: readonly Pod[];
   readonly counts: Counts;
   readonly isRunning: boolean;
+  /** What still runs of a Job that failed has failed as well; other pods that are not needed are nobody's failure. */
+  readonly hasLost: boolean;
   readonly nowMs: number;
   readonly context: Context;
 }
@@ -201,14 +204,19 @@ function freeIndexes(job: Job, { pods, counts }: Waiting): number[] {
 }
 
 /** Those that have done least go first. */
-async function deletePods(job: Job, count: number, { pods, context }: Change): Promise<void> {
+async function deletePods(
+  job: Job,
+  count: number,
+  { pods, hasLost, context }: Change,
+): Promise<void> {
   const order = pods
     .filter(isActive)
     .toSorted((a, b) =>
       (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
     );
-  for (const { metadata } of order.slice(0, count)) {
-    const { namespace = '', name = '', uid = '' } = metadata;
+  for (const pod of order.slice(0, count)) {
+    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    if (!hasLost && isTracked(pod)) await untrack(pod, context);
     await context.client.delete(Pod, { namespace, name }, { preconditions: { uid } });
     const message = `Deleted pod: ${name}`;
     await tell(job, { type: 'Normal', reason: 'SuccessfulDelete', message }, context);

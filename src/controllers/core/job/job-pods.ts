@@ -82,7 +82,7 @@ type PodSpec = NonNullable<Pod['spec']>;
 
 /** Every container is told its index, and a pod can be reached by it. */
 function indexedSpec(spec: PodSpec, hostname: string): PodSpec {
-  const fieldPath = `metadata.annotations['${INDEX_KEY}']`;
+  const fieldPath = `metadata.labels['${INDEX_KEY}']`;
   const variable = { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef: { fieldPath } } };
   const told = (container: PodSpec['containers'][number]): PodSpec['containers'][number] => ({
     ...container,
