@@ -111,7 +111,7 @@ test('scheduler: without nodes it says so, and gives the pod the first that come
   ];
   // There may be one more: of the moment before the node was ready.
   await untilItems(cluster, events, (items) => {
-    const told = items.map((it) => `${at(it, 'type')} ${at(it, 'reason')} ${at(it, 'message')}`);
+    const told = items.map((it) => ['type', 'reason', 'message'].map((f) => at(it, f)).join(' '));
     return wanted.every((event) => told.includes(event));
   });
 });
