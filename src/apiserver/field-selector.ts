@@ -9,7 +9,11 @@ export interface FieldSelector {
 }
 
 interface Requirement {
-  readonly path: readonly string[];
+  readonly field: string;
+  /** The first that is there counts. */
+  readonly paths: readonly (readonly string[])[];
+  /** What it is where no path leads anywhere. */
+  readonly absent: string;
   readonly value: string;
   readonly isEqual: boolean;
 }
@@ -55,8 +59,15 @@ const selectableFields: Readonly<Record<string, readonly string[]>> = {
   services: ['spec.clusterIP', 'spec.type'],
   nodes: ['spec.unschedulable'],
   namespaces: ['status.phase'],
-  'replicasets.apps': ['status.replicas'],
   'jobs.batch': ['status.successful'],
+};
+
+/** Those that are not read where their name says, or are not empty where they are absent. */
+const derivedFields: Readonly<Record<string, Pick<Requirement, 'paths'> & { absent?: string }>> = {
+  'events source': { paths: [['source', 'component'], ['reportingComponent']] },
+  'jobs.batch status.successful': { paths: [['status', 'succeeded']], absent: '0' },
+  'nodes spec.unschedulable': { paths: [['spec', 'unschedulable']], absent: 'false' },
+  'pods spec.hostNetwork': { paths: [['spec', 'hostNetwork']], absent: 'false' },
 };
 
 /** Parses `metadata.name=a,status.phase!=Running`. Throws BadRequest for a field this kind cannot be selected by. */
@@ -64,12 +75,13 @@ export function parseFieldSelector(kind: Kind, text: string): FieldSelector {
   if (text.trim() === '') return { matches: () => true };
   const requirements = text.split(',').map((part) => parseRequirement(kind, part.trim(), text));
   const name = requirements.find(
-    ({ path, isEqual }) => isEqual && path.join('.') === 'metadata.name',
+    ({ field, isEqual }) => isEqual && field === 'metadata.name',
   )?.value;
   return {
     matches: (object) =>
       requirements.every(
-        ({ path, value, isEqual }) => (fieldOf(object, path) === value) === isEqual,
+        (requirement) =>
+          (valueOf(object, requirement) === requirement.value) === requirement.isEqual,
       ),
     ...(name !== undefined && { name }),
   };
@@ -93,7 +105,17 @@ function parseRequirement(kind: Kind, part: string, whole: string): Requirement 
         : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`;
     throw new ApiError('BadRequest', message);
   }
-  return { path: field.split('.'), value, isEqual: operator !== '!=' };
+  const isEqual = operator !== '!=';
+  const usual = { field, paths: [field.split('.')], absent: '' };
+  return { ...usual, ...derivedFields[`${resourceOf(kind)} ${field}`], value, isEqual };
+}
+
+function valueOf(object: KubeObject, { paths, absent }: Requirement): string {
+  for (const path of paths) {
+    const value = fieldOf(object, path);
+    if (value !== '') return value;
+  }
+  return absent;
 }
 
 function fieldOf(object: KubeObject, path: readonly string[]): string {

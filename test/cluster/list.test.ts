@@ -153,6 +153,21 @@ test('list: the fields each kind is selected by', async () => {
   }
 });
 
+test('list: fields that are absent are what Kubernetes takes them for', async () => {
+  const { send, namespace } = await clusterUnderTest();
+  const inside = `namespaces/${await namespace()}`;
+  const spec = { containers: [{ name: 'main', image: 'sample:v1' }] };
+  const job = { template: { spec: { ...spec, restartPolicy: 'Never' } }, suspend: true };
+  for (const [collection, fields, body] of [
+    [`/api/v1/${inside}/pods`, 'spec.hostNetwork=false,spec.nodeName=', spec],
+    [`/apis/batch/v1/${inside}/jobs`, 'status.successful=0', job],
+  ] as const) {
+    const made = await send('POST', collection, { metadata: { name: 'a' }, spec: body });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    assert.deepEqual(namesIn(await send('GET', `${collection}?fieldSelector=${fields}`)), ['a']);
+  }
+});
+
 test('representations: Table and metadata alone, by Accept', async () => {
   const get = await withFour();
   const as = (kind: string): string => `application/json;as=${kind};g=meta.k8s.io;v=v1`;

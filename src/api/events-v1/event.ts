@@ -1,7 +1,8 @@
-import { Event as CoreEvent, placeErrors } from '#api/core-v1/event.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { Event as CoreEvent, placeErrors, recordedErrors } from '#api/core-v1/event.ts';
 import type { Event as Generated } from '#api/generated/events-v1.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
-import { required, wrongValue } from '#api/meta/field-error.ts';
+import { immutableErrors, required, wrongValue } from '#api/meta/field-error.ts';
 
 /** The same objects as core/v1 Events, in the words that newer clients record them with. */
 export type Event = Generated;
@@ -19,31 +20,69 @@ export const Event = defineCoreKind<Event>({
     toStored: (object) => toCore(object as Event),
     fromStored: (object) => fromCore(object as CoreEvent),
   },
-  validate(event, { operation }) {
-    // What was recorded as a core Event lacks these, and may still be counted up here.
-    if (operation === 'UPDATE') return [];
+  // What is complained of has the names of core Events, as in Kubernetes.
+  validate(event, { previous }) {
+    const errors = event.eventTime ? recordedErrors(toCore(event), 'reportingController') : [];
+    // What was recorded as a core Event may still be counted up here.
+    if (previous) return [...errors, ...changeErrors(toCore(event), toCore(previous))];
     return [
       ...placeErrors(event, { path: 'involvedObject', about: event.regarding?.namespace }),
+      ...errors,
       ...(event.eventTime ? [] : [required('eventTime')]),
-      ...wordErrors('reportingController', event.reportingController),
-      ...wordErrors('reportingInstance', event.reportingInstance),
-      ...wordErrors('action', event.action),
-      ...wordErrors('reason', event.reason),
+      ...seriesErrors(event),
+      ...OLDER_FIELDS.filter(({ isSet }) => isSet(event)).map(({ path }) =>
+        wrongValue(path, '', 'needs to be unset'),
+      ),
       ...(event.type === 'Normal' || event.type === 'Warning'
         ? []
-        : [wrongValue('type', event.type ?? '', `has invalid value: ${event.type ?? ''}`)]),
+        : [wrongValue('type', '', `has invalid value: ${event.type ?? ''}`)]),
     ];
   },
 });
 
-const WORD_LENGTH_MAX = 128;
+/** Of core Events, which newer clients leave empty. */
+const OLDER_FIELDS: readonly { path: string; isSet: (event: Event) => boolean }[] = [
+  { path: 'firstTimestamp', isSet: (event) => Boolean(event.deprecatedFirstTimestamp) },
+  { path: 'lastTimestamp', isSet: (event) => Boolean(event.deprecatedLastTimestamp) },
+  { path: 'count', isSet: (event) => Boolean(event.deprecatedCount) },
+  {
+    path: 'source',
+    isSet: ({ deprecatedSource: { component, host } = {} }) => Boolean(component || host),
+  },
+];
 
-function wordErrors(path: string, value: string | undefined): FieldError[] {
-  if (!value) return [required(path)];
-  return value.length <= WORD_LENGTH_MAX
-    ? []
-    : [wrongValue(path, value, `can have at most ${WORD_LENGTH_MAX} characters`)];
+function seriesErrors({ series }: Event): FieldError[] {
+  if (!series) return [];
+  return [
+    ...(series.count < 2 ? [wrongValue('series.count', '', 'should be at least 2')] : []),
+    ...(series.lastObservedTime ? [] : [required('series.lastObservedTime')]),
+  ];
 }
+
+/** What was recorded stays; it may only be seen again. */
+function changeErrors(event: CoreEvent, previous: CoreEvent): FieldError[] {
+  const series = isDeepStrictEqual(event.series, previous.series)
+    ? []
+    : seriesErrors(fromCore(event));
+  return [
+    ...series,
+    ...FIXED.flatMap((field) => immutableErrors(field, event[field], previous[field])),
+  ];
+}
+
+const FIXED = [
+  'involvedObject',
+  'reason',
+  'message',
+  'firstTimestamp',
+  'lastTimestamp',
+  'count',
+  'type',
+  'action',
+  'related',
+  'reportingComponent',
+  'reportingInstance',
+] as const satisfies readonly (keyof CoreEvent)[];
 
 function toCore(event: Event): CoreEvent {
   const {

@@ -1,10 +1,11 @@
 import { LimitRange } from '#api/core-v1/limit-range.ts';
 import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { qosClassOf } from '#api/core-v1/qos-class.ts';
 import { podAmounts, type Amounts } from '#api/core-v1/pod-requests.ts';
 import type { Container, LimitRangeItem } from '#api/generated/core-v1.ts';
 import { forbidden } from '#api/meta/api-error.ts';
-import { numberOf, parseQuantity, renderQuantity } from '#api/meta/quantity.ts';
+import { numberOf, parseQuantity, renderQuantity, type Quantity } from '#api/meta/quantity.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import type { Store } from '#store/store.ts';
@@ -43,6 +44,7 @@ function podProblems(pod: Pod, items: readonly LimitRangeItem[]): string[] {
   const { spec } = pod;
   if (!spec) return [];
   for (const item of items) if (item.type === 'Container') fillIn(pod, item);
+  if (pod.status) pod.status.qosClass = qosClassOf(spec);
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return items.flatMap((item) => {
     if (item.type === 'Container') {
@@ -58,11 +60,10 @@ function claimProblems(
   { spec }: PersistentVolumeClaim,
   items: readonly LimitRangeItem[],
 ): string[] {
-  const requests = amounts(spec?.resources?.requests);
-  // A claim has no limit: what it asks for is what it gets.
+  const asked = { requests: amounts(spec?.resources?.requests), limits: new Map() };
   return items
     .filter(({ type }) => type === 'PersistentVolumeClaim')
-    .flatMap((item) => problems(item, { requests, limits: requests }));
+    .flatMap((item) => problems(item, asked));
 }
 
 function fillIn(pod: Pod, { default: limits = {}, defaultRequest = {} }: LimitRangeItem): void {
@@ -101,34 +102,43 @@ function amounts(values: Readonly<Record<string, string | number>> = {}): Amount
   return new Map(Object.entries(values).map(([name, text]) => [name, parseQuantity(text)]));
 }
 
-/** Two spaces before `No`: clients compare these texts. */
-function problems(
-  { type, min, max, maxLimitRequestRatio }: LimitRangeItem,
-  asked: Asked,
-): string[] {
+/** One of a resource and a bound, in Kubernetes' order. */
+function problems(item: LimitRangeItem, asked: Asked): string[] {
+  const { type, min, max, maxLimitRequestRatio } = item;
   const { requests, limits } = asked;
-  const found: string[] = [];
-  for (const [name, least] of amounts(min)) {
-    const what = `minimum ${name} usage per ${type} is ${renderQuantity(least)}`;
-    const [request, limit] = [requests.get(name), limits.get(name)];
-    if (!request) found.push(`${what}.  No request is specified`);
-    else if (request.nano < least.nano) {
-      found.push(`${what}, but request is ${renderQuantity(request)}`);
-    }
-    if (limit && limit.nano < least.nano) {
-      found.push(`${what}, but limit is ${renderQuantity(limit)}`);
-    }
+  const least = [...amounts(min)].flatMap(([name, bound]) => {
+    const sides: readonly Side[] = [
+      ['request', requests.get(name)],
+      ['limit', limits.get(name)],
+    ];
+    const what = `minimum ${name} usage per ${type} is ${renderQuantity(bound)}`;
+    return sideProblem(what, sides, ({ nano }) => nano < bound.nano);
+  });
+  const most = [...amounts(max)].flatMap(([name, bound]) => {
+    const request: Side = ['request', requests.get(name)];
+    // A claim has no limit: what it asks for is what it gets.
+    const limit: readonly Side[] =
+      type === 'PersistentVolumeClaim' ? [] : [['limit', limits.get(name)]];
+    const what = `maximum ${name} usage per ${type} is ${renderQuantity(bound)}`;
+    return sideProblem(what, [...limit, request], ({ nano }) => nano > bound.nano);
+  });
+  return [...least, ...most, ...ratioProblems(type, maxLimitRequestRatio, asked)];
+}
+
+type Side = readonly [name: 'request' | 'limit', amount: Quantity | undefined];
+
+/** The first side must be there. Two spaces before `No`: clients compare these texts. */
+function sideProblem(
+  what: string,
+  sides: readonly Side[],
+  isOutside: (amount: Quantity) => boolean,
+): string[] {
+  const [[first, needed] = []] = sides;
+  if (!needed) return [`${what}.  No ${first} is specified`];
+  for (const [name, amount] of sides) {
+    if (amount && isOutside(amount)) return [`${what}, but ${name} is ${renderQuantity(amount)}`];
   }
-  for (const [name, most] of amounts(max)) {
-    const what = `maximum ${name} usage per ${type} is ${renderQuantity(most)}`;
-    const [request, limit] = [requests.get(name), limits.get(name)];
-    if (!limit) found.push(`${what}.  No limit is specified`);
-    else if (limit.nano > most.nano) found.push(`${what}, but limit is ${renderQuantity(limit)}`);
-    if (request && request.nano > most.nano && type !== 'PersistentVolumeClaim') {
-      found.push(`${what}, but request is ${renderQuantity(request)}`);
-    }
-  }
-  return [...found, ...ratioProblems(type, maxLimitRequestRatio, asked)];
+  return [];
 }
 
 function ratioProblems(

@@ -43,7 +43,7 @@ export const mirroredSlicesController = defineController<Endpoints>({
 });
 
 function desiredSlices(endpoints: Endpoints): EndpointSlice[] {
-  const { name = '', namespace, labels } = endpoints.metadata;
+  const { name = '', namespace, labels, annotations } = endpoints.metadata;
   const families = (endpoints.subsets ?? []).flatMap((subset) =>
     (['IPv4', 'IPv6'] as const).map((family) => ({ subset, family })),
   );
@@ -61,6 +61,7 @@ function desiredSlices(endpoints: Endpoints): EndpointSlice[] {
           name: `${name}-mirrored-${at}`,
           ...(namespace !== undefined && { namespace }),
           labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: MANAGER },
+          ...(annotations && { annotations: ownAnnotations(annotations) }),
           ownerReferences: [controllerReference(endpoints)],
         },
         addressType: family,
@@ -72,6 +73,16 @@ function desiredSlices(endpoints: Endpoints): EndpointSlice[] {
       },
     ];
   });
+}
+
+/** Those of the Endpoints alone: what kubectl last applied, and when a pod last changed, is not of the slice. */
+const NOT_MIRRORED = new Set([
+  'kubectl.kubernetes.io/last-applied-configuration',
+  'endpoints.kubernetes.io/last-change-trigger-time',
+]);
+
+function ownAnnotations(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !NOT_MIRRORED.has(key)));
 }
 
 function addressesOf(addresses: Subset['addresses'], family: 'IPv4' | 'IPv6'): Address[] {
