@@ -1,56 +1,89 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import type { Pod } from '#api/core-v1/pod.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { readPodRecords, type PodRecord } from '#agent/pods/pod-record.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import { isPreparedAs } from '#agent/prepared/prepared-sandbox.ts';
 import { removeMounted } from '#agent/rootfs.ts';
 import { removeCgroup } from '#agent/runtime/runc/cgroup.ts';
 
 export interface AdoptOptions {
-  /** Whether a pod of this uid still exists in the API. */
-  readonly isWanted: (record: PodRecord) => boolean;
+  /** The pod of this uid, where it still exists in the API. */
+  readonly podOf: (uid: string) => Pod | undefined;
   /** The instance's cgroup, above those of its containers. */
   readonly cgroup: string;
 }
 
+export interface Adopted {
+  /** Of pods that exist. */
+  readonly pods: readonly PodSandbox[];
+  /** Started before their objects were made: they serve requests already. */
+  readonly started: readonly PodSandbox[];
+}
+
 /**
  * The sandboxes that an earlier process left and that somebody still wants. Everything else of this instance on the
- * machine is removed: what is half made, what was only prepared, and what belongs to no record at all.
+ * machine is removed: what is half made, what was only prepared, and what belongs to no record at all. What cannot be
+ * removed is logged and left to the next start: it must not keep the others from theirs.
  */
 export async function adoptSandboxes(
   parts: AgentParts,
-  { isWanted, cgroup }: AdoptOptions,
-): Promise<readonly PodSandbox[]> {
+  { podOf, cgroup }: AdoptOptions,
+): Promise<Adopted> {
   const [known, found] = await Promise.all([
     parts.runtime.list(),
     readPodRecords(parts.podsFolder),
   ]);
-  const adopted: PodSandbox[] = [];
+  const sweep = async (what: string, remove: () => Promise<void>): Promise<void> => {
+    try {
+      await remove();
+    } catch (error) {
+      parts.log.error('agent: what an earlier process left could not be removed', { what, error });
+    }
+  };
+  const running = new Set(known.filter(({ state }) => state === 'running').map(({ id }) => id));
+  const pods: PodSandbox[] = [];
+  const started: PodSandbox[] = [];
   const orphans: PodSandbox[] = [];
   for (const { folder, record } of found) {
-    if (!record) await removeMounted(folder);
+    if (!record) await sweep(folder, async () => await removeMounted(folder));
     else {
       const sandbox = new PodSandbox(parts, record, known);
-      const isKept = record.preparedFor === undefined && isWanted(record);
-      if (isKept) parts.addresses.reserve(record.address);
-      (isKept ? adopted : orphans).push(sandbox);
+      // Also of an orphan: what cannot be removed keeps its address.
+      parts.addresses.reserve(record.address);
+      const fate = fateOf(record, { pod: podOf(record.uid), running });
+      ({ pods, started, orphans })[fate].push(sandbox);
     }
   }
-  for (const orphan of orphans) await orphan.remove();
+  for (const sandbox of pods) if (sandbox.record.prepared) await sandbox.bind();
+  for (const orphan of orphans) await sweep(orphan.folder, async () => await orphan.remove());
+  const kept = [...pods, ...started];
   const owned = new Set(
-    adopted.flatMap(({ record }) => Object.values(record.containers).map(({ id }) => id)),
+    kept.flatMap(({ record }) => Object.values(record.containers).map(({ id }) => id)),
   );
-  for (const { id } of known) if (!owned.has(id)) await parts.runtime.delete(id);
-  const addresses = new Set(adopted.map(({ address }) => address));
-  for (const address of await parts.network.list()) {
-    if (!addresses.has(address)) await parts.network.remove(address);
-  }
-  for (const name of await cgroupsBelow(cgroup)) {
-    if (!owned.has(name)) await removeCgroup(path.join(cgroup, name));
-  }
-  return adopted;
+  for (const { id } of known)
+    if (!owned.has(id)) await sweep(id, async () => await parts.runtime.delete(id));
+  const addresses = new Set(kept.map(({ address }) => address));
+  for (const address of await parts.network.list())
+    if (!addresses.has(address))
+      await sweep(address, async () => await parts.network.remove(address));
+  for (const name of await cgroupsBelow(cgroup))
+    if (!owned.has(name))
+      await sweep(name, async () => await removeCgroup(path.join(cgroup, name)));
+  return { pods, started };
 }
 
+function fateOf(
+  { prepared, containers }: PodRecord,
+  { pod, running }: { readonly pod: Pod | undefined; readonly running: ReadonlySet<string> },
+): keyof Adopted | 'orphans' {
+  if (!prepared) return pod ? 'pods' : 'orphans';
+  // What was only prepared is soon prepared again, as things are now.
+  if (!Object.values(containers).some(({ id }) => running.has(id))) return 'orphans';
+  if (!pod) return 'started';
+  return isPreparedAs(prepared, pod) ? 'pods' : 'orphans';
+}
 /** The same name in every hierarchy, so looking at two that always exist is enough. */
 async function cgroupsBelow(cgroup: string): Promise<ReadonlySet<string>> {
   const roots = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'];

@@ -110,13 +110,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const network = { instance, nodeName, ranges, openPorts, ownPorts, listen, services, slices };
     const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
     await rules.load();
-    const uids = new Set(pods.list().map(({ metadata }) => metadata.uid));
-    const adopted = await adoptSandboxes(parts, {
-      isWanted: ({ uid }) => uids.has(uid),
-      cgroup: instanceCgroup(instance),
-    });
-    const pool = new PreparedPool(parts, replicaSets, stop.signal);
-    const podSet = new PodSet({ parts, pods, pool, adopted });
+    const byUid = new Map(pods.list().map((pod) => [pod.metadata.uid, pod]));
+    const cgroup = instanceCgroup(instance);
+    const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });
+    const { started } = adopted;
+    const pool = new PreparedPool(parts, { replicaSets, started, signal: stop.signal });
+    const podSet = new PodSet({ parts, pods, pool, adopted: adopted.pods });
     const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
     await registerNode(client, facts);
     const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
@@ -138,7 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         sandboxOf: ({ metadata }) => podSet.sandboxOf(metadata.uid),
       }),
       async stopAllPods(graceMs) {
-        await Promise.all([podSet.endAll(graceMs), pool[Symbol.asyncDispose]()]);
+        await Promise.all([podSet.endAll(graceMs), pool.discardAll()]);
       },
       async [Symbol.asyncDispose]() {
         await podSet[Symbol.asyncDispose]();

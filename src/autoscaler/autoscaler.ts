@@ -59,9 +59,9 @@ class Deciding implements Autoscaler {
   }
 
   async listen(): Promise<void> {
-    const { socketPath, log } = this.#options;
+    const { socketPath, clock, log } = this.#options;
     const onMessage = (message: FromGateway): void => this.#onMessage(message);
-    this.#server = await startMeasurementServer({ socketPath, log, onMessage });
+    this.#server = await startMeasurementServer({ socketPath, clock, log, onMessage });
   }
 
   readonly trigger: Trigger = (enqueue, signal) => {

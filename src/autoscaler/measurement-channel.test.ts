@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { AsyncQueue } from '#base/async-queue.ts';
-import { systemClock } from '#base/clock.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
+import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { connectMeasurements } from '#autoscaler/measurement-client.ts';
@@ -61,8 +62,9 @@ function connect(socketPath: string): ReturnType<typeof connectMeasurements> & {
 async function serve(
   socketPath: string,
   messages: Received<FromGateway>,
+  clock: Clock = systemClock,
 ): ReturnType<typeof startMeasurementServer> {
-  return startMeasurementServer({ socketPath, log: silentLog, onMessage: messages.push });
+  return startMeasurementServer({ socketPath, clock, log: silentLog, onMessage: messages.push });
 }
 
 const demand = { type: 'demand', namespace: 'default', revision: 'a-00001', waiting: 3 } as const;
@@ -120,8 +122,6 @@ test('measurement channel: drained when every gateway has said so', async () => 
   await using server = await serve(folder.socketPath, fromGateway);
   const { signal } = new AbortController();
   const pod = { namespace: 'default', pod: 'a-x' };
-  await server.drain(pod, signal);
-
   using one = connect(folder.socketPath);
   using two = connect(folder.socketPath);
   await Promise.all([one.connects.next(), two.connects.next()]);
@@ -135,6 +135,29 @@ test('measurement channel: drained when every gateway has said so', async () => 
   one.send({ type: 'drained', ...pod });
   await fromGateway.next();
   two[Symbol.dispose]();
+  await drained;
+});
+
+test('measurement channel: at first a drain waits for the gateway that is about to come back', async () => {
+  await using folder = await socketFolder();
+  const fromGateway = received<FromGateway>();
+  const clock = new FakeClock();
+  await using server = await serve(folder.socketPath, fromGateway, clock);
+  const { signal } = new AbortController();
+  const pod = { namespace: 'default', pod: 'a-x' };
+  const early = server.drain(pod, signal);
+  using client = connect(folder.socketPath);
+  assert.deepEqual(await client.messages.next(), { type: 'drain', ...pod });
+  client.send({ type: 'drained', ...pod });
+  await early;
+});
+
+test('measurement channel: where no gateway comes, there is nothing to wait for', async () => {
+  await using folder = await socketFolder();
+  const clock = new FakeClock();
+  await using server = await serve(folder.socketPath, received<FromGateway>(), clock);
+  const drained = server.drain({ namespace: 'default', pod: 'a-x' }, new AbortController().signal);
+  clock.advance(3_000);
   await drained;
 });
 

@@ -1,5 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { parseFromGateway, readMessages, writeLine } from '#autoscaler/measurement-lines.ts';
 import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
@@ -7,6 +8,7 @@ import type { FromAutoscaler, FromGateway } from '#autoscaler/measurements.ts';
 export interface MeasurementServerOptions {
   /** Replaced where it exists: the home belongs to one platform at a time. At most 107 bytes (unix(7)). */
   readonly socketPath: string;
+  readonly clock: Clock;
   readonly log: Log;
   /** `gateway` is the same for all messages of one connection and of no other. */
   readonly onMessage: (message: FromGateway, gateway: object) => void;
@@ -17,13 +19,16 @@ export interface MeasurementServer extends AsyncDisposable {
   broadcast(message: FromAutoscaler): void;
   /**
    * Asks every connected gateway to let go of a pod; resolves when each has said so or has gone, at once where there is
-   * none. Rejects with the signal's reason when aborted first.
+   * none: but not in the first seconds, in which one that outlived the last server is still about to connect. Rejects with the signal's reason when aborted first.
    */
   drain(
     pod: { readonly namespace: string; readonly pod: string },
     signal: AbortSignal,
   ): Promise<void>;
 }
+
+/** A gateway tries at least every 1.2 s to connect (measurement-client.ts). */
+const RECONNECT_MS = 3_000;
 
 export async function startMeasurementServer(
   options: MeasurementServerOptions,
@@ -50,9 +55,13 @@ class Channel implements MeasurementServer {
   readonly #gateways = new Set<Socket>();
   /** Gateways that have not yet let go, by pod. */
   readonly #drains = new Map<string, Set<Drain>>();
+  /** Resolves with the first gateway, or once none is to be expected. */
+  readonly #expected = Promise.withResolvers<void>();
+  readonly #expecting: Disposable;
 
   constructor(options: MeasurementServerOptions) {
     this.#options = options;
+    this.#expecting = options.clock.after(RECONNECT_MS, () => this.#expected.resolve());
     this.server = createServer((socket) => this.#accept(socket));
   }
 
@@ -64,6 +73,7 @@ class Channel implements MeasurementServer {
     pod: { readonly namespace: string; readonly pod: string },
     signal: AbortSignal,
   ): Promise<void> {
+    await this.#untilExpected(signal);
     signal.throwIfAborted();
     if (this.#gateways.size === 0) return;
     const key = `${pod.namespace}/${pod.pod}`;
@@ -84,6 +94,7 @@ class Channel implements MeasurementServer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#expecting[Symbol.dispose]();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.server.close(() => resolve());
     for (const gateway of this.#gateways) gateway.destroy();
@@ -91,9 +102,22 @@ class Channel implements MeasurementServer {
     await rm(this.#options.socketPath, { force: true });
   }
 
+  async #untilExpected(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([this.#expected.promise, aborted]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
   #accept(socket: Socket): void {
     const { log, onMessage } = this.#options;
     this.#gateways.add(socket);
+    this.#expected.resolve();
     readMessages(socket, parseFromGateway, (message) => {
       if (message.type === 'drained') this.#release(`${message.namespace}/${message.pod}`, socket);
       onMessage(message, socket);

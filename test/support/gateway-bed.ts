@@ -68,6 +68,7 @@ export async function startGatewayBed(): Promise<GatewayBed> {
   const autoscaler = resources.use(
     await startMeasurementServer({
       socketPath,
+      clock: systemClock,
       log: silentLog,
       onMessage: (message) => queueOf(message.type).push(message),
     }),

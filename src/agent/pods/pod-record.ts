@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
 import type { ContainerStateTerminated } from '#api/generated/core-v1.ts';
 
 /** The newest attempt at one container of a pod. */
@@ -20,6 +21,12 @@ export interface ContainerRecord {
   readonly last?: ContainerStateTerminated;
 }
 
+/** A ReplicaSet's uid, and the pod as the ReplicaSet's controller would make it. */
+export interface PreparedFor {
+  readonly replicaSet: string;
+  readonly pod: Pod;
+}
+
 /**
  * What a later process must know to take over a pod; beside its containers' folders. Written before anything that it
  * names is made, so whatever exists on the machine is named by a record or belongs to nobody.
@@ -31,8 +38,8 @@ export interface PodRecord {
   readonly uid: string;
   readonly address: string;
   readonly startTime: string;
-  /** The uid of the ReplicaSet it was prepared for, until its Pod object exists. */
-  readonly preparedFor?: string;
+  /** For what it was prepared, until its Pod object exists. */
+  readonly prepared?: PreparedFor;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
 }
 

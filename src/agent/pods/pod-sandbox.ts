@@ -8,7 +8,12 @@ import { ociSpec } from '#agent/oci/oci-spec.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
-import { writePodRecord, type ContainerRecord, type PodRecord } from '#agent/pods/pod-record.ts';
+import {
+  writePodRecord,
+  type ContainerRecord,
+  type PodRecord,
+  type PreparedFor,
+} from '#agent/pods/pod-record.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
 import { writeVolumes } from '#agent/pods/volumes.ts';
 import { createRootfs, removeMounted } from '#agent/rootfs.ts';
@@ -41,7 +46,7 @@ export class PodSandbox {
   }
 
   /** Makes folder, record, network and volumes. Call `remove` also where this throws. */
-  static async create(parts: AgentParts, pod: Pod, preparedFor?: string): Promise<PodSandbox> {
+  static async create(parts: AgentParts, pod: Pod, prepared?: PreparedFor): Promise<PodSandbox> {
     const address = parts.addresses.take();
     const { namespace = '', name = '', uid = '' } = pod.metadata;
     const startTime = timestamp(parts.clock.now());
@@ -53,7 +58,7 @@ export class PodSandbox {
       address,
       startTime,
       containers: {},
-      ...(preparedFor !== undefined && { preparedFor }),
+      ...(prepared && { prepared }),
     });
     try {
       await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
@@ -87,11 +92,13 @@ export class PodSandbox {
     return this.#states.get(id);
   }
 
-  /** After a reboot the record is there and the network is not. */
-  async ensureNetwork(): Promise<void> {
+  /** After a reboot the record is there and the network is not: it is made again, and `true` says so. */
+  async ensureNetwork(): Promise<boolean> {
     const existing = await this.#parts.network.list();
     this.#hasNetwork = existing.has(this.address);
-    if (!this.#hasNetwork) await this.#createNetwork();
+    if (this.#hasNetwork) return false;
+    await this.#createNetwork();
+    return true;
   }
 
   /** Writes the pod's volumes, or writes them anew. Throws ContainerProblem. */
@@ -166,7 +173,7 @@ export class PodSandbox {
 
   /** Its Pod object exists: from now on it is a pod like any other. */
   async bind(): Promise<void> {
-    const { preparedFor: _, ...record } = this.#record;
+    const { prepared: _, ...record } = this.#record;
     await this.#write(record);
   }
 

@@ -13,6 +13,9 @@ export interface PodSetOptions {
   readonly adopted: readonly PodSandbox[];
 }
 
+/** What is not gone so long after its end is swept by the next start. */
+const REMOVE_MS = 15_000;
+
 /** A worker for each pod of this node, from the first sight of its object until nothing of it is left. */
 export class PodSet implements AsyncDisposable {
   readonly #options: PodSetOptions;
@@ -41,7 +44,10 @@ export class PodSet implements AsyncDisposable {
   async endAll(graceMs: number): Promise<void> {
     this.#isEnding = true;
     const workers = await Promise.all(this.#workers.values());
-    await Promise.all(workers.map((worker) => worker.endWithin(graceMs)));
+    const ended = Promise.all(workers.map((worker) => worker.endWithin(graceMs)));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    using _timer = this.#options.parts.clock.after(graceMs + REMOVE_MS, resolve);
+    await Promise.race([ended, late]);
   }
 
   /** Leaves the pods running. */

@@ -47,6 +47,9 @@ export class PodWorker {
     reason: 'ContainerCreating',
   };
   #stopping: Promise<void> | undefined;
+  #hasFiles = false;
+  /** Aborted when the next process takes over. */
+  readonly #left = new AbortController();
 
   constructor({ parts, pod, sandbox, onEnded }: PodWorkerOptions) {
     this.#onEnded = onEnded;
@@ -89,7 +92,8 @@ export class PodWorker {
   /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; the first call decides. */
   end(graceMs: number): Promise<void> {
     this.#stopping ??= this.#end(graceMs).catch((error: unknown) => {
-      this.#log('a pod could not be ended whole; the rest goes at the next start', error);
+      if (!this.#left.signal.aborted)
+        this.#log('a pod could not be ended whole; the rest goes at the next start', error);
     });
     return this.#stopping;
   }
@@ -97,6 +101,7 @@ export class PodWorker {
   /** Leaves everything as it runs, for the next process to take over. */
   async leave(): Promise<void> {
     this.#stop.abort();
+    this.#left.abort();
     await this.#running;
     this.#status.stop();
     await this.#status.written();
@@ -111,7 +116,7 @@ export class PodWorker {
     try {
       const sandbox = await this.#ensureSandbox(signal);
       // A sandbox that was taken over has its files, and a status that is true already.
-      const isTakenOver = sandbox.hasContainers;
+      const isTakenOver = this.#hasFiles;
       if (!isTakenOver) await this.#writeVolumes(sandbox, signal);
       this.#containers = {
         inits: this.#runnersFor(sandbox, 'initContainers'),
@@ -136,7 +141,8 @@ export class PodWorker {
 
   async #ensureSandbox(signal: AbortSignal): Promise<PodSandbox> {
     if (this.#sandbox) {
-      await this.#sandbox.ensureNetwork();
+      // What was in memory went with the network: volumes are written anew.
+      this.#hasFiles = !(await this.#sandbox.ensureNetwork()) && this.#sandbox.hasContainers;
       return this.#sandbox;
     }
     this.#status.changed();
@@ -232,10 +238,27 @@ export class PodWorker {
     this.#status.changed();
     await Promise.all([this.#status.written(), this.#events.written()]);
     this.#status.stop();
-    await this.#sandbox?.remove();
+    await this.#untilDone('a pod could not be removed from the machine', async () => {
+      await this.#sandbox?.remove();
+    });
     this.#onEnded();
     if (!this.#pod.metadata.deletionTimestamp) return;
-    await removePodObject(client, this.#pod);
+    await this.#untilDone('the object of a pod that ended could not be deleted', async () => {
+      await removePodObject(client, this.#pod);
+    });
+  }
+
+  /** A file that is in use, an API that is away: what fails now may not fail in a minute, and nobody else does it. */
+  async #untilDone(failure: string, task: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await task();
+        return;
+      } catch (error) {
+        this.#log(`${failure}, will try again`, error);
+        await sleep(this.#parts.clock, backoffMs(SANDBOX_RETRY, attempt), this.#left.signal);
+      }
+    }
   }
 
   #build(pod: Pod): PodStatus {

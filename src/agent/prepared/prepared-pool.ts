@@ -30,6 +30,13 @@ export interface StartTarget {
   readonly count: number;
 }
 
+export interface PreparedPoolOptions {
+  readonly replicaSets: Informer<ReplicaSet>;
+  /** Taken over from an earlier process: they run, and have no object yet. */
+  readonly started: readonly PodSandbox[];
+  readonly signal: AbortSignal;
+}
+
 /** Longest between a start, or a name given out, and the Pod object that has to follow. */
 const OBJECT_MS = 30_000;
 const RETRY_MS = 10_000;
@@ -76,7 +83,7 @@ export class PreparedPool implements AsyncDisposable {
     Math.floor((os.totalmem() * MEMORY_SHARE) / PREPARED_BYTES),
   );
 
-  constructor(parts: AgentParts, replicaSets: Informer<ReplicaSet>, signal: AbortSignal) {
+  constructor(parts: AgentParts, { replicaSets, started, signal }: PreparedPoolOptions) {
     this.#parts = parts;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     this.#watch = new ConfigWatch({ ...parts, signal: this.#signal }, (namespace, dependency) =>
@@ -86,6 +93,7 @@ export class PreparedPool implements AsyncDisposable {
       if (previous && previous.metadata.uid !== current?.metadata.uid) this.#forget(previous);
       if (current) this.#observe(current);
     });
+    for (const sandbox of started) this.#adopt(sandbox);
   }
 
   /** Starts up to `count` pods and says which will come, those included that are starting already. */
@@ -140,12 +148,36 @@ export class PreparedPool implements AsyncDisposable {
     return undefined;
   }
 
+  /** Removes all of them, those included that have started. */
+  async discardAll(): Promise<void> {
+    this.#stop.abort();
+    for (const entry of this.#byUid.values()) this.#discard(entry);
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  /** What has started runs on, for the next process to take over. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#subscription[Symbol.dispose]();
     await this.#watch[Symbol.asyncDispose]();
-    for (const entry of this.#byUid.values()) this.#discard(entry);
+    for (const entry of this.#byUid.values()) {
+      if (entry.isStarted) this.#release(entry);
+      else this.#discard(entry);
+    }
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  /** A request may be in it: its object comes as soon as whoever scales is told of the load. */
+  #adopt(sandbox: PodSandbox): void {
+    const { prepared } = sandbox.record;
+    const client = this.#clients.get(prepared?.replicaSet ?? '');
+    if (!prepared || !client) {
+      this.#do(() => sandbox.remove());
+      return;
+    }
+    const entry = this.#add(client, { pod: prepared.pod, sandbox, dependencies: new Set() });
+    entry.isStarted = true;
+    this.#expect(entry);
   }
 
   #observe(replicaSet: ReplicaSet): void {
@@ -213,7 +245,7 @@ export class PreparedPool implements AsyncDisposable {
     });
   }
 
-  #add(client: Client, prepared: PreparedSandbox): void {
+  #add(client: Client, prepared: PreparedSandbox): Entry {
     const { replicaSet } = client;
     const entry: Entry = {
       ...prepared,
@@ -234,6 +266,7 @@ export class PreparedPool implements AsyncDisposable {
     client.entries.add(entry);
     this.#byUid.set(prepared.pod.metadata.uid ?? '', entry);
     if (replicaSet.spec?.replicas !== 0) this.#expect(entry);
+    return entry;
   }
 
   /** Where all places are taken, the ReplicaSet that was called longest ago gives one up. */

@@ -32,7 +32,8 @@ export async function prepareSandbox(
 ): Promise<PreparedSandbox> {
   const pod = await admittedPod(parts, replicaSet);
   signal.throwIfAborted();
-  const sandbox = await PodSandbox.create(parts, pod, replicaSet.metadata.uid);
+  const prepared = { replicaSet: replicaSet.metadata.uid ?? '', pod };
+  const sandbox = await PodSandbox.create(parts, pod, prepared);
   const reader = new ConfigReader(parts.client, pod.metadata.namespace ?? '');
   try {
     await sandbox.writeVolumes(pod, reader);
@@ -55,7 +56,7 @@ export function canBePrepared(replicaSet: ReplicaSet): boolean {
 }
 
 /** Whether the object that came is what was prepared; admission may have changed since. */
-export function isPreparedAs(prepared: PreparedSandbox, pod: Pod): boolean {
+export function isPreparedAs(prepared: Pick<PreparedSandbox, 'pod'>, pod: Pod): boolean {
   const shape = ({ spec }: Pod): unknown => [
     spec?.containers.map(({ volumeMounts: _mounts, ...rest }) => rest),
     spec?.securityContext,
