@@ -109,7 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const { listen = [], ownPorts = openPorts } = options;
     const network = { instance, nodeName, ranges, openPorts, ownPorts, listen, services, slices };
     const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
-    await rules.load();
+    await rules.start();
     const byUid = new Map(pods.list().map((pod) => [pod.metadata.uid, pod]));
     const cgroup = instanceCgroup(instance);
     const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });

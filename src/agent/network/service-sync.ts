@@ -39,7 +39,8 @@ export class ServiceSync implements AsyncDisposable {
   readonly #options: ServiceSyncOptions;
   readonly #ownPorts: ReadonlySet<string>;
   readonly #subscriptions: Disposable[];
-  readonly #running: Promise<void>;
+  readonly #signal: AbortSignal;
+  #running: Promise<void> | undefined;
   readonly #stop = new AbortController();
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
   /** Of each Service that has any, and which of them are to be made anew. */
@@ -64,13 +65,17 @@ export class ServiceSync implements AsyncDisposable {
         if (current) this.#putSlice(current);
       }),
     ];
-    const signal = AbortSignal.any([options.signal, this.#stop.signal]);
-    signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
-    this.#running = this.#run(signal);
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
   }
 
-  /** Loads the table as it has to be now; throws where nft refuses it. */
-  async load(): Promise<void> {
+  /** Loads the table as it has to be now, then follows; throws where nft refuses it. */
+  async start(): Promise<void> {
+    await this.#load();
+    this.#running = this.#run(this.#signal);
+  }
+
+  async #load(): Promise<void> {
     const from = this.#loaded;
     if (from && this.#changed.size === 0) return;
     const to = this.#desired();
@@ -128,7 +133,7 @@ export class ServiceSync implements AsyncDisposable {
         if (signal.aborted) return;
         this.#wake = Promise.withResolvers<void>();
         if (this.#changed.size === 0 && !(await this.#isThere())) this.#loaded = undefined;
-        await this.load();
+        await this.#load();
       } catch (error) {
         log.error('agent: the service rules could not be loaded', { error });
         this.#wake.resolve();
