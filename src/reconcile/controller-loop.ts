@@ -1,18 +1,18 @@
 import type { Log } from '#base/log.ts';
 import { resourceOf, type Kind } from '#api/kind.ts';
 import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
-import type { Ref } from '#client/client.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
-import { isSameContent } from '#client/overlay.ts';
 import { attempted } from '#reconcile/attempt.ts';
 import {
   keyOf,
+  refOf,
   type AnyController,
   type Context,
   type Key,
   type Known,
 } from '#reconcile/controller.ts';
 import type { Loop, LoopContext } from '#reconcile/loop.ts';
+import { publishFailure, publishStatus } from '#reconcile/publish-status.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
 const CONCURRENCY = 4;
@@ -32,6 +32,9 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
         log: bound.log,
         signal: context.signal,
         attempt,
+        ...(!controller.isSilent && {
+          onFailure: (error) => publishFailure(kind, { key, context: bound, error }),
+        }),
       });
     },
   });
@@ -128,41 +131,6 @@ async function reconcileKey(
   return outcome.againAfterMs === undefined ? {} : { againAfterMs: outcome.againAfterMs };
 }
 
-/** The object may have been written since it was read, by its own reconcile too; what the status is about must not. */
-async function publishStatus(
-  kind: Kind,
-  { object, context, status }: At & { readonly status: unknown },
-): Promise<void> {
-  const previous = (object as WithStatus).status;
-  if (status === undefined || isSameStatus(kind, previous, status)) return;
-  const latest = await context.client.get(kind, refOf(keyOf(object)));
-  const isSame =
-    latest?.metadata.uid === object.metadata.uid &&
-    latest?.metadata.generation === object.metadata.generation &&
-    isSameContent((latest as WithStatus | undefined)?.status, previous);
-  await context.client.updateStatus(kind, {
-    ...(isSame && latest ? latest : object),
-    status,
-  } as WithStatus);
-}
-
-/** Kubernetes' own types leave out many a zero that a controller tells: none of them makes a difference. */
-function isSameStatus(kind: Kind, one: unknown, other: unknown): boolean {
-  if (kind.schema.$ref === undefined) return isSameContent(one, other);
-  return isSameContent(withoutZeros(one), withoutZeros(other));
-}
-
-function withoutZeros(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutZeros);
-  if (typeof value !== 'object' || value === null) return value;
-  const told = Object.entries(value).filter(
-    ([, part]) => part !== 0 && part !== '' && part !== false,
-  );
-  return Object.fromEntries(told.map(([name, part]) => [name, withoutZeros(part)]));
-}
-
-type WithStatus = KubeObject & { readonly status?: unknown };
-
 interface At {
   readonly object: KubeObject;
   readonly context: Context;
@@ -202,8 +170,4 @@ function setFinalizers(
   const { resourceVersion } = object.metadata;
   const patch = { metadata: { resourceVersion, finalizers } };
   return context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' });
-}
-
-function refOf({ namespace, name }: Key): Ref {
-  return namespace === '' ? { name } : { namespace, name };
 }

@@ -65,6 +65,8 @@ export interface Controller<T extends KubeObject = KubeObject> {
    * they are. Those with this controller's finalizer are finalized in any case.
    */
   readonly reconcilesDeleting?: boolean;
+  /** Another controller says how these objects stand; that this one fails is told in the log alone. */
+  readonly isSilent?: boolean;
   /** Throw an ApiError to retry with back-off, TerminalError not to; anything else is a bug and is logged as one. */
   reconcile(object: T, context: Context): Promise<Outcome<StatusOf<T>>>;
   /**
@@ -98,6 +100,10 @@ export function on<T extends KubeObject>(
 
 export function defineController<T extends KubeObject>(controller: Controller<T>): Controller<T> {
   return Object.freeze(controller);
+}
+
+export function refOf({ namespace, name }: Key): Ref {
+  return namespace === '' ? { name } : { namespace, name };
 }
 
 export function keyOf(object: KubeObject): Key {

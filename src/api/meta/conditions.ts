@@ -117,6 +117,14 @@ export class Conditions {
     else if (!this.isFalse(this.#happy)) this.#set(this.#happy, 'False', reason, message);
   }
 
+  /** The happy condition is no news of the newest generation: somebody failed to look at it. */
+  markUnobserved(): void {
+    const words = ['NewObservedGenFailure', 'unsuccessfully observed a new generation'] as const;
+    const isFailed = this.#dependents.some((dependent) => this.isFalse(dependent));
+    if (isFailed) this.markFalse(this.#happy, ...words);
+    else this.markUnknown(this.#happy, ...words);
+  }
+
   /** Takes over what another object's condition says; an absent one is Unknown. */
   mark(type: string, source: Pick<Condition, 'status' | 'reason' | 'message'> | undefined): void {
     if (source?.status === 'True') this.markTrue(type);

@@ -11,10 +11,13 @@ import { coreKinds, servingKinds } from '#api/kinds.ts';
 import { fixedKinds } from '#api/served-kinds.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service as CoreService } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { Conditions, type Condition } from '#api/meta/conditions.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
@@ -30,7 +33,7 @@ import { replicaSetController } from '#controllers/core/replica-set/replica-set-
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
 import type { ResolveDigest } from '#controllers/serving/revision/digest-resolver.ts';
-import { startCluster, type Cluster } from '#test/support/cluster.ts';
+import { startCluster, type Cluster, type ClusterOptions } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
 
 const config: ServingConfig = {
@@ -57,6 +60,7 @@ interface Stage extends AsyncDisposable {
 
 async function stage(
   resolveDigest: ResolveDigest = async (image) => digest(image),
+  refuse: NonNullable<ClusterOptions['refuse']> = () => undefined,
 ): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
@@ -64,6 +68,7 @@ async function stage(
   const autoscaler = await startAutoscaler({ socketPath, clock, log: silentLog });
   const cluster = await startCluster({
     clock,
+    refuse,
     kinds: servingKinds,
     loops: [garbageCollector(fixedKinds([...coreKinds, ...servingKinds]))],
     controllers: [
@@ -630,4 +635,37 @@ test('serving: with a Service goes all that was made for it', async () => {
   }
   assert.deepEqual((await client.list(CoreService)).items, []);
   await on.cluster.steady();
+});
+
+test('serving: what cannot be observed is not Ready, says so, and is Ready once it can', async () => {
+  const parts: [typeof Service | typeof Revision | typeof PodAutoscaler, string, string, string][] =
+    [
+      [Service, 'hello', 'Configuration', 'NewObservedGenFailure'],
+      // It was observed while its digests were asked for.
+      [Revision, 'hello-00001', 'Deployment', 'Deploying'],
+      [PodAutoscaler, 'hello-00001', 'ServerlessService', 'NewObservedGenFailure'],
+    ];
+  for (const [kind, name, child, reason] of parts) {
+    let isRefused = true;
+    const refusal = new ApiError('Forbidden', `no ${child} for now`);
+    const refuse = (object: KubeObject) =>
+      isRefused && object.kind === child ? refusal : undefined;
+    await using on = await stage(undefined, refuse);
+    const { cluster } = on;
+    await cluster.client.create(Service, hello());
+    await on.play();
+    const conditions = await conditionsOf(cluster, kind, name);
+    assert.equal(conditions['Ready'], `Unknown ${reason}`, child);
+    const { items } = await cluster.client.list(Event, { namespace });
+    const told = items.find(({ involvedObject, reason: of }) => {
+      return of === 'InternalError' && involvedObject.kind === kind.kind;
+    });
+    assert.match(told?.message ?? '', new RegExp(refusal.message));
+    isRefused = false;
+    await cluster.advance(60_000);
+    await on.play();
+    assert.equal((await conditionsOf(cluster, kind, name))['Ready'], 'True', child);
+    assert.equal((await conditionsOf(cluster, Service, 'hello'))['Ready'], 'True', child);
+    await cluster.steady();
+  }
 });

@@ -16,6 +16,7 @@ import { routedNames, type RoutedNames } from '#controllers/serving/labeler/rout
 export function labelerController(): Controller<Route> {
   return defineController<Route>({
     kind: Route,
+    isSilent: true,
     watches: [
       on(Configuration, ({ metadata }) =>
         routesOn(metadata).map((name) => ({ namespace: metadata.namespace ?? '', name })),

@@ -3,6 +3,7 @@ import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotatio
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { StatusOf } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { conditionOf, Conditions } from '#api/meta/conditions.ts';
 import { isOwnedBy } from '#api/meta/object-meta.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -88,11 +89,10 @@ class Pass {
       ...(containerStatuses && { containerStatuses }),
       ...(initContainerStatuses && { initContainerStatuses }),
     };
-    const deployment = await this.#deployment(resolved);
-    if (!deployment) return { status: this.#status(resolved) };
-    const autoscaler = await this.#podAutoscaler(deployment);
-    if (!autoscaler) return { status: this.#status(resolved) };
-    const { actualScale, desiredScale } = autoscaler.status ?? {};
+    const made = await this.#children(resolved);
+    if (made instanceof ApiError) return this.#failed(resolved, made);
+    if (!made) return { status: this.#status(resolved) };
+    const { actualScale, desiredScale } = made.status ?? {};
     const status = this.#status({
       ...resolved,
       ...(actualScale !== undefined && { actualReplicas: actualScale }),
@@ -100,6 +100,24 @@ class Pass {
     });
     await this.#tellWhenReady();
     return { status };
+  }
+
+  /** Undefined where one of that name is somebody else's. */
+  async #children(resolved: Status): Promise<PodAutoscaler | ApiError | undefined> {
+    try {
+      const deployment = await this.#deployment(resolved);
+      return deployment && (await this.#podAutoscaler(deployment));
+    } catch (error) {
+      if (error instanceof ApiError) return error;
+      throw error;
+    }
+  }
+
+  /** Digests are told all the same, so that nobody asks registries for them again at each attempt. */
+  #failed(resolved: Status, failure: ApiError): Outcome<Status> {
+    const { metadata, status } = this.#revision;
+    if (status?.observedGeneration !== metadata.generation) this.#conditions.markUnobserved();
+    return { status: this.#status(resolved), failure };
   }
 
   /** What the status already says, else what the resolver has found out; once and for all of them together. */
@@ -162,8 +180,8 @@ class Pass {
       progressDeadlineSeconds: config.progressDeadlineSeconds,
       ...(!existing && { replicas: initialScale ?? config.autoscaler.initialScale }),
     });
-    const deployment = await client.apply(Deployment, desired);
     if (!existing) markDeploying(this.#conditions);
+    const deployment = await client.apply(Deployment, desired);
     const pod = isWithoutAvailablePods(deployment) ? await this.#onePod(client) : undefined;
     markDeployment(this.#conditions, deployment, pod);
     return deployment;
