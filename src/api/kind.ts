@@ -29,6 +29,7 @@ export interface FieldError {
     | 'FieldValueDuplicate'
     | 'FieldValueNotFound'
     | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
     | 'FieldValueTypeInvalid';
 }
 
@@ -55,6 +56,8 @@ export interface CustomFacts {
   };
   /** `spec.color`: what field selectors may name besides the metadata. */
   readonly selectableFields: readonly string[];
+  /** Its schema has CEL rules, which are not run on what has another shape than it says. */
+  readonly hasRules: boolean;
   /** Sent with every answer of a deprecated version. */
   readonly deprecation?: string;
   /** Its definition is being deleted: nothing new is accepted. */

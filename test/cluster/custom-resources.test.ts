@@ -34,6 +34,16 @@ test('scale: takes an apply patch', async () => {
   const scaled = await scale(3, '&force=true');
   assert.equal(scaled.status, 200, JSON.stringify(scaled.body));
   assert.equal(at(scaled.body, 'kind'), 'Scale');
+  const negative = await cluster.send(
+    'PATCH',
+    `${target}/a/scale`,
+    { spec: { replicas: -1 } },
+    MERGE,
+  );
+  assert.equal(
+    at(negative.body, 'message'),
+    'Scale.autoscaling "a" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0',
+  );
   assert.equal(at(scaled.body, 'spec.replicas'), 3);
   const { body } = await cluster.send('GET', `${target}/a`);
   const managed = at(body, 'metadata.managedFields') as Record<string, unknown>[];

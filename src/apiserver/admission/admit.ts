@@ -95,7 +95,11 @@ export function admitFields(
   return {
     object,
     errors: [...inMetadata.errors, ...inBody.errors],
-    warnings: fieldWarnings(kind, { ...options, unknown }),
+    // Kubernetes tells those of custom resources in the order of their paths.
+    warnings: fieldWarnings(kind, {
+      ...options,
+      unknown: kind.custom ? unknown.toSorted() : unknown,
+    }),
   };
 }
 
@@ -125,10 +129,7 @@ export async function admitObject(
   },
 ): Promise<AsyncDisposable> {
   const { kind, operation, user, previous } = request;
-  // Kind's hooks take values of their own type; those with errors of type are not shown to them.
-  const isCore = kind.schema.$ref !== undefined;
-  const early = isCore ? request.errors.filter(isOfType) : request.errors;
-  if (early.length > 0) throw invalid(kind, object.metadata.name ?? '', early);
+  refuseMisshapen(kind, object, request.errors);
   const { subresource } = request;
   const context = {
     operation,
@@ -145,7 +146,8 @@ export async function admitObject(
     const reservation = await step.admit(object, request);
     if (reservation) reservations.use(reservation);
   }
-  if (!isStatus) refuseInvalid(object, request, { context, late: request.errors });
+  // Of a custom resource all is looked at at every write, as in Kubernetes.
+  if (!isStatus || kind.custom) refuseInvalid(object, request, { context, late: request.errors });
   await checkWrite(object, request, request.steps);
   return reservations.move();
 }
@@ -166,8 +168,29 @@ function withoutNumbers(path: string): string {
   return path.replaceAll(/\[\d+\]/g, '');
 }
 
-function isOfType({ reason }: FieldError): boolean {
-  return reason === 'FieldValueTypeInvalid';
+/** What a CEL rule may rely on; where it is not so, Kubernetes runs none. */
+const SHAPE_REASONS: ReadonlySet<FieldError['reason']> = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+] as const);
+const RULES_NOT_RUN: FieldError = {
+  path: '<nil>',
+  message:
+    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+};
+
+/** A kind's hooks take values of their own type; what is not of it is not shown to them. */
+function refuseMisshapen(kind: Kind, object: KubeObject, errors: readonly FieldError[]): void {
+  const isMisshapen = ({ reason }: FieldError): boolean =>
+    kind.custom ? SHAPE_REASONS.has(reason) : reason === 'FieldValueTypeInvalid';
+  const isCore = kind.schema.$ref !== undefined;
+  const early = isCore ? errors.filter(isMisshapen) : errors;
+  if (early.length === 0 || (kind.custom && !early.some(isMisshapen))) return;
+  const all = kind.custom?.hasRules ? [...early, RULES_NOT_RUN] : early;
+  throw invalid(kind, object.metadata.name ?? '', all);
 }
 
 function refuseInvalid(
@@ -183,7 +206,9 @@ function refuseInvalid(
   const said = kind.validate?.(object, context) ?? [];
   // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
   const places = new Set(said.map(({ path }) => withoutNumbers(path)));
-  const causes = [...said, ...late.filter(({ path }) => !places.has(withoutNumbers(path)))];
+  const causes = kind.custom
+    ? [...late, ...said]
+    : [...said, ...late.filter(({ path }) => !places.has(withoutNumbers(path)))];
   if (kind.webhook !== undefined && causes.length > 0) {
     throw deniedByWebhook(kind.webhook, kind, { name, causes });
   }

@@ -21,6 +21,11 @@ export function valueErrors(schema: Schema, value: unknown, path: string): Field
   }
   const tooMuch = tooMuchError(schema, value, path);
   if (tooMuch) return [tooMuch];
+  if (typeof value === 'string' && !hasFormat(value, schema.format)) {
+    const text = `${path} in body must be of type ${schema.format}: ${quoted(value)}`;
+    const message = `Invalid value: ${quoted(value)}: ${text}`;
+    return [{ path, message, reason: 'FieldValueTypeInvalid' }];
+  }
   const complaints = [
     ...(typeof value === 'string' ? stringComplaints(schema, value) : []),
     ...(typeof value === 'number' ? numberComplaints(schema, value) : []),
@@ -63,9 +68,6 @@ function stringComplaints(schema: Schema, value: string): string[] {
   if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) {
     complaints.push(`should match '${schema.pattern}'`);
   }
-  if (!hasFormat(value, schema.format)) {
-    complaints.push(`must be of type ${schema.format}: ${quoted(value)}`);
-  }
   return complaints;
 }
 
@@ -102,13 +104,15 @@ function sizeComplaints(schema: Schema, value: unknown): string[] {
 function tooMuchError(schema: Schema, value: unknown, path: string): FieldError | undefined {
   const { maxLength, maxItems, maxProperties } = schema;
   if (typeof value === 'string' && maxLength !== undefined && lengthOf(value) > maxLength) {
-    return { path, message: `Too long: may not be more than ${maxLength} bytes` };
+    const message = `Too long: may not be more than ${maxLength} bytes`;
+    return { path, message, reason: 'FieldValueTooLong' };
   }
   const most = Array.isArray(value) ? maxItems : maxProperties;
   if (most === undefined) return undefined;
   const size = sizeOf(value);
   if (size === undefined || size <= most) return undefined;
-  return { path, message: `Too many: ${size}: must have at most ${most} items` };
+  const message = `Too many: ${size}: must have at most ${most} items`;
+  return { path, message, reason: 'FieldValueTooMany' };
 }
 
 /** Of arrays and objects. */

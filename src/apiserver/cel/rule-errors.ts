@@ -38,7 +38,8 @@ export function ruleErrors(
 
 const withRules = new WeakMap<Schema, boolean>();
 
-function hasRules(schema: Schema): boolean {
+/** Whether there is a rule anywhere in it. */
+export function hasRules(schema: Schema): boolean {
   let found = withRules.get(schema);
   if (found === undefined) {
     const { properties = {}, items, additionalProperties } = schema;

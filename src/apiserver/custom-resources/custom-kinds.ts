@@ -6,8 +6,9 @@ import type {
 import type { AdmissionContext, CustomFacts, FieldError, Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Schema } from '#api/schema.ts';
+import { compareVersions } from '#apiserver/discovery/group-version.ts';
 import { valueErrors } from '#apiserver/admission/schema-value.ts';
-import { ruleErrors } from '#apiserver/cel/rule-errors.ts';
+import { hasRules, ruleErrors } from '#apiserver/cel/rule-errors.ts';
 
 /** The kinds of a definition whose names are accepted: one for each version that is served. */
 export function kindsOf(definition: CustomResourceDefinition, withdrawn: AbortSignal): Kind[] {
@@ -40,7 +41,7 @@ function kindOf(
     schema,
     subresources: [...(status ? ['status' as const] : []), ...(scale ? ['scale' as const] : [])],
     columns: columnsOf(version),
-    custom: factsOf(definition, version, withdrawn),
+    custom: { ...factsOf(definition, version, withdrawn), hasRules: hasRules(wholeSchema) },
     validate: (object: KubeObject, { previous }: AdmissionContext<KubeObject>) => [
       ...nameErrors(version, object),
       ...ruleErrors(wholeSchema, object, { previous, path: '' }),
@@ -66,9 +67,8 @@ function factsOf(
   { spec, metadata }: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
   withdrawn: AbortSignal,
-): CustomFacts {
+): Omit<CustomFacts, 'hasRules'> {
   const scale = version.subresources?.scale;
-  const apiVersion = `${spec.group}/${version.name}`;
   const { strategy, webhook } = spec.conversion ?? {};
   return {
     storageVersion: spec.versions.find(({ storage }) => storage)?.name ?? version.name,
@@ -76,11 +76,25 @@ function factsOf(
     ...(scale && { scale }),
     selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.slice(1)),
     ...(version.deprecated && {
-      deprecation: version.deprecationWarning ?? `${apiVersion} ${spec.names.kind} is deprecated`,
+      deprecation: version.deprecationWarning ?? deprecationOf(spec, version.name),
     }),
     isTerminating: metadata.deletionTimestamp !== undefined,
     withdrawn,
   };
+}
+
+/** Names the newest version to use instead, where there is a newer one. */
+function deprecationOf(
+  { group, names, versions }: CustomResourceDefinition['spec'],
+  old: string,
+): string {
+  const [newest] = versions
+    .filter(({ served, deprecated }) => served && !deprecated)
+    .map(({ name }) => name)
+    .toSorted(compareVersions);
+  const isNewer = newest !== undefined && compareVersions(newest, old) < 0;
+  const instead = isNewer ? `; use ${group}/${newest} ${names.kind}` : '';
+  return `${group}/${old} ${names.kind} is deprecated${instead}`;
 }
 
 function columnsOf({

@@ -284,7 +284,10 @@ test('versions: one object in all of them, stored in one', async () => {
   const beta = BARS.replace('v1', 'v1beta1');
   const made = await wire.send('POST', beta, { ...bar(), apiVersion: 'ex.com/v1beta1' });
   assert.equal(at(made.body, 'apiVersion'), 'ex.com/v1beta1');
-  assert.equal(made.headers['warning'], '299 - "ex.com/v1beta1 Bar is deprecated"');
+  assert.equal(
+    made.headers['warning'],
+    '299 - "ex.com/v1beta1 Bar is deprecated; use ex.com/v1 Bar"',
+  );
   const { body } = await wire.send('GET', `${BARS}/x`);
   assert.equal(at(body, 'apiVersion'), 'ex.com/v1');
   const listed = await wire.send('GET', beta);

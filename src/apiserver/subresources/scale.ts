@@ -1,8 +1,10 @@
 import type { HttpReply } from '#base/http-message.ts';
 import { apiVersionOf, type CustomFacts, type Kind } from '#api/kind.ts';
-import { ApiError, notFound } from '#api/meta/api-error.ts';
+import { ApiError, invalid, notFound } from '#api/meta/api-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { selectorText, type LabelSelector } from '#api/meta/selector.ts';
+import { negativeErrors } from '#api/meta/value-errors.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import type { AdmissionView } from '#apiserver/admission/admit.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
@@ -51,7 +53,7 @@ export async function patchScale(request: ResourceRequest, deps: Deps): Promise<
 async function applyScale(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
   const { kind } = request;
   const { configuration, duplicates } = await readApplication(request, SCALE);
-  const { replicas, precondition } = parseScale(configuration);
+  const { replicas, precondition } = parseScale(kind, configuration);
   const wanted: KubeObject = {
     apiVersion: apiVersionOf(kind),
     kind: kind.kind,
@@ -89,12 +91,15 @@ function viewOf(kind: Kind): AdmissionView {
 }
 
 function writeScale(kind: Kind, object: KubeObject, value: unknown): void {
-  const { replicas, precondition } = parseScale(value);
+  const { replicas, precondition } = parseScale(kind, value);
   object.metadata = { ...object.metadata, ...precondition };
   setAt(object, pathsOf(kind).specReplicasPath, replicas);
 }
 
-function parseScale(value: unknown): { replicas: number; precondition: Scale['metadata'] } {
+function parseScale(
+  kind: Kind,
+  value: unknown,
+): { replicas: number; precondition: Scale['metadata'] } {
   if (typeof value !== 'object' || value === null) {
     throw new ApiError('BadRequest', 'the body of the request is not a Scale object');
   }
@@ -104,10 +109,13 @@ function parseScale(value: unknown): { replicas: number; precondition: Scale['me
   const { resourceVersion, uid } = scale.metadata ?? {};
   const replicas = scale.spec?.replicas ?? 0;
   if (replicas < 0) {
-    throw new ApiError(
-      'Invalid',
-      `spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`,
-    );
+    const { name = '' } = scale.metadata ?? {};
+    const { specReplicasPath } = pathsOf(kind);
+    throw kind.custom
+      ? invalid(kind, name, [
+          wrongValue(specReplicasPath, replicas, 'should be a non-negative integer'),
+        ])
+      : invalid({ ...SCALE, plural: 'scales' }, name, negativeErrors('spec.replicas', replicas));
   }
   return {
     replicas,
