@@ -37,6 +37,8 @@ export interface AgentParts {
   readonly execs: Gate;
   /** Holds a folder for each pod, named by its uid. */
   readonly podsFolder: string;
+  /** What is kept of the logs of pods that are gone; made when it is needed. */
+  readonly logsFolder: string;
   readonly nodeName: string;
   readonly clusterDomain: string;
   /** Node's `process.arch`. */

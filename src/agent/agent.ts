@@ -134,6 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       access: podAccess({
         parts,
         podOf: async (request) => pods.get(request) ?? (await client.get(Pod, request)),
+        replicaSetOf: (request) => replicaSets.get(request),
         sandboxOf: ({ metadata }) => podSet.sandboxOf(metadata.uid),
       }),
       async stopAllPods(graceMs) {
@@ -181,6 +182,7 @@ async function openParts(
     rootfsMethod,
     ranges,
     podsFolder,
+    logsFolder: path.join(folder, 'logs'),
     nodeName,
     apiAddress,
     arch: process.arch,

@@ -111,6 +111,13 @@ export interface Client {
     ref: Ref & { readonly subresource: string },
     body: R,
   ): Promise<R>;
-  /** What a pod's container wrote, in chunks as they come; ends at the end, or with `signal` when following. */
-  podLog(ref: Ref, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * What a Pod's container wrote, or what is kept of a ReplicaSet's pods that are gone, in chunks as they come; ends at the
+   * end, or with `signal` when following.
+   */
+  log(
+    kind: Kind,
+    ref: Ref,
+    options: LogOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
 }

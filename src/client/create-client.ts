@@ -3,14 +3,7 @@ import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { ApiError, hasReason } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { applyObject } from '#client/apply-object.ts';
-import type {
-  Client,
-  ListSelection,
-  ObjectList,
-  PatchType,
-  Ref,
-  Selection,
-} from '#client/client.ts';
+import type { Client, ListSelection, ObjectList, PatchType, Selection } from '#client/client.ts';
 import { replyFailure } from '#client/failure.ts';
 import { freeze } from '#client/freeze.ts';
 import { queryOf, resourcePath, selectionQuery } from '#client/resource-path.ts';
@@ -75,7 +68,10 @@ export function createClient(transport: Transport): Client {
       call({ method: 'PUT', target: resourcePath(kind, { ...ref, subresource }), body }),
     createSubresource: (kind, { subresource, ...ref }, body) =>
       call({ method: 'POST', target: resourcePath(kind, { ...ref, subresource }), body }),
-    podLog: (ref, options, signal) => podLogOver(transport, { ref, options, signal }),
+    log(kind, ref, { signal, ...options }) {
+      const path = resourcePath(kind, { ...ref, subresource: 'log' });
+      return logOver(transport, `${path}${queryOf({ ...options })}`, signal);
+    },
   };
   return client;
 }
@@ -162,13 +158,11 @@ async function* watchOnce<T extends KubeObject>(
   }
 }
 
-async function* podLogOver(
+async function* logOver(
   transport: Transport,
-  { ref, options, signal }: { ref: Ref; options: object; signal: AbortSignal },
+  target: string,
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const namespace = encodeURIComponent(ref.namespace ?? '');
-  const path = `/api/v1/namespaces/${namespace}/pods/${encodeURIComponent(ref.name)}/log`;
-  const target = `${path}${queryOf({ ...options })}`;
   try {
     const reply = await openStream(transport, { target, accept: 'text/plain, */*', signal });
     const { body } = reply;

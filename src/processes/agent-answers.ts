@@ -28,6 +28,15 @@ export function agentAnswers(
         handle: async ({ namespace = '', name, query, signal }) =>
           running().access.log({ namespace, name, query, signal }),
       },
+      {
+        // Ours alone: Kubernetes forgets a pod with its log.
+        group: 'apps',
+        plural: 'replicasets',
+        subresource: 'log',
+        methods: ['GET'],
+        handle: async ({ namespace = '', name, query, signal }) =>
+          await running().access.keptLog({ namespace, name, query, signal }),
+      },
     ],
     streams: [
       {

@@ -410,6 +410,38 @@ test('logs: a program that writes much keeps its newest lines, none missing betw
   await platform.ok(['delete', 'pod', 'chatty', '--now']);
 });
 
+test('logs: the last words of pods that are gone', async () => {
+  const labels = { 'serving.knative.dev/service': 'gone' };
+  const container = {
+    name: 'main',
+    image: await toolsReference(),
+    env: TOOLS_ENV,
+    command: [
+      'sh',
+      '-c',
+      'trap "echo farewell; exit" TERM; echo hello; while :; do sleep 0.1; done',
+    ],
+  };
+  const spec = { terminationGracePeriodSeconds: 5, containers: [container] };
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'gone', labels },
+    spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+  };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(deployment));
+  await platform.ok(['rollout', 'status', 'deployment/gone', '--timeout=60s']);
+  assert.equal((await platform.knode('logs', 'gone')).stdout, 'hello\n');
+  await platform.ok(['scale', 'deployment/gone', '--replicas=0']);
+  await platform.ok(['wait', 'pod', '-l', 'serving.knative.dev/service=gone', '--for=delete']);
+  const last = await platform.knode('logs', 'gone');
+  assert.equal(last.stdout, 'hello\nfarewell\n');
+  assert.match(last.stderr, /Service gone has no pod now; these are the last words/);
+  assert.equal((await platform.knode('logs', 'gone', '--tail', '1')).stdout, 'farewell\n');
+  await platform.ok(['delete', 'deployment', 'gone']);
+  assert.match((await platform.knode('logs', 'gone')).stderr, /has no pod now; --follow waits/);
+});
+
 test('exec: the container ends while somebody is in it', async () => {
   const [way] = ways;
   assert.ok(way);

@@ -1,5 +1,6 @@
 import type { HttpReply } from '#base/http-message.ts';
 import type { DialPort, RemoteProgram } from '#base/standard-streams.ts';
+import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { Container } from '#api/generated/core-v1.ts';
@@ -8,7 +9,8 @@ import { dialInside } from '#agent/access/dial-inside.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { containerName } from '#agent/pods/container-name.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
-import { podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
+import { keptLogs } from '#agent/pods/kept-logs.ts';
+import { keptLogReply, podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
 interface AccessRequest {
@@ -21,6 +23,8 @@ interface AccessRequest {
 /** What somebody may do in a pod besides talking to its Service. All reject with ApiError before anything happens. */
 export interface PodAccess {
   log(request: PodLogRequest): Promise<HttpReply>;
+  /** What is kept of the logs of a ReplicaSet's pods that are gone, one after the other. */
+  keptLog(request: PodLogRequest): Promise<HttpReply>;
   /** A command beside the container's own program. */
   exec(request: AccessRequest): Promise<RemoteProgram>;
   /** The container's own program: its output from now on, and its input where its spec has one. */
@@ -30,13 +34,14 @@ export interface PodAccess {
 }
 
 interface Sources {
-  readonly parts: Pick<AgentParts, 'runtime' | 'network' | 'clock'>;
+  readonly parts: Pick<AgentParts, 'runtime' | 'network' | 'clock' | 'logsFolder'>;
   /** Also a pod that no node has got yet. */
   readonly podOf: (request: AccessRequest) => Promise<Pod | undefined>;
+  readonly replicaSetOf: (request: AccessRequest) => ReplicaSet | undefined;
   readonly sandboxOf: (pod: Pod) => PodSandbox | undefined;
 }
 
-export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
+export function podAccess({ parts, podOf, replicaSetOf, sandboxOf }: Sources): PodAccess {
   const running = async (
     request: AccessRequest,
     deed: string,
@@ -55,6 +60,12 @@ export function podAccess({ parts, podOf, sandboxOf }: Sources): PodAccess {
     async log(request) {
       const pod = await podOf(request);
       return podLogReply(request, { pod, sandbox: pod && sandboxOf(pod), clock: parts.clock });
+    },
+    async keptLog(request) {
+      const { uid } = replicaSetOf(request)?.metadata ?? {};
+      if (uid === undefined) throw notFound(ReplicaSet, request.name);
+      const files = await keptLogs(parts.logsFolder, uid);
+      return keptLogReply(request, files, parts.clock);
     },
     async exec(request) {
       const { pod, sandbox } = await running(request, 'exec into a container in');

@@ -62,6 +62,19 @@ export function podLogReply(
   return { status: 200, headers: { 'content-type': 'text/plain' }, body };
 }
 
+/** Of several logs that have ended, one after the other, by the same options for each. */
+export function keptLogReply(
+  { name, query, signal }: PodLogRequest,
+  files: readonly string[],
+  clock: Clock,
+): HttpReply {
+  const options = { ...parseLogOptions(name, query, clock), follow: false };
+  const body = async function* (): AsyncGenerator<Buffer> {
+    for (const file of files) yield* logBytes({ file, options, end: signal }, signal);
+  };
+  return { status: 200, headers: { 'content-type': 'text/plain' }, body: body() };
+}
+
 async function* logBytes({ file, options, end }: Log, signal: AbortSignal): AsyncGenerator<Buffer> {
   const { tailLines, follow, limitBytes } = options;
   const from = tailLines === undefined ? undefined : await startOfTail(file, tailLines);

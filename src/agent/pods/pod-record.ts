@@ -38,6 +38,8 @@ export interface PodRecord {
   readonly uid: string;
   readonly address: string;
   readonly startTime: string;
+  /** The uid of the ReplicaSet that it is one of. */
+  readonly replicaSet?: string;
   /** For what it was prepared, until its Pod object exists. */
   readonly prepared?: PreparedFor;
   readonly containers: Readonly<Record<string, ContainerRecord>>;

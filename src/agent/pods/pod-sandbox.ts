@@ -8,6 +8,7 @@ import { ociSpec } from '#agent/oci/oci-spec.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
+import { keepLogs } from '#agent/pods/kept-logs.ts';
 import {
   writePodRecord,
   type ContainerRecord,
@@ -50,6 +51,9 @@ export class PodSandbox {
     const address = parts.addresses.take();
     const { namespace = '', name = '', uid = '' } = pod.metadata;
     const startTime = timestamp(parts.clock.now());
+    const controller = pod.metadata.ownerReferences?.find((owner) => owner.controller === true);
+    const replicaSet =
+      prepared?.replicaSet ?? (controller?.kind === 'ReplicaSet' ? controller.uid : undefined);
     const sandbox = new PodSandbox(parts, {
       version: 1,
       namespace,
@@ -58,6 +62,7 @@ export class PodSandbox {
       address,
       startTime,
       containers: {},
+      ...(replicaSet !== undefined && { replicaSet }),
       ...(prepared && { prepared }),
     });
     try {
@@ -212,12 +217,13 @@ export class PodSandbox {
     this.#parts.addresses.release(this.address);
   }
 
-  /** Ends what runs and removes every trace; also of a sandbox that is half made. */
+  /** Ends what runs and removes every trace but its last words; also of a sandbox that is half made. */
   async remove(): Promise<void> {
     for (const { id } of Object.values(this.#record.containers)) {
       await this.#parts.runtime.delete(id);
       this.#isGone(id);
     }
+    await this.#keepLogs();
     // Whatever there is of it: this also undoes what was half made.
     this.#hasNetwork = true;
     await this.releaseNetwork();
@@ -238,6 +244,23 @@ export class PodSandbox {
     this.#starting.delete(id);
     this.#ends.get(id)?.abort();
     this.#ends.delete(id);
+  }
+
+  async #keepLogs(): Promise<void> {
+    const { uid, replicaSet, containers } = this.#record;
+    const logs = Object.entries(containers).map(
+      ([name, { attempt }]) => [name, path.join(this.bundleOf(name, attempt), 'log')] as const,
+    );
+    if (replicaSet === undefined) return;
+    try {
+      await keepLogs(this.#parts.logsFolder, { uid, replicaSet, logs });
+    } catch (error) {
+      // A full disk, say: what holds it has to go all the more.
+      this.#parts.log.error('agent: the logs of a pod that is gone could not be kept', {
+        uid,
+        error,
+      });
+    }
   }
 
   async #createNetwork(): Promise<void> {

@@ -1,6 +1,6 @@
-import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container } from '#api/generated/core-v1.ts';
+import { tailOfFile } from '#base/file-tail.ts';
 import { parseLogLine, rotatedNumbers } from '#agent/pods/container-log.ts';
 
 /** Kubernetes' limits: of the file, and of the log's end that stands in for it. */
@@ -29,14 +29,5 @@ export async function terminationMessage(
 }
 
 async function tail(file: string, bytesMax: number): Promise<string> {
-  const handle = await open(file, 'r').catch(() => undefined);
-  if (!handle) return '';
-  try {
-    const { size } = await handle.stat();
-    const buffer = Buffer.alloc(Math.min(size, bytesMax));
-    await handle.read(buffer, 0, buffer.length, Math.max(0, size - bytesMax));
-    return buffer.toString('utf8');
-  } finally {
-    await handle.close();
-  }
+  return (await tailOfFile(file, bytesMax)).toString();
 }

@@ -50,6 +50,8 @@ export async function execOnPipes(
   const child = spawn(conmon, args, {
     // Its own session: Ctrl-C in the platform's terminal is for the platform.
     detached: true,
+    // As for the container itself: it may leave a file `oom` where it is.
+    cwd: options.bundle,
     env: { PATH: PROGRAM_PATH, _OCI_SYNCPIPE: '3' },
     stdio: [...pipes.map((pipe) => pipe?.theirs ?? ('ignore' as const)), 'pipe'],
   });
