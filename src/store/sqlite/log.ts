@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { HighWaterMark, readMark, syncFolderOf, type Mark } from '#store/sqlite/high-water-mark.ts';
 import { LogDatabase, SCHEMA_VERSION } from '#store/sqlite/log-database.ts';
 import { logFiles } from '#store/sqlite/log-files.ts';
@@ -18,6 +18,9 @@ export interface LogOptions {
 /** How many revisions one step of a compaction visits: it delays the writes behind it by some milliseconds. */
 const COMPACTION_STEP = 1_000;
 const SQLITE_BUSY = 5;
+const SQLITE_IOERR = 10;
+/** With less than this free, what failed may have been any of the files that a start needs. */
+const FULL_BYTES = 1024 * 1024;
 /** Result codes that tell of the machine and not of the file: busy, locked, no memory, I/O error, full, cannot open. */
 const OF_THE_MACHINE: readonly (number | undefined)[] = [SQLITE_BUSY, 6, 7, 10, 13, 14];
 
@@ -58,7 +61,8 @@ export class Log implements Disposable {
       salvage(logFiles(options.folder), { mark: found.mark, bytesMax: options.bytesMax });
       return new Log(options, prove(options.folder).mark, opened);
     } catch (error) {
-      throw sqliteCode(error) === SQLITE_BUSY ? new Refused({ type: 'inUse' }) : error;
+      if (sqliteCode(error) === SQLITE_BUSY) throw new Refused({ type: 'inUse' });
+      throw fullError(options.folder, error) ?? error;
     }
   }
 
@@ -141,6 +145,14 @@ function unreadableText(error: unknown): string {
     throw error;
   }
   return `the database cannot be used as it is: ${error.message}`;
+}
+
+/** SQLite tells of a full disk as of any other failure of it, where it is not a page that finds no room. */
+function fullError(folder: string, error: unknown): Error | undefined {
+  if (sqliteCode(error) !== SQLITE_IOERR) return undefined;
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize > FULL_BYTES) return undefined;
+  return new Error(`the disk is full: ${bavail * bsize} bytes are free`, { cause: error });
 }
 
 /** SQLite's primary result code, where the error is SQLite's. */
