@@ -137,7 +137,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
             new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }),
           );
         }
-        log.error('a request failed', { method: request.method, target: request.target, error });
+        const [target] = splitTarget(request.target);
+        log.error('a request failed', { method: request.method, target, error });
         return errorReply(
           new ApiError(
             'InternalError',

@@ -97,3 +97,8 @@ function tooSlow(): ApiError {
     `the body of the request did not come within ${BODY_TIMEOUT_MS / 1000} s`,
   );
 }
+
+/** What of a URL may be logged: a query can hold commands and tokens. */
+export function pathOf(url = ''): string {
+  return url.replace(/\?.*$/s, '');
+}

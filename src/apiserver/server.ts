@@ -16,7 +16,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import type { ApiServer } from '#apiserver/api-server.ts';
 import { limitConnections, transportLimits } from '#apiserver/connection-limits.ts';
 import { HeldBody, HeldBytes } from '#apiserver/held-bytes.ts';
-import { certificateOf, headersOf, readBody } from '#apiserver/node-request.ts';
+import { certificateOf, headersOf, pathOf, readBody } from '#apiserver/node-request.ts';
 import { Stalled, writeReply } from '#apiserver/node-reply.ts';
 import { errorReply } from '#apiserver/status-reply.ts';
 import { upgrade } from '#apiserver/upgrade/upgrade.ts';
@@ -157,7 +157,8 @@ async function answer(
     refuseRest(request);
   } catch (error) {
     if (error instanceof Stalled) log.info('a client stalled', { reason: error.message });
-    else if (!gone.signal.aborted) log.error('a reply broke off', { target: request.url, error });
+    else if (!gone.signal.aborted)
+      log.error('a reply broke off', { target: pathOf(request.url), error });
     response.destroy();
   }
 }
@@ -194,7 +195,7 @@ async function replyTo(
     return await server.handle({ ...asked, user, ...(body && { body }) });
   } catch (error) {
     if (error instanceof ApiError) return errorReply(error);
-    log.error('a request failed', { method, target, error });
+    log.error('a request failed', { method, target: pathOf(target), error });
     return errorReply(
       new ApiError('InternalError', 'Internal error occurred: the server has logged what happened'),
     );

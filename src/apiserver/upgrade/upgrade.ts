@@ -4,7 +4,7 @@ import type { Log } from '#base/log.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { ApiServer } from '#apiserver/api-server.ts';
 import { refusalText } from '#apiserver/connection-limits.ts';
-import { certificateOfSocket, headersOf } from '#apiserver/node-request.ts';
+import { certificateOfSocket, headersOf, pathOf } from '#apiserver/node-request.ts';
 import { SpdyError } from '#apiserver/spdy/spdy-error.ts';
 import { isFromOtherSite, negotiate, withBearerProtocol } from '#apiserver/upgrade/negotiate.ts';
 import { takeOver, type Upgrading } from '#apiserver/upgrade/take-over.ts';
@@ -82,8 +82,4 @@ function tooMany(): ApiError {
   return new ApiError('TooManyRequests', 'Too many requests, please try again later.', {
     retryAfterSeconds: 1,
   });
-}
-
-function pathOf(url = ''): string {
-  return url.replace(/\?.*$/, '');
 }
