@@ -166,8 +166,14 @@ test('delete: a namespace is emptied, says so, and takes nothing new', async () 
     NamespaceContentRemaining: 'True SomeResourcesRemain',
     NamespaceFinalizersRemaining: 'True SomeFinalizersRemain',
   });
+  const messageOf = (wanted: string): string | undefined =>
+    seen.find(({ type }) => type === wanted)?.message;
   assert.equal(
-    seen.find(({ type }) => type === 'NamespaceFinalizersRemaining')?.message,
+    messageOf('NamespaceContentRemaining'),
+    'Some resources are remaining: configmaps. has 1 resource instances',
+  );
+  assert.equal(
+    messageOf('NamespaceFinalizersRemaining'),
     'Some content in the namespace has finalizers remaining: example.com/wait in 1 resource instances',
   );
   await send('PATCH', `${maps}/stays`, { metadata: { finalizers: null } }, MERGE);

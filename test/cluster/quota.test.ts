@@ -204,3 +204,18 @@ test('quotas: those with a scope count what is in it', async () => {
   );
   assert.equal((await pod('a', { requests: { cpu: '1m' } })).status, 201);
 });
+
+test('quotas: speak of what is valid alone', async () => {
+  const { send, core, used } = await withNamespace();
+  await send('POST', `${core}/resourcequotas`, {
+    metadata: { name: 'q' },
+    spec: { hard: { services: '0' } },
+  });
+  await used('q', { services: '0' });
+  const service = (ports: readonly object[]): object => ({
+    metadata: { name: 's' },
+    spec: { ports },
+  });
+  assert.equal((await send('POST', `${core}/services`, service([{ port: 0 }]))).status, 422);
+  assert.equal((await send('POST', `${core}/services`, service([{ port: 1 }]))).status, 403);
+});

@@ -36,9 +36,11 @@ export interface AdmissionView {
  */
 export interface AdmissionStep {
   handles(kind: Kind): boolean;
-  admit(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
+  admit?(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
   /** A last look at what is valid and stays as it is; also at a deletion, whose object is undefined. */
   check?(object: KubeObject | undefined, request: AdmissionRequest): Promise<void>;
+  /** The last word on what everybody else has let pass; else as `admit`. */
+  reserve?(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
 }
 
 export interface Fields {
@@ -138,17 +140,15 @@ export async function admitObject(
     ...(subresource !== undefined && { subresource }),
   };
   await using reservations = new AsyncDisposableStack();
+  const steps = request.steps.filter((step) => step.handles(kind));
   const isStatus = subresource === 'status';
   if (!isStatus) kind.default?.(object, context);
   request.onDefaulted?.(object);
-  for (const step of request.steps) {
-    if (!step.handles(kind)) continue;
-    const reservation = await step.admit(object, request);
-    if (reservation) reservations.use(reservation);
-  }
+  for (const step of steps) reservations.use(await step.admit?.(object, request));
   // Of a custom resource all is looked at at every write, as in Kubernetes.
   if (!isStatus || kind.custom) refuseInvalid(object, request, { context, late: request.errors });
-  await checkWrite(object, request, request.steps);
+  await checkWrite(object, request, steps);
+  for (const step of steps) reservations.use(await step.reserve?.(object, request));
   return reservations.move();
 }
 

@@ -5,8 +5,9 @@ import { qosClassOf } from '#api/core-v1/qos-class.ts';
 import { podAmounts, type Amounts } from '#api/core-v1/pod-requests.ts';
 import type { Container, LimitRangeItem } from '#api/generated/core-v1.ts';
 import { forbidden } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { numberOf, parseQuantity, renderQuantity, type Quantity } from '#api/meta/quantity.ts';
-import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import type { AdmissionRequest, AdmissionStep } from '#apiserver/admission/admit.ts';
 import { objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import type { Store } from '#store/store.ts';
 
@@ -20,31 +21,43 @@ interface Asked {
 
 /** Fills in what a namespace's LimitRanges say by default, and refuses what is outside them, in Kubernetes' words. */
 export function limitRanger(store: Store): AdmissionStep {
+  const itemsFor = async (
+    { metadata }: KubeObject,
+    { kind, operation, subresource }: AdmissionRequest,
+  ): Promise<readonly LimitRangeItem[]> => {
+    // A pod's resources stay as they were created.
+    if (subresource !== undefined || (kind === Pod && operation === 'UPDATE')) return [];
+    const { entries } = await store.list(prefixOf(LimitRange, metadata.namespace));
+    return entries.flatMap((entry) => objectOf<LimitRange>(entry).spec?.limits ?? []);
+  };
   return {
     handles: (kind) => kind === Pod || kind === PersistentVolumeClaim,
-    async admit(object, { kind, operation, subresource }) {
-      // A pod's resources stay as they were created.
-      if (subresource !== undefined || (kind === Pod && operation === 'UPDATE')) return undefined;
-      const { namespace = '', name = '' } = object.metadata;
-      const { entries } = await store.list(prefixOf(LimitRange, namespace));
-      const items = entries.flatMap((entry) => objectOf<LimitRange>(entry).spec?.limits ?? []);
-      if (items.length === 0) return undefined;
+    async admit(object, request) {
+      if (request.kind !== Pod) return undefined;
+      for (const item of await itemsFor(object, request)) {
+        if (item.type === 'Container') fillIn(object as Pod, item);
+      }
+      const { spec, status } = object as Pod;
+      if (spec && status) status.qosClass = qosClassOf(spec);
+      return undefined;
+    },
+    async check(object, request) {
+      if (!object) return;
+      const { kind } = request;
+      const items = await itemsFor(object, request);
       const problems =
         kind === Pod
           ? podProblems(object as Pod, items)
           : claimProblems(object as PersistentVolumeClaim, items);
-      if (problems.length === 0) return undefined;
+      if (problems.length === 0) return;
       const why = problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`;
-      throw forbidden(kind, name, why ?? '');
+      throw forbidden(kind, object.metadata.name ?? '', why ?? '');
     },
   };
 }
 
-function podProblems(pod: Pod, items: readonly LimitRangeItem[]): string[] {
-  const { spec } = pod;
+function podProblems({ spec }: Pod, items: readonly LimitRangeItem[]): string[] {
   if (!spec) return [];
-  for (const item of items) if (item.type === 'Container') fillIn(pod, item);
-  if (pod.status) pod.status.qosClass = qosClassOf(spec);
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return items.flatMap((item) => {
     if (item.type === 'Container') {

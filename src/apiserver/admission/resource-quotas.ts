@@ -38,7 +38,7 @@ export function resourceQuotas(store: Store, kinds: ServedKinds): AdmissionStep 
   const pending = new Set<Pending>();
   return {
     handles: (kind) => kind.scope === 'Namespaced' && kind.storedAs === undefined,
-    async admit(object, { kind, previous, subresource }) {
+    async reserve(object, { kind, previous, subresource }) {
       if (subresource !== undefined) return undefined;
       const { namespace = '', name = '' } = object.metadata;
       const usage = addedUsage(kind, object, previous);

@@ -64,7 +64,7 @@ test('namespace: waits for finalizers, and says for which', async () => {
     [
       [
         'NamespaceContentRemaining',
-        'Some resources are remaining: configmaps has 1 resource instances',
+        'Some resources are remaining: configmaps. has 1 resource instances',
       ],
       [
         'NamespaceFinalizersRemaining',

@@ -37,9 +37,11 @@ export function terminatingConditions(
   previous: readonly Condition[],
   { remaining, now }: { readonly remaining: readonly Remaining[]; readonly now: Date },
 ): Condition[] {
-  const contents = remaining.map(
-    ({ resource, count }) => `${resource} has ${count} resource instances`,
-  );
+  // As Kubernetes has it: `pods.`, of a group that has no name.
+  const contents = remaining.map(({ resource, count }) => {
+    const name = resource.includes('.') ? resource : `${resource}.`;
+    return `${name} has ${count} resource instances`;
+  });
   const finalizers = Map.groupBy(
     remaining.flatMap((one) => one.finalizers),
     (name) => name,
