@@ -1,5 +1,5 @@
 import { apiVersionOf, type Kind } from '#api/kind.ts';
-import { ApiError, invalid } from '#api/meta/api-error.ts';
+import { ApiError, invalid, methodNotAllowed } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
@@ -20,8 +20,9 @@ export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route
   const { kind } = review;
   const at = review.at ?? { group: kind.group, version: kind.version, plural: kind.plural };
   return {
-    matches: (method, path) => method === 'POST' && isAt(at, kind, parseResourcePath(path)),
+    matches: (_method, path) => isAt(at, kind, parseResourcePath(path)),
     async handle(request) {
+      if (request.method !== 'POST') throw methodNotAllowed();
       const path = parseResourcePath(request.target.split('?')[0] ?? '');
       if (!path)
         throw new TypeError(`Cannot answer ${request.target}: the route does not match it`);

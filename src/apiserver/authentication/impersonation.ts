@@ -84,13 +84,20 @@ function impersonated({ name, uid, groups, extra }: Wish): User {
   const account = parseServiceAccount(name);
   const implied = account ? serviceAccountUser(account.namespace, account.name).groups : [];
   const own = groups.length > 0 ? groups : implied;
-  const standing = name === 'system:anonymous' ? 'system:unauthenticated' : 'system:authenticated';
   return {
     name,
-    groups: [...new Set([...own, standing])],
+    groups: [...new Set(withStanding(name, own))],
     ...(uid !== undefined && { uid }),
     ...(Object.keys(extra).length > 0 && { extra }),
   };
+}
+
+const [KNOWN, UNKNOWN] = ['system:authenticated', 'system:unauthenticated'];
+
+/** Whoever says which of the two somebody is means it; only nobody is never known. */
+function withStanding(name: string, groups: readonly string[]): readonly string[] {
+  if (name === 'system:anonymous') return [...groups, UNKNOWN];
+  return groups.includes(KNOWN) || groups.includes(UNKNOWN) ? groups : [...groups, KNOWN];
 }
 
 function parseServiceAccount(name: string): { namespace: string; name: string } | undefined {

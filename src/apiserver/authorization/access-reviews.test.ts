@@ -57,7 +57,7 @@ test('a review that asks nothing, or too much, is invalid', async () => {
   await refused('selfsubjectaccessreviews', { resourceAttributes: 'x' }, /spec.resourceAttributes/);
   await refused('subjectaccessreviews', listPods, /at least one of user or group/);
   const local = 'namespaces/b/localsubjectaccessreviews';
-  await refused(local, { ...listPods, user: 'x' }, /must match the namespace in the path/);
+  await refused(local, { ...listPods, user: 'x' }, /must match metadata.namespace/);
   await refused('selfsubjectrulesreviews', {}, /no namespace on request/);
 });
 

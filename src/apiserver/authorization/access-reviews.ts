@@ -3,7 +3,9 @@ import type {
   SubjectAccessReviewStatus,
 } from '#api/generated/authorization-v1.ts';
 import type { Kind } from '#api/kind.ts';
-import { ApiError, invalid } from '#api/meta/api-error.ts';
+import { ApiError, invalid, otherNamespace } from '#api/meta/api-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
+import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import { LocalSubjectAccessReview } from '#api/authorization-v1/local-subject-access-review.ts';
 import { SelfSubjectAccessReview } from '#api/authorization-v1/self-subject-access-review.ts';
 import { SelfSubjectRulesReview } from '#api/authorization-v1/self-subject-rules-review.ts';
@@ -24,30 +26,26 @@ export function accessReviewRoutes(options: {
     reviewRoute({
       kind: SelfSubjectAccessReview,
       async answer(review, { user }) {
-        const attributes = attributesOf(SelfSubjectAccessReview, user, review.spec ?? {});
+        const attributes = attributesOf(SelfSubjectAccessReview, user, review);
         return { ...review, status: statusOf(await authorizer(attributes)) };
       },
     }),
     reviewRoute({
       kind: SubjectAccessReview,
       async answer(review) {
-        const spec = review.spec ?? {};
-        const attributes = attributesOf(SubjectAccessReview, subjectOf(spec), spec);
+        const user = subjectOf(review.spec ?? {});
+        const attributes = attributesOf(SubjectAccessReview, user, review);
         return { ...review, status: statusOf(await authorizer(attributes)) };
       },
     }),
     reviewRoute({
       kind: LocalSubjectAccessReview,
-      async answer(review, _request, { namespace }) {
-        const spec = review.spec ?? {};
-        if (spec.nonResourceAttributes || spec.resourceAttributes?.namespace !== namespace) {
-          const path = 'spec.resourceAttributes.namespace';
-          const found = JSON.stringify(spec.resourceAttributes?.namespace ?? '');
-          const message = `Invalid value: ${found}: must match the namespace in the path`;
-          throw invalid(LocalSubjectAccessReview, '', [{ path, message }]);
-        }
-        const attributes = attributesOf(LocalSubjectAccessReview, subjectOf(spec), spec);
-        return { ...review, status: statusOf(await authorizer(attributes)) };
+      async answer(review, _request, { namespace = '' }) {
+        const user = subjectOf(review.spec ?? {});
+        const attributes = attributesOf(LocalSubjectAccessReview, user, review);
+        refuseElsewhere(review, namespace);
+        const metadata = { ...review.metadata, namespace };
+        return { ...review, metadata, status: statusOf(await authorizer(attributes)) };
       },
     }),
     rulesReviewRoute(objects),
@@ -79,15 +77,38 @@ function rulesReviewRoute(objects: RbacObjects): Route {
   });
 }
 
-/** Throws Invalid unless the review asks about exactly one of a resource and a path. */
-function attributesOf(
-  kind: Kind,
-  user: User,
-  spec: Pick<SubjectAccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes'>,
-): Attributes {
+function refuseElsewhere(review: LocalSubjectAccessReview, namespace: string): void {
+  const { metadata } = review;
+  const { nonResourceAttributes, resourceAttributes = {} } = review.spec ?? {};
+  const { namespace: asked = '' } = resourceAttributes;
+  const refuse = (path: string, value: unknown, why: string): never => {
+    throw invalid(LocalSubjectAccessReview, '', [wrongValue(path, value, why)]);
+  };
+  if (metadata.namespace && metadata.namespace !== namespace) throw otherNamespace();
+  if (nonResourceAttributes) {
+    const why = 'disallowed on this kind of request';
+    refuse('spec.nonResourceAttributes', nonResourceAttributes, why);
+  }
+  if (asked !== namespace) {
+    refuse('spec.resourceAttributes.namespace', asked, 'must match metadata.namespace');
+  }
+}
+
+interface Review {
+  readonly metadata: ObjectMeta;
+  readonly spec?: Pick<SubjectAccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes'>;
+}
+
+/** Throws Invalid unless the review, which nobody keeps, is nothing but a question about one resource or one path. */
+function attributesOf(kind: Kind, user: User, { metadata, spec = {} }: Review): Attributes {
+  const { namespace: _namespace, managedFields: _owners, creationTimestamp: _, ...more } = metadata;
+  if (Object.keys(more).length > 0) {
+    throw invalid(kind, '', [wrongValue('metadata', more, 'must be empty')]);
+  }
   const { resourceAttributes: resource, nonResourceAttributes: path } = spec;
   if (resource && !path) {
-    const { subresource, namespace, name } = resource;
+    const { subresource, namespace, name, fieldSelector, labelSelector } = resource;
+    refuseDoubled(kind, { fieldSelector, labelSelector });
     return {
       user,
       verb: resource.verb ?? '',
@@ -102,11 +123,33 @@ function attributesOf(
     };
   }
   if (path && !resource) return { user, verb: path.verb ?? '', path: path.path ?? '' };
-  const message = resource
-    ? 'cannot be specified in combination with resourceAttributes'
-    : 'Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified';
-  const field = resource ? 'spec.nonResourceAttributes' : 'spec.resourceAttributes';
-  throw invalid(kind, '', [{ path: field, message }]);
+  const error = resource
+    ? wrongValue(
+        'spec.nonResourceAttributes',
+        path,
+        'cannot be specified in combination with resourceAttributes',
+      )
+    : wrongValue(
+        'spec.resourceAttributes',
+        null,
+        'exactly one of nonResourceAttributes or resourceAttributes must be specified',
+      );
+  throw invalid(kind, '', [error]);
+}
+
+/** A selector is told as text or in parts. */
+function refuseDoubled(
+  kind: Kind,
+  selectors: Readonly<
+    Record<string, { rawSelector?: string; requirements?: unknown[] } | undefined>
+  >,
+): void {
+  for (const [name, { rawSelector = '', requirements = [] } = {}] of Object.entries(selectors)) {
+    if (rawSelector === '' || requirements.length === 0) continue;
+    const why = 'may not specified at the same time as requirements';
+    const path = `spec.resourceAttributes.${name}.rawSelector`;
+    throw invalid(kind, '', [wrongValue(path, rawSelector, why)]);
+  }
 }
 
 function subjectOf(spec: SubjectAccessReviewSpec): User {
