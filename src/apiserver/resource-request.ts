@@ -56,7 +56,8 @@ const OPTIONS_KINDS: Readonly<Record<string, string>> = {
   DELETE: 'DeleteOptions',
 };
 
-function optionsKind(method: string): string {
+/** As complaints about a request's options name them. */
+export function optionsKind(method: string): string {
   return OPTIONS_KINDS[method] ?? 'Options';
 }
 

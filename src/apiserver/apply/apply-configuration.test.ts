@@ -107,12 +107,11 @@ test('apply: what others have updated stays where they own it', () => {
     ['~b', { count: 1, labels: { a: '1', b: '2' }, names: ['x'] }],
     ['a', { count: 1 }],
   );
-  assert.deepEqual(
-    spec,
-    { count: 1, names: ['x'] },
-    'a declared field goes whole with its last applier',
-  );
-  assert.deepEqual(owners['b'], { 'f:names': { '.': {}, 'v:"x"': {} } });
+  assert.deepEqual(spec, { count: 1, labels: { b: '2' }, names: ['x'] });
+  assert.deepEqual(owners['b'], {
+    'f:labels': { 'f:b': {} },
+    'f:names': { '.': {}, 'v:"x"': {} },
+  });
 });
 
 test('apply: lists keep the order of the configuration, and others their places', () => {

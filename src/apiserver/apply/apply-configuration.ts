@@ -49,9 +49,7 @@ export function applyConfiguration(
   const known = owners.length > 0 ? owners : ownersBefore(place, live, by);
   const last = known.find((owner) => isSameOwner(owner, by))?.fields;
   const others = known.filter((owner) => !isSameOwner(owner, by));
-  const kept = others
-    .filter(({ operation }) => operation === 'Apply')
-    .reduce((sum, owner) => union(sum, owner.fields), fields);
+  const kept = others.reduce((sum, owner) => union(sum, owner.fields), fields);
   const merged = mergeConfiguration(place, live, configuration);
   // An object is left as one, also without fields.
   const object = (prune(place, merged, { last, kept }) ?? {}) as Fields;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { apiVersionOf } from '#api/kind.ts';
-import { ApiError } from '#api/meta/api-error.ts';
+import { invalidOptions } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import {
   parseManagedFields,
@@ -11,7 +11,7 @@ import {
 import { ownedPart, placeOfKind, type Part } from '#apiserver/apply/owned-part.ts';
 import { trackUpdate } from '#apiserver/apply/track-update.ts';
 import { platformUser } from '#apiserver/user.ts';
-import type { ResourceRequest } from '#apiserver/resource-request.ts';
+import { optionsKind, type ResourceRequest } from '#apiserver/resource-request.ts';
 
 type ManagedFields = ObjectMeta['managedFields'];
 
@@ -75,12 +75,13 @@ function withoutTimes(managedFields: ManagedFields): unknown {
 }
 
 /**
- * The owners that a write starts from: those it gives, so that clients can correct them. One empty entry forgets them all;
- * no entries, or broken ones, mean those there are, because a client that knows nothing of them must not lose them.
+ * The owners that a write starts from: those it gives, so that clients can correct them. An empty list, or one empty entry,
+ * forgets them all; none, or broken ones, mean those there are, because a client that knows nothing of them must not lose them.
  */
 function startingOwners(given: ManagedFields, current: KubeObject | undefined): readonly Owner[] {
-  const [only] = given ?? [];
-  if (given?.length === 1 && only && Object.keys(only).length === 0) return [];
+  const isForgotten =
+    given && given.length < 2 && given.every((each) => Object.keys(each).length === 0);
+  if (isForgotten) return [];
   const owners = parseManagedFields(given) ?? [];
   return owners.length > 0 ? owners : storedOwners(current);
 }
@@ -99,15 +100,31 @@ function ownersAfterUpdate(
   });
 }
 
-function managerName({ query, headers }: ResourceRequest): string {
-  const given = query.get('fieldManager') ?? '';
-  if (given.length > MANAGER_LENGTH_MAX || /\p{C}/u.test(given)) {
-    throw new ApiError(
-      'Invalid',
-      `fieldManager: Invalid value: ${JSON.stringify(given)}: at most ${MANAGER_LENGTH_MAX} printable characters are accepted`,
-    );
-  }
+function managerName(request: ResourceRequest): string {
+  const given = request.query.get('fieldManager') ?? '';
+  refuseManager(request, given);
   if (given !== '') return given;
-  const program = headers['user-agent']?.split('/')[0] ?? '';
+  const program = request.headers['user-agent']?.split('/')[0] ?? '';
   return program.replaceAll(/\p{C}/gu, '').slice(0, MANAGER_LENGTH_MAX);
+}
+
+/** Throws Invalid, in Kubernetes' words. */
+function refuseManager(request: Pick<ResourceRequest, 'method'>, name: string): void {
+  const path = 'fieldManager';
+  if (Buffer.byteLength(name) > MANAGER_LENGTH_MAX) {
+    const message = `Too long: may not be more than ${MANAGER_LENGTH_MAX} bytes`;
+    throw invalidOptions(optionsKind(request.method), [
+      { path, message, reason: 'FieldValueTooLong' },
+    ]);
+  }
+  const [odd] = /\p{C}/u.exec(name) ?? [];
+  if (odd === undefined) return;
+  const at = Buffer.byteLength(name.slice(0, name.indexOf(odd)));
+  const code = (odd.codePointAt(0) ?? 0).toString(16);
+  const shown = name.replaceAll(
+    /\p{C}/gu,
+    (each) => `\\x${(each.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`,
+  );
+  const message = `Invalid value: "${shown}": invalid character U+${code.toUpperCase().padStart(4, '0')} (at position ${at})`;
+  throw invalidOptions(optionsKind(request.method), [{ path, message }]);
 }

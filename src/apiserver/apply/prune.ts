@@ -2,8 +2,8 @@ import { below, isMember, type FieldSet } from '#apiserver/apply/field-set.ts';
 import { fieldPlace, isDeclared, itemPlace, shapeOf, type Place } from '#apiserver/apply/shape.ts';
 
 /**
- * The value without what its manager applied before (`last`) and nobody applies now (`kept`: of all appliers, this one's
- * new configuration among them). What is left empty by that goes too. Undefined: nothing is left.
+ * The value without what its manager applied before (`last`) and nobody owns now (`kept`: of all others, and this one's
+ * new configuration). What is left empty by that goes too. Undefined: nothing is left.
  */
 export function prune(
   place: Place,
@@ -36,7 +36,8 @@ export function prune(
   const items = shape.items.flatMap((item) => {
     const step = shape.stepOf(item);
     if (step === undefined) return [item];
-    if (isGone(step, false)) return [];
+    // Who owns something in an item and not the item itself cannot keep it.
+    if (isMember(below(last, step)) && !isMember(below(kept, step))) return [];
     const left = prune(itemPlace(place), item, descend(step));
     return left === undefined ? [] : [left];
   });

@@ -26,12 +26,24 @@ export function applyJsonPatch(object: unknown, patch: unknown): unknown {
   const copied = { length: 0, values: 0 };
   for (const operation of patch) {
     if (operation.op === 'copy') weigh(Pointer.fromJSON(operation.from).get(patched), copied);
-    const [failure] = applyPatch(patched, [operation]);
+    const [failure] = applyPatch(patched, [lenient(patched, operation)]);
     if (failure) {
       throw new ApiError('Invalid', `the JSON patch does not fit the object: ${failure.message}`);
     }
   }
   return patched;
+}
+
+/** Kubernetes' own library replaces a field that is not there, which clients have come to rely on. */
+function lenient(object: unknown, operation: Operation): Operation {
+  if (operation.op !== 'replace') return operation;
+  const { parent, key, value } = Pointer.fromJSON(operation.path).evaluate(object);
+  const isAbsentField = value === undefined && key !== '' && isFields(parent);
+  return isAbsentField ? { ...operation, op: 'add' } : operation;
+}
+
+function isFields(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 interface Copied {
