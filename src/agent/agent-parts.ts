@@ -39,6 +39,8 @@ export interface AgentParts {
   readonly podsFolder: string;
   /** What is kept of the logs of pods that are gone; made when it is needed. */
   readonly logsFolder: string;
+  /** Where persistent volumes are that are folders of the platform's own. */
+  readonly volumesFolder: string;
   readonly nodeName: string;
   readonly clusterDomain: string;
   /** Node's `process.arch`. */

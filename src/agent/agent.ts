@@ -29,6 +29,7 @@ import { keepHeartbeat } from '#agent/node-heartbeat.ts';
 import { registerNode } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { imagesOfPods } from '#agent/pods/pod-record.ts';
+import { ConfigWatch } from '#agent/config-watch.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
 import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
 import { chooseRootfsMethod } from '#agent/rootfs.ts';
@@ -114,8 +115,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const cgroup = instanceCgroup(instance);
     const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });
     const { started } = adopted;
-    const pool = new PreparedPool(parts, { replicaSets, started, signal: stop.signal });
-    const podSet = new PodSet({ parts, pods, pool, adopted: adopted.pods });
+    const config = new ConfigWatch(informing);
+    const pool = new PreparedPool(parts, { replicaSets, config, started, signal: stop.signal });
+    const podSet = new PodSet({ parts, pods, pool, config, adopted: adopted.pods });
     const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
     await registerNode(client, facts);
     const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
@@ -143,6 +145,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       async [Symbol.asyncDispose]() {
         await podSet[Symbol.asyncDispose]();
         await pool[Symbol.asyncDispose]();
+        await config[Symbol.asyncDispose]();
         await rules[Symbol.asyncDispose]();
         stop.abort();
         await Promise.all([beating, measuring]);
@@ -183,6 +186,7 @@ async function openParts(
     ranges,
     podsFolder,
     logsFolder: path.join(folder, 'logs'),
+    volumesFolder: path.join(options.home, 'volumes'),
     nodeName,
     apiAddress,
     arch: process.arch,

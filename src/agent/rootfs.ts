@@ -25,6 +25,9 @@ export async function createRootfs({ layers, bundle, method }: RootfsOptions): P
 /** Unmounts everything at and below `folder`, also what an earlier process mounted, then removes it. */
 export async function removeMounted(folder: string): Promise<void> {
   for (const target of await mountsBelow(folder)) await runCommand(['umount', '--lazy', target]);
+  // What is mounted may be somebody's data.
+  const [left] = await mountsBelow(folder);
+  if (left !== undefined) throw new Error(`Cannot remove ${folder}: ${left} is still mounted`);
   await rm(folder, { recursive: true, force: true });
 }
 

@@ -4,19 +4,17 @@ import type { Container } from '#api/generated/core-v1.ts';
 import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { capabilitiesOf } from '#agent/oci/capabilities.ts';
-import type { ContainerPlan, OciMount } from '#agent/oci/oci-spec.ts';
+import type { ContainerPlan } from '#agent/oci/oci-spec.ts';
 import { ociSeccomp } from '#agent/oci/seccomp.ts';
 import { resolveUser } from '#agent/oci/user.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
+import { containerMounts, type MountSources } from '#agent/pods/container-mounts.ts';
 import { ContainerProblem, configProblem } from '#agent/pods/container-problem.ts';
 import { expand, hostnameOf, resolveEnvironment, type PodFacts } from '#agent/pods/environment.ts';
 
-export interface PlanSources extends PodFacts {
-  readonly container: Container;
+export interface PlanSources extends PodFacts, MountSources {
   readonly image: Image;
   readonly reader: ConfigReader;
-  /** The pod's folder, with `etc` and `volumes`. */
-  readonly podFolder: string;
   /** The container's folder, with its root filesystem in `rootfs`. */
   readonly bundle: string;
   readonly id: string;
@@ -59,6 +57,7 @@ export async function planContainer(
   const profile = (security.seccompProfile ?? podSecurity.seccompProfile)?.type ?? 'RuntimeDefault';
   if (profile === 'Localhost')
     throw configProblem('seccompProfile Localhost is not supported yet: use RuntimeDefault');
+  const mounts = await containerMounts(sources, env);
   return asConfig(() => {
     const capabilities = capabilitiesOf(security.capabilities);
     return {
@@ -77,7 +76,7 @@ export async function planContainer(
       networkNamespace: parts.network.pathOf(address),
       cgroupsPath: parts.runtime.cgroupsPathOf(id),
       resources: container.resources ?? {},
-      mounts: mountsOf(sources),
+      mounts,
     };
   });
 }
@@ -87,10 +86,9 @@ export async function writeTerminationLog(bundle: string): Promise<void> {
   await writeFile(path.join(bundle, 'termination-log'), '', { mode: 0o666 });
 }
 
-function refuseUnsupported({ name, securityContext, volumeMounts }: Container): void {
+function refuseUnsupported({ name, securityContext }: Container): void {
   const found = Object.entries({
     'privileged containers': securityContext?.privileged === true,
-    'subPath mounts': volumeMounts?.some((mount) => mount.subPath || mount.subPathExpr),
   }).find(([, isAsked]) => isAsked);
   if (found)
     throw configProblem(`container "${name}" asks for ${found[0]}, which are not supported yet`);
@@ -99,27 +97,6 @@ function refuseUnsupported({ name, securityContext, volumeMounts }: Container): 
 function apiEnvironment(address: string | undefined): Readonly<Record<string, string>> {
   if (!address) return {};
   return { KUBERNETES_SERVICE_HOST: address, KUBERNETES_SERVICE_PORT: '443' };
-}
-
-function mountsOf({ pod, container, podFolder, bundle }: PlanSources): OciMount[] {
-  const etc = ['hosts', 'hostname', 'resolv.conf'].map((name) =>
-    bind(path.join(podFolder, 'etc', name), `/etc/${name}`, ['rw']),
-  );
-  const last = container.terminationMessagePath ?? '/dev/termination-log';
-  const volumes = (container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => {
-    const volume = pod.spec?.volumes?.find((each) => each.name === name);
-    if (!volume)
-      throw configProblem(
-        `container "${container.name}" mounts volume "${name}", which the pod does not have`,
-      );
-    const isWritable = volume.emptyDir !== undefined && readOnly !== true;
-    return bind(path.join(podFolder, 'volumes', name), mountPath, [isWritable ? 'rw' : 'ro']);
-  });
-  return [...etc, bind(path.join(bundle, 'termination-log'), last, ['rw']), ...volumes];
-}
-
-function bind(source: string, destination: string, options: readonly string[]): OciMount {
-  return { source, destination, type: 'bind', options: ['rbind', 'rprivate', ...options] };
 }
 
 const ACCOUNTS_BYTES_MAX = 1024 * 1024;

@@ -12,3 +12,11 @@ export class ContainerProblem extends Error {
 export function configProblem(message: string, cause?: unknown): ContainerProblem {
   return new ContainerProblem('CreateContainerConfigError', message, cause);
 }
+
+/** A volume cannot be had, or not yet. */
+export function mountProblem(volume: string, why: string): ContainerProblem {
+  return new ContainerProblem(
+    'FailedMount',
+    `MountVolume.SetUp failed for volume "${volume}" : ${why}`,
+  );
+}

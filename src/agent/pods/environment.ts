@@ -1,3 +1,4 @@
+import os from 'node:os';
 import type {
   Container,
   EnvVarSource,
@@ -87,7 +88,7 @@ async function valueOf(
     );
   }
   if (fieldRef) return fieldValue(fieldRef, sources);
-  if (resourceFieldRef) return resourceValue(resourceFieldRef, sources);
+  if (resourceFieldRef) return resourceValue(resourceFieldRef, sources.pod, sources.container);
   throw configProblem(
     'an environment variable has a valueFrom that is not supported yet: use a ConfigMap, a Secret or a field',
   );
@@ -124,13 +125,22 @@ function lines(map: Readonly<Record<string, string>> = {}): string {
     .join('\n');
 }
 
-function resourceValue(
+/** What a container asks for or may use, in units of the divisor; where it says nothing, what the machine has. */
+export function resourceValue(
   { containerName, resource, divisor = '1' }: ResourceFieldSelector,
-  { pod, container }: EnvironmentSources,
+  { spec }: Pod,
+  own?: Container,
 ): string {
   const [kind = '', name = ''] = resource.split('.');
-  const chosen = pod.spec?.containers.find((each) => each.name === containerName) ?? container;
-  const amounts = kind === 'requests' ? chosen.resources?.requests : chosen.resources?.limits;
-  const amount = amountOf(amounts?.[name] ?? 0);
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const { resources } = all.find((each) => each.name === containerName) ?? own ?? {};
+  const amounts = kind === 'requests' ? resources?.requests : resources?.limits;
+  const whole = kind === 'limits' ? machineHas(name) : 0;
+  const amount = amounts?.[name] === undefined ? whole : amountOf(amounts[name]);
   return String(Math.ceil(amount / (amountOf(divisor) || 1)));
+}
+
+function machineHas(resource: string): number {
+  if (resource === 'cpu') return os.availableParallelism();
+  return resource === 'memory' ? os.totalmem() : 0;
 }

@@ -110,7 +110,7 @@ export class PodSandbox {
   async writeVolumes(pod: Pod, reader: ConfigReader): Promise<void> {
     const folder = path.join(this.folder, 'volumes');
     await mkdir(folder, { recursive: true });
-    await writeVolumes({ ...this.#facts(pod), client: this.#parts.client, reader, folder });
+    await writeVolumes({ ...this.#facts(pod), reader, folder });
   }
 
   /** Makes the next attempt at a container, ready to start. Throws ContainerProblem and RuntimeError. */
@@ -136,7 +136,8 @@ export class PodSandbox {
       await mkdir(bundle, { recursive: true });
       await createRootfs({ layers: image.layers, bundle, method: rootfsMethod });
       await writeTerminationLog(bundle);
-      const sources = { ...this.#facts(pod), container, image, reader, bundle, id };
+      await using keep = new AsyncDisposableStack();
+      const sources = { ...this.#facts(pod), container, image, reader, bundle, id, keep };
       const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
       const spec = ociSpec(plan);
       await runtime.create({
@@ -290,8 +291,9 @@ export class PodSandbox {
     return record;
   }
 
-  #facts(pod: Pod): { pod: Pod; address: string; hostAddress: string } {
-    return { pod, address: this.address, hostAddress: this.#parts.ranges.podFacing };
+  #facts(pod: Pod) {
+    const { ranges, client, volumesFolder } = this.#parts;
+    return { pod, address: this.address, hostAddress: ranges.podFacing, client, volumesFolder };
   }
 }
 

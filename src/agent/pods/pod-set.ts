@@ -1,14 +1,17 @@
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
+import type { ConfigWatch } from '#agent/config-watch.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
+import { hasEnded, PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
 
 export interface PodSetOptions {
   readonly parts: AgentParts;
   readonly pods: Informer<Pod>;
   /** Where a new pod's sandbox may be waiting already. */
   readonly pool: { take(pod: Pod): Promise<PodSandbox | undefined> };
+  /** Says when something changes that pods have files of. */
+  readonly config: Pick<ConfigWatch, 'onChange'>;
   /** Taken over from an earlier process. */
   readonly adopted: readonly PodSandbox[];
 }
@@ -20,6 +23,7 @@ const REMOVE_MS = 15_000;
 export class PodSet implements AsyncDisposable {
   readonly #options: PodSetOptions;
   readonly #subscription: Disposable;
+  readonly #watch: Disposable;
   readonly #workers = new Map<string, Promise<PodWorker>>();
   readonly #running = new Map<string, PodWorker>();
   readonly #tasks = new Set<Promise<void>>();
@@ -27,6 +31,9 @@ export class PodSet implements AsyncDisposable {
 
   constructor(options: PodSetOptions) {
     this.#options = options;
+    this.#watch = options.config.onChange((namespace, dependency) => {
+      for (const worker of this.#running.values()) worker.configChanged(namespace, dependency);
+    });
     const adopted = new Map(options.adopted.map((sandbox) => [sandbox.record.uid, sandbox]));
     this.#subscription = options.pods.onChange(({ previous, current }) => {
       if (previous && previous.metadata.uid !== current?.metadata.uid) this.#removed(previous);
@@ -54,6 +61,7 @@ export class PodSet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
     this.#subscription[Symbol.dispose]();
+    this.#watch[Symbol.dispose]();
     const workers = await Promise.all(this.#workers.values());
     await Promise.all(workers.map((worker) => worker.leave()));
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
@@ -110,8 +118,4 @@ export class PodSet implements AsyncDisposable {
       .finally(() => this.#tasks.delete(running));
     this.#tasks.add(running);
   }
-}
-
-function hasEnded({ status }: Pod): boolean {
-  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }

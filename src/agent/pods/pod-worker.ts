@@ -13,7 +13,7 @@ import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { podStatus, timestamp, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
 import { initRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
-import { tokenRenewalSeconds } from '#agent/pods/volumes.ts';
+import { VolumeKeeper } from '#agent/pods/volume-keeper.ts';
 
 export interface PodWorkerOptions {
   readonly parts: AgentParts;
@@ -25,7 +25,7 @@ export interface PodWorkerOptions {
 }
 
 /** A start is not slowed by work that can wait. */
-const TAKEN_OVER_RENEWAL_MS = 10_000;
+const TAKEN_OVER_LOOK_MS = 10_000;
 const SANDBOX_RETRY = { firstMs: 500, maxMs: 30_000 };
 /** A pod whose object was removed by force has no more time than this. */
 const FORCED_GRACE_MS = 2_000;
@@ -35,6 +35,7 @@ export class PodWorker {
   readonly #parts: AgentParts;
   readonly #status: StatusWriter;
   readonly #events: PodEvents;
+  readonly #keeper: VolumeKeeper;
   readonly #stop = new AbortController();
   readonly #startTime: string;
   readonly #running: Promise<void>;
@@ -58,6 +59,8 @@ export class PodWorker {
     this.#sandbox = sandbox;
     this.#startTime = sandbox?.record.startTime ?? timestamp(parts.clock.now());
     this.#events = new PodEvents(parts, pod);
+    const { clock } = parts;
+    this.#keeper = new VolumeKeeper({ clock, pod, write: (signal) => this.#writeVolumes(signal) });
     this.#status = new StatusWriter(parts, pod, (newest) => this.#build(newest));
     this.#running = this.#run(this.#stop.signal);
   }
@@ -73,10 +76,17 @@ export class PodWorker {
 
   /** Takes the newest object; one that is being deleted begins to end. */
   update(pod: Pod): void {
+    const previous = this.#pod;
     this.#pod = pod;
     this.#status.observe(pod);
+    this.#keeper.podChanged(previous, pod);
     const { deletionTimestamp, deletionGracePeriodSeconds = 30 } = pod.metadata;
     if (deletionTimestamp) void this.end(deletionGracePeriodSeconds * 1000);
+  }
+
+  /** Something that pods may have files of has changed: `ConfigMap/name`. */
+  configChanged(namespace: string, dependency: string): void {
+    this.#keeper.configChanged(namespace, dependency);
   }
 
   /** The object is gone without our doing. */
@@ -116,20 +126,21 @@ export class PodWorker {
     try {
       const sandbox = await this.#ensureSandbox(signal);
       // A sandbox that was taken over has its files, and a status that is true already.
-      const isTakenOver = this.#hasFiles;
-      if (!isTakenOver) await this.#writeVolumes(sandbox, signal);
+      const isTakenOver = this.#hasFiles || hasEnded(this.#pod);
+      if (!isTakenOver) await this.#writeVolumes(signal);
       this.#containers = {
         inits: this.#runnersFor(sandbox, 'initContainers'),
         mains: this.#runnersFor(sandbox, 'containers'),
       };
       this.#status.changed();
       const lives = AbortSignal.any([signal, ended.signal]);
-      const renewing = this.#renewTokens(sandbox, { signal: lives, isTakenOver });
+      // Nobody knows how old the files are of a sandbox that was taken over.
+      const keeping = this.#keeper.run(lives, isTakenOver ? TAKEN_OVER_LOOK_MS : undefined);
       await runInOrder(this.#containers, signal);
       await stopInOrder(this.#containers, this.#graceMs);
       await sandbox.releaseNetwork();
       ended.abort();
-      await renewing;
+      await keeping;
     } catch (error) {
       // The stop's own reason is no failure; anything else is a bug, and this pod's alone.
       if (!signal.aborted) this.#log('a pod stopped being looked after', error);
@@ -162,12 +173,12 @@ export class PodWorker {
     }
   }
 
-  async #writeVolumes(sandbox: PodSandbox, signal: AbortSignal): Promise<void> {
+  async #writeVolumes(signal: AbortSignal): Promise<void> {
     const { client, clock } = this.#parts;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const reader = new ConfigReader(client, this.#pod.metadata.namespace ?? '');
-        await sandbox.writeVolumes(this.#pod, reader);
+        await this.#sandbox?.writeVolumes(this.#pod, reader);
         return;
       } catch (error) {
         const reason = error instanceof ContainerProblem ? error.reason : 'FailedMount';
@@ -177,25 +188,6 @@ export class PodWorker {
         this.#status.changed();
         await sleep(clock, backoffMs(SANDBOX_RETRY, attempt), signal);
       }
-    }
-  }
-
-  /** Nobody knows how old the tokens of a sandbox are that was taken over: they are renewed once it has started. */
-  async #renewTokens(
-    sandbox: PodSandbox,
-    { signal, isTakenOver }: { signal: AbortSignal; isTakenOver: boolean },
-  ): Promise<void> {
-    const seconds = tokenRenewalSeconds(this.#pod.spec?.volumes);
-    if (seconds === undefined) return;
-    try {
-      let waitMs = isTakenOver ? TAKEN_OVER_RENEWAL_MS : seconds * 1000;
-      for (;;) {
-        await sleep(this.#parts.clock, waitMs, signal);
-        await this.#writeVolumes(sandbox, signal);
-        waitMs = seconds * 1000;
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
     }
   }
 
@@ -283,6 +275,11 @@ export class PodWorker {
     const { namespace, name } = this.#pod.metadata;
     this.#parts.log.error(`agent: ${message}`, { namespace, pod: name, error });
   }
+}
+
+/** Its containers have run, and will not again. */
+export function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** The last step of a pod's end; also where the object is gone, or another of its name has come. */

@@ -1,181 +1,111 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, chown, mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { writeFileAtomic } from '#base/atomic-file.ts';
 import { runCommand } from '#base/command.ts';
-import { apiVersionOf } from '#api/kind.ts';
-import type {
-  KeyToPath,
-  ServiceAccountTokenProjection,
-  Volume,
-  VolumeProjection,
-} from '#api/generated/core-v1.ts';
-import { TokenRequest } from '#api/authentication-v1/token-request.ts';
-import { Pod } from '#api/core-v1/pod.ts';
-import { ServiceAccount } from '#api/core-v1/service-account.ts';
-import type { Client } from '#client/client.ts';
+import type { EmptyDirVolumeSource, Volume } from '#api/generated/core-v1.ts';
 import { amountOf } from '#api/meta/quantity.ts';
-import type { ConfigReader } from '#agent/pods/config-reader.ts';
-import { configProblem } from '#agent/pods/container-problem.ts';
-import { fieldValue, type PodFacts } from '#agent/pods/environment.ts';
+import { claimPath } from '#agent/pods/claim-path.ts';
+import { configFiles, type ConfigSources } from '#agent/pods/config-files.ts';
+import { ContainerProblem, mountProblem } from '#agent/pods/container-problem.ts';
+import { hostPath } from '#agent/pods/host-path.ts';
+import { writeVersioned } from '#agent/pods/versioned-folder.ts';
+import { giveToGroup } from '#agent/pods/volume-group.ts';
 
-export interface VolumeSources extends PodFacts {
-  readonly client: Client;
-  readonly reader: ConfigReader;
-  /** Every volume is a folder in it, named after the volume. */
+export interface VolumeSources extends ConfigSources {
+  /** Every volume of the pod's own is a folder in it, named after the volume. */
   readonly folder: string;
+  /** Where persistent volumes are that the platform makes. */
+  readonly volumesFolder: string;
 }
 
-interface File {
+/** Where a volume is on this machine, and whether containers may write to it. */
+export interface VolumePlace {
   readonly path: string;
-  readonly data: Buffer;
-  readonly mode: number;
+  readonly isWritable: boolean;
 }
-
-const FILE_MODE = 0o644;
-const TOKEN_SECONDS = 3600;
 
 /**
- * Makes the folders of a pod's volumes. Throws ContainerProblem for a type that is not supported yet and for what is
- * missing. Called again it writes the same files anew, which is how tokens are renewed.
+ * Makes a pod's volumes, or brings them up to date: called again it changes those files only whose content has changed,
+ * and writes new tokens. Throws ContainerProblem for what is missing, or is of a type that is not there.
  */
 export async function writeVolumes(sources: VolumeSources): Promise<void> {
   await Promise.all(
-    (sources.pod.spec?.volumes ?? []).map((volume) => writeVolume(volume, sources)),
+    (sources.pod.spec?.volumes ?? []).map(async (volume) => {
+      try {
+        await writeVolume(volume, sources);
+      } catch (error) {
+        if (!(error instanceof ContainerProblem) || error.reason === 'FailedMount') throw error;
+        throw mountProblem(volume.name, error.message);
+      }
+    }),
   );
 }
 
-/** Seconds until a token of the pod has to be written anew; undefined where it has none. A fifth of its life is left then. */
-export function tokenRenewalSeconds(volumes: readonly Volume[] = []): number | undefined {
-  const lives = volumes
-    .flatMap((volume) => volume.projected?.sources ?? [])
-    .flatMap(({ serviceAccountToken: token }) =>
-      token ? [token.expirationSeconds ?? TOKEN_SECONDS] : [],
-    );
-  return lives.length === 0 ? undefined : Math.min(...lives) * 0.8;
+/** Where a container finds the volume. Throws ContainerProblem. */
+export async function placeOf(
+  volume: Volume,
+  sources: Pick<VolumeSources, 'pod' | 'client' | 'folder' | 'volumesFolder'>,
+): Promise<VolumePlace> {
+  const { pod, client, volumesFolder, folder } = sources;
+  const { metadata } = pod;
+  if (volume.hostPath)
+    return { path: await hostPath(volume.name, volume.hostPath), isWritable: true };
+  // A generic ephemeral volume's claim has the name of both (core/v1 EphemeralVolumeSource).
+  const claimName =
+    volume.persistentVolumeClaim?.claimName ??
+    (volume.ephemeral && `${metadata.name ?? ''}-${volume.name}`);
+  if (claimName === undefined)
+    return { path: path.join(folder, volume.name), isWritable: volume.emptyDir !== undefined };
+  const where = { client, namespace: metadata.namespace ?? '', volumesFolder };
+  return {
+    path: await claimPath(volume.name, claimName, where),
+    isWritable: volume.persistentVolumeClaim?.readOnly !== true,
+  };
 }
 
 async function writeVolume(volume: Volume, sources: VolumeSources): Promise<void> {
   const folder = path.join(sources.folder, volume.name);
-  const { emptyDir, configMap, secret, projected, downwardAPI } = volume;
-  if (emptyDir) {
-    // Any user of the pod may write to it.
-    await mkdir(folder, { recursive: true }).then(async (made) => {
-      if (made === undefined) return;
-      await chmod(folder, 0o777);
-      if (emptyDir.medium !== 'Memory') return;
-      const size = emptyDir.sizeLimit === undefined ? [] : [`size=${amountOf(emptyDir.sizeLimit)}`];
-      const options = ['nosuid', 'nodev', 'mode=0777', ...size].join(',');
-      await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
-    });
+  const { fsGroup: gid, fsGroupChangePolicy: policy } = sources.pod.spec?.securityContext ?? {};
+  if (volume.emptyDir) return await makeEmptyDir(folder, volume.emptyDir, gid);
+  if (volume.hostPath ?? volume.persistentVolumeClaim ?? volume.ephemeral) {
+    const place = await placeOf(volume, sources);
+    if (gid !== undefined && !volume.hostPath && place.isWritable)
+      await giveToGroup(place.path, { gid, policy });
     return;
   }
-  const files = configMap
-    ? await projection({ configMap }, sources, configMap.defaultMode)
-    : secret
-      ? await projection(
-          { secret: { ...secret, ...named(secret.secretName) } },
-          sources,
-          secret.defaultMode,
-        )
-      : downwardAPI
-        ? await projection({ downwardAPI }, sources, downwardAPI.defaultMode)
-        : projected
-          ? (
-              await Promise.all(
-                (projected.sources ?? []).map((each) =>
-                  projection(each, sources, projected.defaultMode),
-                ),
-              )
-            ).flat()
-          : undefined;
+  const files = await configFiles(volume, sources);
   if (!files) {
     const type = Object.keys(volume).find((key) => key !== 'name') ?? 'none';
-    throw configProblem(
-      `volume "${volume.name}" is of type ${type}, which is not supported yet: use emptyDir, configMap, secret, downwardAPI or projected`,
-    );
+    throw mountProblem(volume.name, `volumes of type ${type} are not there`);
   }
-  await mkdir(folder, { recursive: true });
-  for (const file of files) await writeVolumeFile(folder, file);
+  const readable = files.map((file) => ({ ...file, mode: file.mode | GROUP_READS }));
+  await writeVersioned(folder, gid === undefined ? files : readable, gid);
 }
 
-function named(name: string | undefined): { readonly name?: string } {
-  return name === undefined ? {} : { name };
-}
+/** Nobody writes to such files; their group reads them. */
+const GROUP_READS = 0o440;
 
-async function projection(
-  source: VolumeProjection,
-  sources: VolumeSources,
-  defaultMode = FILE_MODE,
-): Promise<File[]> {
-  const { configMap, secret, downwardAPI, serviceAccountToken: token } = source;
-  const keyed = configMap ?? secret;
-  if (keyed) {
-    const wanted = { name: keyed.name ?? '', optional: keyed.optional };
-    const data = configMap
-      ? await sources.reader.configMap(wanted)
-      : await sources.reader.secret(wanted);
-    return filesOf(data, {
-      items: keyed.items,
-      mode: defaultMode,
-      isOptional: keyed.optional === true,
-    });
+/** Any user of the pod may write to it. */
+async function makeEmptyDir(
+  folder: string,
+  { medium = '', sizeLimit }: EmptyDirVolumeSource,
+  gid: number | undefined,
+): Promise<void> {
+  if (medium !== '' && medium !== 'Memory')
+    throw mountProblem(path.basename(folder), `emptyDir medium "${medium}" is not there`);
+  const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
+  // A boot takes the memory away and leaves the folder.
+  const isMissing = medium === 'Memory' && (isNew || !(await isMountPoint(folder)));
+  if (isMissing) {
+    const size = sizeLimit === undefined ? [] : [`size=${Math.ceil(amountOf(sizeLimit))}`];
+    const options = ['nosuid', 'nodev', ...size].join(',');
+    await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
   }
-  if (downwardAPI) {
-    return (downwardAPI.items ?? []).map((item) => {
-      if (!item.fieldRef) throw configProblem(`downward API file "${item.path}" needs a fieldRef`);
-      const data = Buffer.from(fieldValue(item.fieldRef, sources));
-      return { path: item.path, data, mode: item.mode ?? defaultMode };
-    });
-  }
-  if (token) return [{ path: token.path, data: await requestToken(token, sources), mode: 0o644 }];
-  throw configProblem(
-    'a projected volume has a source that is not supported yet: use configMap, secret, downwardAPI or serviceAccountToken',
-  );
+  if (!isNew && !isMissing) return;
+  if (gid !== undefined) await chown(folder, 0, gid);
+  await chmod(folder, gid === undefined ? 0o777 : 0o2777);
 }
 
-function filesOf(
-  data: Readonly<Record<string, Buffer>>,
-  {
-    items,
-    mode,
-    isOptional,
-  }: { items: KeyToPath[] | undefined; mode: number; isOptional: boolean },
-): File[] {
-  if (!items) return Object.entries(data).map(([key, value]) => ({ path: key, data: value, mode }));
-  return items.flatMap((item) => {
-    const value = data[item.key];
-    if (value) return [{ path: item.path, data: value, mode: item.mode ?? mode }];
-    if (isOptional) return [];
-    throw configProblem(`references non-existent config key: ${item.key}`);
-  });
-}
-
-/** Bound to the pod, whose end is the token's; one that is only prepared has no object yet, and is bound when renewed. */
-async function requestToken(
-  { audience, expirationSeconds = TOKEN_SECONDS }: ServiceAccountTokenProjection,
-  { client, pod }: VolumeSources,
-): Promise<Buffer> {
-  const { namespace = '', name = '', uid = '', resourceVersion } = pod.metadata;
-  const account = pod.spec?.serviceAccountName ?? 'default';
-  const boundObjectRef = { apiVersion: apiVersionOf(Pod), kind: Pod.kind, name, uid };
-  const request: TokenRequest = {
-    apiVersion: apiVersionOf(TokenRequest),
-    kind: TokenRequest.kind,
-    metadata: {},
-    spec: {
-      audiences: audience === undefined ? [] : [audience],
-      expirationSeconds,
-      ...(resourceVersion !== undefined && { boundObjectRef }),
-    },
-  };
-  const ref = { namespace, name: account, subresource: 'token' };
-  const reply = await client.createSubresource(ServiceAccount, ref, request);
-  return Buffer.from(reply.status?.token ?? '');
-}
-
-/** The server has checked that the path neither is absolute nor climbs; this holds also where it did not. */
-async function writeVolumeFile(folder: string, file: File): Promise<void> {
-  const target = path.join(folder, path.join('/', file.path));
-  await mkdir(path.dirname(target), { recursive: true });
-  await writeFileAtomic(target, file.data, file.mode);
+async function isMountPoint(folder: string): Promise<boolean> {
+  const [own, above] = await Promise.all([stat(folder), stat(path.dirname(folder))]);
+  return own.dev !== above.dev;
 }

@@ -6,8 +6,8 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { tokenRenewalSeconds } from '#agent/pods/volumes.ts';
-import { ConfigWatch } from '#agent/prepared/config-watch.ts';
+import { tokenRenewalSeconds } from '#agent/pods/config-files.ts';
+import type { ConfigWatch } from '#agent/config-watch.ts';
 import {
   canBePrepared,
   deploymentOf,
@@ -32,6 +32,7 @@ export interface StartTarget {
 
 export interface PreparedPoolOptions {
   readonly replicaSets: Informer<ReplicaSet>;
+  readonly config: Pick<ConfigWatch, 'onChange'>;
   /** Taken over from an earlier process: they run, and have no object yet. */
   readonly started: readonly PodSandbox[];
   readonly signal: AbortSignal;
@@ -74,7 +75,7 @@ export class PreparedPool implements AsyncDisposable {
   readonly #clients = new Map<string, Client>();
   readonly #byUid = new Map<string, Entry>();
   readonly #subscription: Disposable;
-  readonly #watch: ConfigWatch;
+  readonly #watch: Disposable;
   readonly #tasks = new Set<Promise<void>>();
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
@@ -83,10 +84,10 @@ export class PreparedPool implements AsyncDisposable {
     Math.floor((os.totalmem() * MEMORY_SHARE) / PREPARED_BYTES),
   );
 
-  constructor(parts: AgentParts, { replicaSets, started, signal }: PreparedPoolOptions) {
+  constructor(parts: AgentParts, { replicaSets, config, started, signal }: PreparedPoolOptions) {
     this.#parts = parts;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
-    this.#watch = new ConfigWatch({ ...parts, signal: this.#signal }, (namespace, dependency) =>
+    this.#watch = config.onChange((namespace, dependency) =>
       this.#dependencyChanged(namespace, dependency),
     );
     this.#subscription = replicaSets.onChange(({ previous, current }) => {
@@ -159,7 +160,7 @@ export class PreparedPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#subscription[Symbol.dispose]();
-    await this.#watch[Symbol.asyncDispose]();
+    this.#watch[Symbol.dispose]();
     for (const entry of this.#byUid.values()) {
       if (entry.isStarted) this.#release(entry);
       else this.#discard(entry);

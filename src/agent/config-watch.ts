@@ -5,22 +5,31 @@ import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { Informer, type InformerOptions } from '#client/informer.ts';
 
-/** Says when something changes that a prepared sandbox was made from: `namespace`, `ConfigMap/name`. */
+type ConfigHandler = (namespace: string, dependency: string) => void;
+
+/** Says when something changes that pods are made from: `namespace`, `ConfigMap/name`. */
 export class ConfigWatch implements AsyncDisposable {
   readonly #informers: readonly AsyncDisposable[];
+  readonly #handlers = new Set<ConfigHandler>();
 
-  constructor(options: InformerOptions, onChange: (namespace: string, dependency: string) => void) {
+  constructor(options: InformerOptions) {
     const watch = <T extends KubeObject>(kind: Kind<T>): Informer<T> => {
       const informer = new Informer(kind, options);
       informer.onChange(({ previous, current }) => {
         const object = current ?? previous;
         // The first list tells of nothing that changed.
         if (!object || !informer.isSynced || isSame(previous, current)) return;
-        onChange(object.metadata.namespace ?? '', `${kind.kind}/${object.metadata.name}`);
+        const { namespace = '', name } = object.metadata;
+        for (const handler of this.#handlers) handler(namespace, `${kind.kind}/${name}`);
       });
       return informer;
     };
     this.#informers = [watch(ConfigMap), watch(Secret), watch(ServiceAccount)];
+  }
+
+  onChange(handler: ConfigHandler): Disposable {
+    this.#handlers.add(handler);
+    return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
