@@ -74,10 +74,11 @@ export async function* readLog(
     try {
       yield* linesOf(handle, { position, follow, wake, isSuperseded });
       if (!(await isSuperseded())) return;
+      // Its number may be another than it looked like, where the writer had begun anew.
+      after = (await numberOf(file, handle)) ?? number;
     } finally {
       await handle.close();
     }
-    after = number;
     position = 0;
   }
 }
@@ -107,6 +108,16 @@ async function hasNewer(file: string, { handle, number }: NumberedFile): Promise
   if ((await newestNumber(file)) > number) return true;
   const current = await stat(file).catch(() => undefined);
   return current !== undefined && current.ino !== (await handle.stat()).ino;
+}
+
+/** Undefined where it has none, yet or any more. */
+async function numberOf(file: string, handle: FileHandle): Promise<number | undefined> {
+  const { ino } = await handle.stat();
+  for (const number of (await rotatedNumbers(file)).toReversed()) {
+    const found = await stat(`${file}.${number}`).catch(() => undefined);
+    if (found?.ino === ino) return number;
+  }
+  return undefined;
 }
 
 async function newestNumber(file: string): Promise<number> {

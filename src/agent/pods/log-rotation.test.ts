@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,12 +23,23 @@ class Writer implements AsyncDisposable {
     this.#fd = openSync(this.file, 'a');
   }
 
+  get lines(): number {
+    return this.#lines;
+  }
+
   write(lines: number): void {
     const texts = Array.from({ length: lines }, () => {
       const text = String((this.#lines += 1)).padEnd(LINE_BYTES, '.');
       return `2026-01-01T00:00:00.000000000+00:00 stdout F ${text}\n`;
     });
     writeSync(this.#fd, texts.join(''));
+  }
+
+  /** As conmon does at its own bound: what was in the file is lost to everybody who has not got it open. */
+  beginAnew(): void {
+    closeSync(this.#fd);
+    this.#fd = openSync(`${this.file}.tmp`, 'w');
+    renameSync(`${this.file}.tmp`, this.file);
   }
 
   reopen = async (): Promise<void> => {
@@ -97,7 +108,7 @@ test('log rotation: the oldest files go, the rest is whole', async () => {
   await using log = await writer();
   const written = await fill(log, 7);
   const kept = readdirSync(path.dirname(log.file)).toSorted();
-  assert.deepEqual(kept, ['log', 'log.4', 'log.5', 'log.6', 'log.7']);
+  assert.deepEqual(kept, ['log', 'log.4', 'log.5', 'log.6', 'log.7', 'log.current']);
   const first = 3 * (LINES_OF_FILE + 2);
   assert.equal(await countFrom(first, [log.file]), written - first + 1);
 });
@@ -106,10 +117,38 @@ test('log rotation: a small log stays as it is; one without its file is opened a
   await using log = await writer();
   log.write(10);
   await rotateIfLarge(log);
-  assert.deepEqual(readdirSync(path.dirname(log.file)), ['log']);
+  assert.deepEqual(readdirSync(path.dirname(log.file)).toSorted(), ['log', 'log.current']);
   await rm(log.file);
   await rotateIfLarge(log);
-  assert.deepEqual(readdirSync(path.dirname(log.file)), ['log']);
+  assert.ok(readdirSync(path.dirname(log.file)).includes('log'));
+});
+
+test('log rotation: what the writer left by itself is kept, and read once', async () => {
+  await using log = await writer();
+  const end = new AbortController();
+  const steps = [
+    async () => await rotateIfLarge(log),
+    async () => log.beginAnew(),
+    async () => {
+      log.write(10);
+      await rotateIfLarge(log);
+    },
+    async () => await fill(log, 1),
+    async () => await fill(log, 1),
+  ];
+  let read = 0;
+  log.write(10);
+  for await (const lines of readLog(log.file, { follow: end.signal })) {
+    for (const { text } of lines) {
+      read += 1;
+      assert.equal(parseInt(text, 10), read);
+    }
+    // One step at a time, as soon as all before it has been read.
+    while (read === log.lines && steps.length > 0) await steps.shift()?.();
+    if (read === log.lines) end.abort();
+  }
+  assert.equal(read, log.lines);
+  assert.equal(await countFrom(1, [log.file]), log.lines);
 });
 
 test('log rotation: what is written from now on is read from now on', async () => {
@@ -147,5 +186,5 @@ test('log rotation: a log that grows is looked at, until the container has ended
   await ticks;
   end.abort();
   await keeping;
-  assert.deepEqual(readdirSync(path.dirname(log.file)).toSorted(), ['log', 'log.1']);
+  assert.deepEqual(readdirSync(path.dirname(log.file)).toSorted(), ['log', 'log.1', 'log.current']);
 });

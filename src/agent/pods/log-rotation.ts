@@ -1,5 +1,5 @@
 import { watch } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { link, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { rotatedNumbers } from '#agent/pods/container-log.ts';
@@ -46,15 +46,29 @@ export async function keepRotated(
   }
 }
 
-/** Nothing is lost: the old file takes all lines until the new one is there. The oldest files go. */
+/**
+ * Nothing is lost: the old file takes all lines until the new one is there. Where the writer began anew by itself, which is
+ * how it bounds what nobody rotates, the file it left is still there by its second name. The oldest files go.
+ */
 export async function rotateIfLarge({ file, reopen }: Rotated): Promise<void> {
-  const found = await stat(file).catch(() => undefined);
-  if (found && found.size <= FILE_BYTES_MAX) return;
-  if (found) {
-    const numbers = await rotatedNumbers(file);
-    await rename(file, `${file}.${(numbers.at(-1) ?? 0) + 1}`);
-    const tooMany = numbers.slice(0, Math.max(0, numbers.length + 2 - FILES_MAX));
-    for (const number of tooMany) await rm(`${file}.${number}`, { force: true });
-  }
-  await reopen();
+  const second = `${file}.current`;
+  const [found, held] = await Promise.all(
+    [file, second].map((name) => stat(name).catch(() => undefined)),
+  );
+  if (held && found && held.ino !== found.ino) await giveNumber(file, second);
+  else if (found && found.size > FILE_BYTES_MAX) {
+    await rm(second, { force: true });
+    await giveNumber(file, file);
+    await reopen();
+  } else if (!found) await reopen();
+  else if (held) return;
+  // Its file may be there only after this; the next look is soon enough.
+  await link(file, second).catch(() => undefined);
+}
+
+async function giveNumber(file: string, name: string): Promise<void> {
+  const numbers = await rotatedNumbers(file);
+  await rename(name, `${file}.${(numbers.at(-1) ?? 0) + 1}`);
+  const tooMany = numbers.slice(0, Math.max(0, numbers.length + 2 - FILES_MAX));
+  for (const number of tooMany) await rm(`${file}.${number}`, { force: true });
 }
