@@ -16,7 +16,7 @@ export async function sampleImage(platform: Platform): Promise<string> {
 }
 
 /** What a person wants in a container to look around; the kind of machine that tests run on has all of them. */
-const TOOLS = ['sh', 'cat', 'tar', 'stty', 'sleep', 'head', 'sha256sum', 'id', 'ls', 'ps'];
+const TOOLS = ['sh', 'cat', 'tar', 'stty', 'sleep', 'head', 'sha256sum', 'id', 'ls', 'ps', 'grep'];
 
 /** An image with this machine's shell and a few programs in /app/bin; containers of it need `TOOLS_ENV`. */
 export async function toolsImage(platform: Platform): Promise<string> {
