@@ -8,7 +8,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
 /** How clients reach pods: each is a kubectl with a way of its own. */
@@ -470,4 +470,15 @@ test('exec: what cannot be is said in a sentence', async () => {
   assert.match(nobody.stderr, /pods "nobody" not found/);
   const wrong = await kubectl(way, ['exec', 'tools', '-c', 'other', '--', 'true']);
   assert.match(wrong.stderr, /container other is not valid for pod tools|container not found/);
+});
+
+// The last one: it leaves the platform in the middle of a start.
+test('exec: what a killed control ran in containers, the next one ends', async () => {
+  const [way] = ways;
+  assert.ok(way);
+  const script = 'echo begun; sleep 400444; true';
+  const child = start(way, ['exec', '-i', 'tools', '--', 'sh', '-c', script]);
+  await once(child.stdout, 'data');
+  process.kill(pidOf(platform.home, 'control'), 'SIGKILL');
+  await noneWith('sleep 400444');
 });

@@ -21,6 +21,7 @@ import { execCommand } from '#agent/runtime/runc/exec-command.ts';
 import { feed, reopenLogs } from '#agent/runtime/runc/conmon-control.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
 import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
+import { commandPrefix, endLeftovers } from '#agent/runtime/runc/leftover-commands.ts';
 import { isInitAlive } from '#agent/runtime/runc/init-process.ts';
 
 export interface RuncOptions {
@@ -53,6 +54,7 @@ export async function openRunc({ instance, clock }: RuncOptions): Promise<Runtim
   const folder = runtimeFolder(instance);
   const folders = ['state', 'exits', 'sockets'].map((name) => path.join(folder, name));
   await Promise.all(folders.map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
+  await endLeftovers(folder, instanceCgroup(instance));
   return new RuncRuntime({ folder, instance, clock, runc, conmon });
 }
 
@@ -191,7 +193,7 @@ class RuncRuntime implements Runtime {
   ): Promise<number> {
     const { runc, conmon, folder, clock } = this.#places;
     const stateFolder = path.join(folder, 'state');
-    const prefix = path.join(folder, `exec-${process.pid}-${(this.#execs += 1)}`);
+    const prefix = commandPrefix(folder, (this.#execs += 1));
     const bundle = this.#socketsOf(id);
     const files = { bundle, stateFolder, pidFile: `${prefix}.pid`, specFile: `${prefix}.json` };
     return await execCommand({ ...command, ...files, id, runc, conmon, clock }, streams, signal);
