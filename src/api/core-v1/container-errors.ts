@@ -11,15 +11,10 @@ import { containerSecurityErrors } from '#api/core-v1/security-errors.ts';
 import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
+import { portErrors } from '#api/meta/address-errors.ts';
 import { dnsLabel, nameErrors, portName, subdomain, variableName } from '#api/meta/name-errors.ts';
-import {
-  duplicateValue,
-  notFoundValue,
-  rangeErrors,
-  unsupportedErrors,
-} from '#api/meta/value-errors.ts';
+import { duplicateValue, notFoundValue, unsupportedErrors } from '#api/meta/value-errors.ts';
 
-const PORTS = { first: 1, last: 65_535 };
 const GRACE_SECONDS = 30;
 const PROBES = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const;
 
@@ -89,7 +84,7 @@ function containerErrors(container: Container, at: string, spec: PodSpec): Field
       'File',
       'FallbackToLogsOnError',
     ]),
-    ...portErrors(container, at),
+    ...containerPortErrors(container, at),
     ...(container.env ?? []).flatMap((variable, index) =>
       variableErrors(variable, `${at}.env[${index}]`),
     ),
@@ -115,7 +110,7 @@ function containerErrors(container: Container, at: string, spec: PodSpec): Field
   ];
 }
 
-function portErrors(container: Container, at: string): FieldError[] {
+function containerPortErrors(container: Container, at: string): FieldError[] {
   const names = new Set<string>();
   return (container.ports ?? []).flatMap((port, index) => {
     const path = `${at}.ports[${index}]`;
@@ -128,9 +123,9 @@ function portErrors(container: Container, at: string): FieldError[] {
     return [
       ...inName,
       ...(containerPort
-        ? rangeErrors(`${path}.containerPort`, containerPort, PORTS)
+        ? portErrors(`${path}.containerPort`, containerPort)
         : [required(`${path}.containerPort`)]),
-      ...(hostPort ? rangeErrors(`${path}.hostPort`, hostPort, PORTS) : []),
+      ...(hostPort ? portErrors(`${path}.hostPort`, hostPort) : []),
       ...unsupportedErrors(`${path}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']),
     ];
   });

@@ -1,10 +1,10 @@
-import { isIP } from 'node:net';
 import { containersErrors } from '#api/core-v1/container-errors.ts';
 import { affinityErrors, spreadErrors, tolerationErrors } from '#api/core-v1/placement-errors.ts';
 import { podSecurityErrors } from '#api/core-v1/security-errors.ts';
 import { volumesErrors } from '#api/core-v1/volume-errors.ts';
 import type { PodSpec, PodTemplateSpec } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
+import { addressErrors } from '#api/meta/address-errors.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
 import {
   annotationKeyErrors,
@@ -20,7 +20,6 @@ import { duplicateValue, rangeErrors, unsupportedErrors } from '#api/meta/value-
 
 const NAMESERVERS_MAX = 3;
 const SECONDS = { first: 1, last: 2 ** 31 - 1 };
-const IP_TEXT = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
 /** What is wrong with a template of pods; `at` is its path. */
 export function podTemplateErrors(template: PodTemplateSpec | undefined, at: string): FieldError[] {
@@ -66,10 +65,6 @@ export function podSpecErrors(spec: PodSpec | undefined, at: string): FieldError
   ];
 }
 
-export function isPort(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= 65_535;
-}
-
 /** On the node's own network a container has the node's ports and no others. */
 function hostNetworkErrors(spec: PodSpec, at: string): FieldError[] {
   if (!spec.hostNetwork) return [];
@@ -112,10 +107,6 @@ function resolverErrors(config: PodSpec['dnsConfig'], at: string): FieldError[] 
       name ? [] : [required(`${at}.options[${index}]`, 'must not be empty')],
     ),
   ];
-}
-
-function addressErrors(path: string, value: string): FieldError[] {
-  return isIP(value) === 0 ? [wrongValue(path, value, IP_TEXT)] : [];
 }
 
 function gateErrors(gates: readonly { readonly name: string }[], at: string): FieldError[] {

@@ -1,10 +1,9 @@
 import type { Container, LifecycleHandler, Probe } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
-import { httpHeader, nameErrors, portName } from '#api/meta/name-errors.ts';
-import { negativeErrors, rangeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
-
-const PORTS = { first: 1, last: 65_535 };
+import { namedPortErrors } from '#api/meta/address-errors.ts';
+import { httpHeader, nameErrors } from '#api/meta/name-errors.ts';
+import { negativeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
 
 /** What is wrong with a container's probes and hooks; `graceSeconds` is how long its pod takes to stop. */
 export function lifecycleErrors(
@@ -70,8 +69,8 @@ function handlerErrors(
   const found: (readonly [string, FieldError[]])[] = [];
   if (exec) found.push(['exec', exec.command?.length ? [] : [required(`${at}.exec.command`)]]);
   if (httpGet) found.push(['httpGet', httpErrors(httpGet, `${at}.httpGet`)]);
-  if (tcpSocket) found.push(['tcpSocket', targetErrors(`${at}.tcpSocket.port`, tcpSocket.port)]);
-  if (grpc) found.push(['grpc', targetErrors(`${at}.grpc.port`, grpc.port)]);
+  if (tcpSocket) found.push(['tcpSocket', namedPortErrors(`${at}.tcpSocket.port`, tcpSocket.port)]);
+  if (grpc) found.push(['grpc', namedPortErrors(`${at}.grpc.port`, grpc.port)]);
   if (sleep) found.push(['sleep', sleepErrors(sleep.seconds, `${at}.sleep`, graceSeconds)]);
   if (found.length === 0) return [required(at, 'must specify a handler type')];
   return found.flatMap(([name, errors], index) =>
@@ -84,18 +83,12 @@ function handlerErrors(
 function httpErrors(action: NonNullable<Probe['httpGet']>, at: string): FieldError[] {
   return [
     ...(action.path ? [] : [required(`${at}.path`)]),
-    ...targetErrors(`${at}.port`, action.port),
+    ...namedPortErrors(`${at}.port`, action.port),
     ...unsupportedErrors(`${at}.scheme`, action.scheme, ['HTTP', 'HTTPS']),
     ...(action.httpHeaders ?? []).flatMap(({ name }) =>
       nameErrors(httpHeader, `${at}.httpHeaders`, name),
     ),
   ];
-}
-
-/** A port by its number, or by its name. */
-function targetErrors(path: string, port: number | string | undefined): FieldError[] {
-  if (typeof port === 'string') return nameErrors(portName, path, port);
-  return rangeErrors(path, port ?? 0, PORTS);
 }
 
 function sleepErrors(seconds: number, path: string, graceSeconds: number): FieldError[] {

@@ -1,7 +1,6 @@
-import type { Service as Generated } from '#api/generated/core-v1.ts';
-import { isPort } from '#api/core-v1/pod-errors.ts';
-import { defineCoreKind, type FieldError } from '#api/kind.ts';
-import { required, wrongValue } from '#api/meta/field-error.ts';
+import type { Service as Generated, ServiceSpec } from '#api/generated/core-v1.ts';
+import { serviceErrors } from '#api/core-v1/service-errors.ts';
+import { defineCoreKind } from '#api/kind.ts';
 
 export type Service = Generated;
 export const Service = defineCoreKind<Service>({
@@ -14,17 +13,20 @@ export const Service = defineCoreKind<Service>({
   shortNames: ['svc'],
   categories: ['all'],
   subresources: ['status'],
-  default(service) {
+  default(service, { previous }) {
     const spec = (service.spec ??= {});
     spec.type ??= 'ClusterIP';
     spec.sessionAffinity ??= 'None';
+    if (previous?.spec) dropFormer(spec, previous.spec);
+    if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
     if (spec.sessionAffinity === 'ClientIP') {
       const { clientIP } = (spec.sessionAffinityConfig ??= {});
       spec.sessionAffinityConfig.clientIP = { timeoutSeconds: 10_800, ...clientIP };
     }
     for (const port of spec.ports ?? []) {
       port.protocol ??= 'TCP';
-      port.targetPort ??= port.port;
+      // Kubernetes takes a zero for nothing said.
+      port.targetPort ||= port.port;
     }
     if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster';
     if (hasNodePorts(service) || spec.externalIPs?.length) {
@@ -33,9 +35,7 @@ export const Service = defineCoreKind<Service>({
     if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
     service.status ??= { loadBalancer: {} };
   },
-  validate(service) {
-    return [...typeErrors(service), ...portErrors(service)];
-  },
+  validate: (service, { previous }) => serviceErrors(service, previous),
 });
 
 /** Reachable at every node's address too. */
@@ -48,38 +48,24 @@ export function isHeadless({ spec }: Service): boolean {
   return spec?.clusterIP === 'None';
 }
 
-function typeErrors(service: Service): FieldError[] {
-  const { spec = {} } = service;
-  if (spec.type === 'ExternalName') {
-    return spec.externalName ? [] : [required('spec.externalName')];
+/** What belonged to the type it had and was not changed with it: a client that replaces a Service sends it back. */
+function dropFormer(spec: ServiceSpec, previous: ServiceSpec): void {
+  const isSame = (field: keyof ServiceSpec): boolean => spec[field] === previous[field];
+  const isBalanced = spec.type === 'LoadBalancer';
+  const isOutside = isBalanced || spec.type === 'NodePort';
+  if (!isOutside) {
+    const numbers = (ports: ServiceSpec['ports']): string =>
+      (ports ?? []).map(({ nodePort = 0 }) => nodePort).join(' ');
+    if (numbers(spec.ports) === numbers(previous.ports)) {
+      for (const port of spec.ports ?? []) delete port.nodePort;
+    }
+    const policy = 'externalTrafficPolicy';
+    if (!spec.externalIPs?.length && isSame(policy)) delete spec[policy];
   }
-  const mayHaveNoPorts = isHeadless(service) && spec.type === 'ClusterIP';
-  return mayHaveNoPorts || spec.ports?.length ? [] : [required('spec.ports')];
-}
-
-function portErrors({ spec = {} }: Service): FieldError[] {
-  const ports = spec.ports ?? [];
-  const seen = new Set<string>();
-  return ports.flatMap((port, index) => {
-    const at = `spec.ports[${index}]`;
-    const errors: FieldError[] = [];
-    const identity = `${port.protocol}/${port.port}`;
-    if (ports.length > 1 && !port.name) errors.push(required(`${at}.name`));
-    if (!isPort(port.port ?? 0)) {
-      errors.push(
-        wrongValue(`${at}.port`, port.port ?? 0, 'must be between 1 and 65535, inclusive'),
-      );
-    }
-    if (typeof port.targetPort === 'number' && !isPort(port.targetPort)) {
-      errors.push(
-        wrongValue(`${at}.targetPort`, port.targetPort, 'must be between 1 and 65535, inclusive'),
-      );
-    }
-    if (seen.has(identity)) {
-      const message = `Duplicate value: ${JSON.stringify({ port: port.port, protocol: port.protocol })}`;
-      errors.push({ path: at, message, reason: 'FieldValueDuplicate' });
-    }
-    seen.add(identity);
-    return errors;
-  });
+  if (!isBalanced) {
+    if (isSame('allocateLoadBalancerNodePorts')) delete spec.allocateLoadBalancerNodePorts;
+    if (isSame('loadBalancerClass')) delete spec.loadBalancerClass;
+  }
+  const isChecked = isBalanced && spec.externalTrafficPolicy === 'Local';
+  if (!isChecked && isSame('healthCheckNodePort')) delete spec.healthCheckNodePort;
 }

@@ -1,8 +1,11 @@
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Random } from '#base/random.ts';
 import { hasNodePorts, isHeadless, type Service } from '#api/core-v1/service.ts';
+import type { ServiceSpec } from '#api/generated/core-v1.ts';
+import type { FieldError } from '#api/kind.ts';
 import { ApiError, forbidden, invalid } from '#api/meta/api-error.ts';
-import { immutableErrors, wrongValue } from '#api/meta/field-error.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { addressAt, parseRange, type AddressRange } from '#apiserver/admission/address-range.ts';
@@ -133,25 +136,48 @@ function assignAddress(
   // A client that replaces a Service need not repeat what it was given.
   if (before?.clusterIP && before.type !== 'ExternalName') {
     spec.clusterIP ||= before.clusterIP;
-    const errors = immutableErrors('spec.clusterIP', spec.clusterIP, before.clusterIP);
-    if (errors.length > 0) throw invalid(kind, name, errors);
+    // What it may not have validation says.
+    if (spec.clusterIP !== before.clusterIP) {
+      if (isDeepStrictEqual(spec.clusterIPs, before.clusterIPs)) spec.clusterIPs = [spec.clusterIP];
+      return undefined;
+    }
   }
-  spec.clusterIP ||= spec.clusterIPs?.[0] ?? freeAddress(choice);
-  spec.clusterIPs = [spec.clusterIP];
+  if (!spec.clusterIP && spec.clusterIPs?.length) return undefined;
   // Whose endpoints somebody else writes may have addresses of both families.
   const isOpen = isHeadless(service) && Object.keys(spec.selector ?? {}).length === 0;
+  const unserved = isOpen ? [] : otherFamilyErrors(spec);
+  if (unserved.length > 0) throw invalid(kind, name, unserved);
+  spec.clusterIP ||= freeAddress(choice);
+  spec.clusterIPs ??= [spec.clusterIP];
   spec.ipFamilyPolicy ??= isOpen ? 'RequireDualStack' : 'SingleStack';
   spec.ipFamilies ??= spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4'];
   // What it has already is its own, also while another write of the same Service is under way.
   if (isHeadless(service) || spec.clusterIP === before?.clusterIP) return undefined;
+  if (isIP(spec.clusterIP) === 0) return undefined;
   const problem =
     !isIPv4(spec.clusterIP) || !range.contains(spec.clusterIP)
-      ? `failed to allocate IP ${spec.clusterIP}: the provided IP (${spec.clusterIP}) is not in the valid range. The range of valid IPs is ${range.text}`
+      ? 'the provided network does not match the current range'
       : taken.addresses.has(spec.clusterIP) && 'provided IP is already allocated';
   if (problem) {
-    throw invalid(kind, name, [wrongValue('spec.clusterIPs', [spec.clusterIP], problem)]);
+    const why = `failed to allocate IP ${spec.clusterIP}: ${problem}`;
+    throw invalid(kind, name, [wrongValue('spec.clusterIPs', [spec.clusterIP], why)]);
   }
   return spec.clusterIP;
+}
+
+/** Addresses of Services are of one family here. */
+function otherFamilyErrors({ ipFamilies = [], ipFamilyPolicy }: ServiceSpec): FieldError[] {
+  const why = 'this cluster is not configured for dual-stack services';
+  return [
+    ...(ipFamilyPolicy === 'RequireDualStack'
+      ? [wrongValue('spec.ipFamilyPolicy', ipFamilyPolicy, why)]
+      : []),
+    ...ipFamilies.flatMap((family, index) =>
+      family === 'IPv6'
+        ? [wrongValue(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster')]
+        : [],
+    ),
+  ];
 }
 
 /** From a place that chance chooses, so that an address just given back is seldom the next one handed out. */
@@ -189,10 +215,7 @@ function assignNodePorts(
 ): number[] {
   const { kind, taken, options } = choice;
   const ports = service.spec?.ports ?? [];
-  if (!hasNodePorts(service)) {
-    for (const port of ports) delete port.nodePort;
-    return [];
-  }
+  if (!hasNodePorts(service)) return [];
   if (service.spec?.allocateLoadBalancerNodePorts === false) {
     return portsOf(service);
   }
