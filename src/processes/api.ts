@@ -17,6 +17,7 @@ import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { endpointAddresses } from '#apiserver/admission/endpoint-addresses.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
 import { serviceAccountVolume } from '#apiserver/admission/service-account-volume.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
@@ -126,6 +127,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     ],
     admission: [
       serviceAccountVolume(store),
+      endpointAddresses,
       webhooks,
       limitRanger(store),
       rbacEscalation(escalationCheck(rbac, authorizer)),

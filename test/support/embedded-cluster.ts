@@ -61,7 +61,8 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
     }),
   );
   await ensureClusterObjects(api.client, {
-    podFacing: POD_FACING,
+    // As pods would know it, of which there are none; loopback is nothing that a Service leads to.
+    podFacing: '192.0.2.1',
     apiPort,
     // Nothing listens there.
     registryPort: 5000,

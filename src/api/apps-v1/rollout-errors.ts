@@ -17,7 +17,8 @@ export function isNoBound(bound: Bound | undefined): boolean {
   return bound === undefined || Number.parseInt(String(bound), 10) === 0;
 }
 
-function shareErrors(path: string, bound: Bound | undefined): FieldError[] {
+/** A share is at most all of them. */
+export function wholeErrors(path: string, bound: Bound | undefined): FieldError[] {
   const isTooMuch = typeof bound === 'string' && Number.parseInt(bound, 10) > 100;
   return isTooMuch ? [wrongValue(path, bound, 'must not be greater than 100%')] : [];
 }
@@ -37,7 +38,7 @@ export function deploymentBoundsErrors(bounds: Bounds, at: string): FieldError[]
     ...(isNoBound(maxSurge) && isNoBound(maxUnavailable)
       ? [wrongValue(path, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
       : []),
-    ...shareErrors(path, maxUnavailable),
+    ...wholeErrors(path, maxUnavailable),
   ];
 }
 
@@ -47,8 +48,8 @@ export function daemonBoundsErrors(bounds: Bounds, at: string): FieldError[] {
   const errors = [
     ...boundErrors(`${at}.maxUnavailable`, maxUnavailable),
     ...boundErrors(`${at}.maxSurge`, maxSurge),
-    ...shareErrors(`${at}.maxUnavailable`, maxUnavailable),
-    ...shareErrors(`${at}.maxSurge`, maxSurge),
+    ...wholeErrors(`${at}.maxUnavailable`, maxUnavailable),
+    ...wholeErrors(`${at}.maxSurge`, maxSurge),
   ];
   if (isNoBound(maxSurge) !== isNoBound(maxUnavailable)) return errors;
   if (isNoBound(maxSurge)) {

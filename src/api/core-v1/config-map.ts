@@ -1,6 +1,7 @@
 import type { ConfigMap as Generated } from '#api/generated/core-v1.ts';
 import { keyErrors, keptErrors } from '#api/core-v1/data-errors.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { wrongValue } from '#api/meta/field-error.ts';
 
 export type ConfigMap = Generated;
 export const ConfigMap = defineCoreKind<ConfigMap>({
@@ -15,6 +16,9 @@ export const ConfigMap = defineCoreKind<ConfigMap>({
     return [
       ...keyErrors(configMap.data, 'data'),
       ...keyErrors(configMap.binaryData, 'binaryData'),
+      ...Object.keys(configMap.data ?? {})
+        .filter((key) => Object.hasOwn(configMap.binaryData ?? {}, key))
+        .map((key) => wrongValue(`data[${key}]`, key, 'duplicate of key present in binaryData')),
       ...keptErrors(configMap, previous),
     ];
   },

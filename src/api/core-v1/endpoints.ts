@@ -1,4 +1,5 @@
 import type { Endpoints as Generated } from '#api/generated/core-v1.ts';
+import { subsetErrors } from '#api/core-v1/endpoints-errors.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
 export type Endpoints = Generated;
@@ -13,4 +14,6 @@ export const Endpoints = defineCoreKind<Endpoints>({
   default({ subsets = [] }) {
     for (const port of subsets.flatMap(({ ports = [] }) => ports)) port.protocol ??= 'TCP';
   },
+  validate: ({ subsets = [] }) =>
+    subsets.flatMap((subset, index) => subsetErrors(subset, `subsets[${index}]`)),
 });

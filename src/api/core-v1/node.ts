@@ -1,4 +1,5 @@
 import type { Node as Generated } from '#api/generated/core-v1.ts';
+import { nodeErrors } from '#api/core-v1/node-errors.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
 export type Node = Generated;
@@ -16,4 +17,5 @@ export const Node = defineCoreKind<Node>({
     // Whoever tells only what a node has gives all of it away.
     if (status?.capacity) status.allocatable ??= { ...status.capacity };
   },
+  validate: (node, { previous }) => nodeErrors(node, previous),
 });

@@ -1,3 +1,4 @@
+import { endpointSliceErrors } from '#api/discovery-v1/endpoint-slice-errors.ts';
 import type { EndpointSlice as Generated } from '#api/generated/discovery-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
 import { immutableErrors } from '#api/meta/field-error.ts';
@@ -16,6 +17,8 @@ export const EndpointSlice = defineCoreKind<EndpointSlice>({
       port.protocol ??= 'TCP';
     }
   },
-  validate: (slice, { previous }) =>
-    previous ? immutableErrors('addressType', slice.addressType, previous.addressType) : [],
+  validate: (slice, { previous }) => [
+    ...endpointSliceErrors(slice, previous),
+    ...(previous ? immutableErrors('addressType', slice.addressType, previous.addressType) : []),
+  ],
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   canonicalAmount,
+  canonicalBytes,
   canonicalMicroTime,
   canonicalQuantity,
   canonicalTime,
@@ -44,6 +45,17 @@ test('canonical: amounts are told as Kubernetes tells them, and telling them aga
   assert.equal(canonicalQuantity('0.1n'), '1n', 'only resource lists are rounded');
   for (const text of ['', 'x', '1e', '.', '1e400']) {
     assert.throws(() => canonicalQuantity(text), /quantities must match the regular expression/);
+  }
+});
+
+test('canonical: bytes are base64, and what is none is not repeated', () => {
+  assert.equal(canonicalBytes('YW\r\nJj\n'), 'YWJj');
+  assert.equal(canonicalBytes('YQ=='), 'YQ==');
+  const wrong = { 'YW!j': 2, YWJjZA: 4, 'YQ=a': 2, '====': 0, 'YWJj=': 4 };
+  for (const [text, at] of Object.entries(wrong)) {
+    assert.throws(() => canonicalBytes(text), {
+      message: `illegal base64 data at input byte ${at}`,
+    });
   }
 });
 

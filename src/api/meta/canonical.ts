@@ -33,6 +33,20 @@ export function canonicalMicroTime(text: string): string {
   return `${seconds}.${fraction.padEnd(6, '0').slice(0, 6)}Z`;
 }
 
+/**
+ * What is bytes in Go, in JSON: base64 without line breaks. Throws RangeError where the text is none; it tells where, and
+ * not what, since it may be a secret that somebody forgot to encode.
+ */
+export function canonicalBytes(text: string): string {
+  const bare = text.replaceAll(/[\r\n]/g, '');
+  const end = bare.search(/[^A-Za-z0-9+/]/);
+  const digits = end < 0 ? bare.length : end;
+  const isWhole = bare.length % 4 === 0 && bare.length - digits <= 2;
+  if (isWhole && /^=*$/.test(bare.slice(digits))) return bare;
+  const at = end < 0 ? digits - (digits % 4) : digits;
+  throw new RangeError(`illegal base64 data at input byte ${at}`);
+}
+
 /** Most amounts that people write. */
 const CANONICAL = /^[1-9]\d{0,2}(?:m|k|[KMGT]i?)?$/;
 const EXPONENT = /^[^eE]+[eE][+-]?\d+$/;

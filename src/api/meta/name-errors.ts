@@ -56,6 +56,12 @@ export const dns1035Label = checkOf({
   examples: ['my-name', 'abc-123'],
   lengthMax: 63,
 });
+/** `*.example.com`: all names below one. */
+export const wildcardDomain = checkOf({
+  text: "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+  pattern: `\\*\\.${LABEL}(\\.${LABEL})*`,
+  examples: ['*.example.com'],
+});
 /** Search domains of resolvers, which begin with underscores at times. */
 export const searchDomain = checkOf({
   text: "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",

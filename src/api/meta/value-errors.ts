@@ -45,3 +45,9 @@ export function duplicateValue(path: string, value: unknown): FieldError {
   const message = `Duplicate value: ${JSON.stringify(value)}`;
   return { path, message, reason: 'FieldValueDuplicate' };
 }
+
+export function tooManyErrors(path: string, list: readonly unknown[], most: number): FieldError[] {
+  if (list.length <= most) return [];
+  const message = `Too many: ${list.length}: must have at most ${most} items`;
+  return [{ path, message, reason: 'FieldValueTooMany' }];
+}

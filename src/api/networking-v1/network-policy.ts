@@ -1,6 +1,6 @@
 import type { NetworkPolicy as Generated } from '#api/generated/networking-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
-import { unsupportedErrors } from '#api/meta/value-errors.ts';
+import { networkPolicyErrors } from '#api/networking-v1/network-policy-errors.ts';
 
 export type NetworkPolicy = Generated;
 export const NetworkPolicy = defineCoreKind<NetworkPolicy>({
@@ -21,8 +21,5 @@ export const NetworkPolicy = defineCoreKind<NetworkPolicy>({
       for (const port of ports ?? []) port.protocol ??= 'TCP';
     }
   },
-  validate: ({ spec }) =>
-    (spec?.policyTypes ?? []).flatMap((type, index) =>
-      unsupportedErrors(`spec.policyTypes[${index}]`, type, ['Ingress', 'Egress']),
-    ),
+  validate: ({ spec }) => (spec ? networkPolicyErrors(spec) : []),
 });

@@ -1,6 +1,8 @@
 import type { PodDisruptionBudget as Generated } from '#api/generated/policy-v1.ts';
-import { defineCoreKind } from '#api/kind.ts';
+import { boundErrors, wholeErrors } from '#api/apps-v1/rollout-errors.ts';
+import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { wrongValue } from '#api/meta/field-error.ts';
+import { selectorErrors } from '#api/meta/selector-errors.ts';
 import { unsupportedErrors } from '#api/meta/value-errors.ts';
 
 export type PodDisruptionBudget = Generated;
@@ -20,6 +22,9 @@ export const PodDisruptionBudget = defineCoreKind<PodDisruptionBudget>({
       ...(areBoth
         ? [wrongValue('spec', spec, 'minAvailable and maxUnavailable cannot be both set')]
         : []),
+      ...shareErrors('spec.minAvailable', spec.minAvailable),
+      ...shareErrors('spec.maxUnavailable', spec.maxUnavailable),
+      ...selectorErrors(spec.selector, 'spec.selector'),
       ...unsupportedErrors('spec.unhealthyPodEvictionPolicy', spec.unhealthyPodEvictionPolicy, [
         'AlwaysAllow',
         'IfHealthyBudget',
@@ -27,3 +32,7 @@ export const PodDisruptionBudget = defineCoreKind<PodDisruptionBudget>({
     ];
   },
 });
+
+function shareErrors(path: string, bound: number | string | undefined): FieldError[] {
+  return [...boundErrors(path, bound), ...wholeErrors(path, bound)];
+}

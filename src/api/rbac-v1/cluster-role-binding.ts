@@ -11,5 +11,5 @@ export const ClusterRoleBinding = defineCoreKind<ClusterRoleBinding>({
   scope: 'Cluster',
   definition: 'io.k8s.api.rbac.v1.ClusterRoleBinding',
   default: defaultBinding,
-  validate: (binding, { previous }) => bindingErrors(binding, previous),
+  validate: (binding, { previous }) => bindingErrors(binding, previous, { isNamespaced: false }),
 });

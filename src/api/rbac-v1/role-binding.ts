@@ -11,5 +11,5 @@ export const RoleBinding = defineCoreKind<RoleBinding>({
   scope: 'Namespaced',
   definition: 'io.k8s.api.rbac.v1.RoleBinding',
   default: defaultBinding,
-  validate: (binding, { previous }) => bindingErrors(binding, previous),
+  validate: (binding, { previous }) => bindingErrors(binding, previous, { isNamespaced: true }),
 });

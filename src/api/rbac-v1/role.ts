@@ -1,5 +1,6 @@
 import type { Role as Generated } from '#api/generated/rbac-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { rulesErrors } from '#api/rbac-v1/rule-errors.ts';
 
 export type Role = Generated;
 export const Role = defineCoreKind<Role>({
@@ -9,4 +10,5 @@ export const Role = defineCoreKind<Role>({
   plural: 'roles',
   scope: 'Namespaced',
   definition: 'io.k8s.api.rbac.v1.Role',
+  validate: ({ rules }) => rulesErrors(rules, { isNamespaced: true }),
 });

@@ -5,6 +5,7 @@ import { unsupportedErrors } from '#api/meta/value-errors.ts';
 
 /** Above it are Kubernetes' own. */
 const VALUE_MAX = 1_000_000_000;
+const SYSTEM = ['system-cluster-critical', 'system-node-critical'];
 
 export type PriorityClass = Generated;
 export const PriorityClass = defineCoreKind<PriorityClass>({
@@ -32,7 +33,20 @@ export const PriorityClass = defineCoreKind<PriorityClass>({
           ]
         : []),
       ...unsupportedErrors('preemptionPolicy', preemptionPolicy, ['PreemptLowerPriority', 'Never']),
-      ...(previous ? immutableErrors('value', value, previous.value) : []),
+      ...(isSystem && !SYSTEM.includes(metadata.name ?? '')
+        ? [
+            forbiddenField(
+              'metadata.name',
+              `priority class names with 'system-' prefix are reserved for system use only. error: ${metadata.name} is not a known system priority class`,
+            ),
+          ]
+        : []),
+      ...(previous && value !== previous.value
+        ? [forbiddenField('value', 'may not be changed in an update.')]
+        : []),
+      ...(previous
+        ? immutableErrors('preemptionPolicy', preemptionPolicy, previous.preemptionPolicy)
+        : []),
     ];
   },
 });

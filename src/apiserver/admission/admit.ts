@@ -168,6 +168,11 @@ function withoutNumbers(path: string): string {
   return path.replaceAll(/\[\d+\]/g, '');
 }
 
+/** Of Kubernetes' own kinds, whose parts say of themselves what they like; those of others come with their type. */
+function isOfStatus(path: string): boolean {
+  return path.startsWith('status.');
+}
+
 /** What a CEL rule may rely on; where it is not so, Kubernetes runs none. */
 const SHAPE_REASONS: ReadonlySet<FieldError['reason']> = new Set([
   'FieldValueNotSupported',
@@ -206,9 +211,8 @@ function refuseInvalid(
   const said = kind.validate?.(object, context) ?? [];
   // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
   const places = new Set(said.map(({ path }) => withoutNumbers(path)));
-  const causes = kind.custom
-    ? [...late, ...said]
-    : [...said, ...late.filter(({ path }) => !places.has(withoutNumbers(path)))];
+  const unsaid = late.filter(({ path }) => !places.has(withoutNumbers(path)) && !isOfStatus(path));
+  const causes = kind.custom ? [...late, ...said] : [...said, ...unsaid];
   if (kind.webhook !== undefined && causes.length > 0) {
     throw deniedByWebhook(kind.webhook, kind, { name, causes });
   }

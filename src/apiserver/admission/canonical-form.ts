@@ -1,5 +1,6 @@
 import {
   canonicalAmount,
+  canonicalBytes,
   canonicalMicroTime,
   canonicalQuantity,
   canonicalTime,
@@ -21,11 +22,16 @@ const FORMS: Readonly<Record<string, CanonicalForm>> = {
 /** The amounts of a resource list are the quantities that are values of a map. */
 const AMOUNT: CanonicalForm = { isNumeric: true, of: canonicalAmount };
 
+const BYTES: CanonicalForm = { isNumeric: false, of: canonicalBytes };
+
 const known = new WeakMap<Schema, CanonicalForm | undefined>();
 
 /** Of a schema that refers to one of Kubernetes' types with a canonical form; undefined for every other. */
 export function canonicalForm(schema: Schema): CanonicalForm | undefined {
-  if (!known.has(schema)) known.set(schema, FORMS[schema.$ref ?? schema.allOf?.[0]?.$ref ?? '']);
+  if (!known.has(schema)) {
+    const name = schema.$ref ?? schema.allOf?.[0]?.$ref ?? '';
+    known.set(schema, schema.format === 'byte' ? BYTES : FORMS[name]);
+  }
   return known.get(schema);
 }
 
