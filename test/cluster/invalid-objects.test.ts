@@ -206,3 +206,96 @@ test('invalid: nodes, leases, budgets, priorities', async () => {
     ],
   });
 });
+
+test('invalid: quotas and limit ranges', async () => {
+  await refused({
+    'kind: ResourceQuota\nspec: { hard: { cpu: 1 }, scopes: [BestEffort, NotBestEffort] }': [
+      'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: unsupported scope applied to resource',
+      'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+    ],
+    'kind: ResourceQuota\nspec: { scopeSelector: { matchExpressions: [{ scopeName: PriorityClass, operator: In }] } }':
+      [
+        "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+      ],
+    'kind: LimitRange\nspec: { limits: [{ type: X }, { type: PersistentVolumeClaim }] }': [
+      'spec.limits[0].type: Invalid value: "X": must be a standard limit type or fully qualified',
+      'spec.limits[1].limits: Required value: either minimum or maximum storage value is required, but neither was provided',
+    ],
+    'kind: LimitRange\nspec: { limits: [{ type: Pod, max: { foo: 1 }, maxLimitRequestRatio: { cpu: 0.5 } }] }':
+      [
+        'spec.limits[0].max[foo]: Invalid value: "foo": must be a standard resource type or fully qualified',
+        'spec.limits[0].max[foo]: Invalid value: "foo": must be a standard resource for containers',
+        'spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: "500m": ratio 500m is less than 1',
+      ],
+  });
+});
+
+test('invalid: jobs and what keeps pods up', async () => {
+  const pod = 'spec: { restartPolicy: Never, containers: [{ name: a, image: x }] }';
+  const job = `template: { metadata: { labels: { a: b } }, ${pod} }`;
+  const kept =
+    'template: { metadata: { labels: { a: b } }, spec: { containers: [{ name: a, image: x }] } }';
+  await refused({
+    [`kind: Job\nspec: { ${job}, managedBy: x }`]: [
+      'spec.managedBy: Invalid value: "x": must be a domain-prefixed path (such as "acme.io/foo")',
+    ],
+    [`kind: CronJob\nspec: { schedule: "* * * * *", jobTemplate: { spec: { manualSelector: true, ${job} } } }`]:
+      [
+        'spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"',
+      ],
+    [`kind: Deployment\nspec: { ${kept} }`]: [
+      'spec.selector: Required value',
+      'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`',
+    ],
+    [`kind: ReplicaSet\nspec: { selector: { matchLabels: { a b: c } }, ${kept} }`]: [
+      'spec.selector.matchLabels: Invalid value: "a b": name part must consist of alphanumeric characters',
+      'spec.selector: Invalid value: {"matchLabels":{"a b":"c"}}: invalid label selector',
+    ],
+    [`kind: StatefulSet\nmetadata: { name: a.b }\nspec: { selector: { matchLabels: { a: b } }, ${kept} }`]:
+      ['metadata.name: Invalid value: "a.b": must not contain dots'],
+  });
+});
+
+test('invalid: autoscalers', async () => {
+  const target = 'scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: a }';
+  const two = [
+    'resource: { name: cpu, target: { type: Utilization, averageUtilization: 5 } }',
+    'pods: { metric: { name: "" }, target: { type: AverageValue } }',
+  ];
+  await refused({
+    [`kind: HorizontalPodAutoscaler\nspec: { ${target}, maxReplicas: 0 }`]: [
+      'spec.maxReplicas: Invalid value: 0: must be greater than 0',
+      'spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`',
+    ],
+    [`kind: HorizontalPodAutoscaler\nspec: { ${target}, maxReplicas: 1, metrics: [{ type: Pods, ${two.join(', ')} }] }`]:
+      [
+        'spec.metrics[0].pods.metric.name: Required value: must specify a metric name',
+        'spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue',
+        'spec.metrics[0].resource: Forbidden: must populate the given metric source only',
+      ],
+    [`kind: HorizontalPodAutoscaler\nspec: { ${target}, maxReplicas: 1, metrics: [{ type: External }] }`]:
+      [
+        'spec.metrics[0].external: Required value: must populate information for the given metric source',
+      ],
+  });
+});
+
+test('invalid: webhooks', async () => {
+  const hook = (fields: string): string =>
+    `kind: ValidatingWebhookConfiguration\nwebhooks: [{ name: a.b.c, admissionReviewVersions: [v1], ${fields} }]`;
+  const url = "clientConfig: { url: 'https://192.0.2.1/x' }";
+  const rule = 'apiGroups: [""], apiVersions: [v1], operations: [CREATE]';
+  await refused({
+    [hook(url)]: [
+      'webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun',
+    ],
+    [hook('sideEffects: None, clientConfig: { service: {} }')]: [
+      'webhooks[0].clientConfig.service.name: Required value',
+      'webhooks[0].clientConfig.service.namespace: Required value',
+    ],
+    [hook(`sideEffects: None, ${url}, rules: [{ ${rule}, resources: ["*", pods], scope: X }]`)]: [
+      'webhooks[0].rules[0].resources: Invalid value: ["*","pods"]: if \'*\' is present, must not specify other resources without subresources',
+      'webhooks[0].rules[0].scope: Unsupported value: "X": supported values: "*", "Cluster", "Namespaced"',
+    ],
+  });
+});

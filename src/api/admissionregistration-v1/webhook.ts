@@ -4,6 +4,9 @@ import type {
   WebhookClientConfig,
 } from '#api/generated/admissionregistration-v1.ts';
 import type { FieldError } from '#api/kind.ts';
+import { portErrors } from '#api/meta/address-errors.ts';
+import { subdomain } from '#api/meta/name-errors.ts';
+import { selectorErrors } from '#api/meta/selector-errors.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
 
 export type Webhook = MutatingWebhook | ValidatingWebhook;
@@ -20,7 +23,7 @@ export function defaultWebhook(webhook: Webhook): void {
   if (service) service.port ??= 443;
 }
 
-const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const SCOPES = ['*', 'Cluster', 'Namespaced'];
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 
 /** What Kubernetes refuses of the webhooks of a configuration, in its words. */
@@ -42,11 +45,16 @@ function errorsOf(webhook: Webhook, path: string): FieldError[] {
   const { name, timeoutSeconds = 10 } = webhook;
   // Demanded by the schema, but a list that is missing is an empty one to Kubernetes.
   const versions: readonly string[] | undefined = webhook.admissionReviewVersions;
-  if (!NAME.test(name) || name.split('.').length < 3) {
+  const inName = subdomain(name ?? '');
+  errors.push(...inName.map((why) => wrongValue(`${path}.name`, name ?? '', why)));
+  if (inName.length === 0 && name.split('.').length < 3) {
     const why = 'should be a domain with at least three segments separated by dots';
     errors.push(wrongValue(`${path}.name`, name, why));
   }
-  if (!versions?.includes('v1')) {
+  if (!versions?.length) {
+    const why = 'must specify one of v1, v1beta1';
+    errors.push(required(`${path}.admissionReviewVersions`, why));
+  } else if (!versions.includes('v1')) {
     const why = 'must include at least one of v1';
     errors.push(wrongValue(`${path}.admissionReviewVersions`, versions ?? [], why));
   }
@@ -57,7 +65,7 @@ function errorsOf(webhook: Webhook, path: string): FieldError[] {
   const choices: [string, string | undefined, readonly string[]][] = [
     ['failurePolicy', webhook.failurePolicy, ['Fail', 'Ignore']],
     ['matchPolicy', webhook.matchPolicy, ['Equivalent', 'Exact']],
-    ['sideEffects', webhook.sideEffects ?? '', ['None', 'NoneOnDryRun']],
+    ['sideEffects', webhook.sideEffects, ['None', 'NoneOnDryRun']],
   ];
   if ('reinvocationPolicy' in webhook) {
     choices.push(['reinvocationPolicy', webhook.reinvocationPolicy, ['IfNeeded', 'Never']]);
@@ -67,9 +75,15 @@ function errorsOf(webhook: Webhook, path: string): FieldError[] {
       errors.push(notSupported(`${path}.${field}`, value, supported));
     }
   }
+  // Demanded by the schema too, whose words are others.
+  if ((webhook.sideEffects as string | undefined) === undefined) {
+    errors.push(required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
+  }
   return [
     ...errors,
     ...ruleErrors(webhook, path),
+    ...selectorErrors(webhook.namespaceSelector, `${path}.namespaceSelector`),
+    ...selectorErrors(webhook.objectSelector, `${path}.objectSelector`),
     ...clientErrors(webhook.clientConfig ?? {}, `${path}.clientConfig`),
   ];
 }
@@ -84,6 +98,14 @@ function ruleErrors({ rules = [] }: Webhook, path: string): FieldError[] {
       if (OPERATIONS.includes(operation)) continue;
       errors.push(notSupported(`${at}.operations[${position}]`, operation, OPERATIONS));
     }
+    const resources = rule.resources ?? [];
+    if (resources.includes('*') && resources.some((one) => one !== '*' && !one.includes('/'))) {
+      const why = "if '*' is present, must not specify other resources without subresources";
+      errors.push(wrongValue(`${at}.resources`, resources, why));
+    }
+    if (rule.scope !== undefined && !SCOPES.includes(rule.scope)) {
+      errors.push(notSupported(`${at}.scope`, rule.scope, SCOPES));
+    }
     return errors;
   });
 }
@@ -93,6 +115,7 @@ export function clientErrors({ url, service }: WebhookClientConfig, at: string):
   if ((url === undefined) === (service === undefined)) {
     return [required(at, 'exactly one of url or service is required')];
   }
+  if (service) return serviceErrors(service, `${at}.service`);
   if (url === undefined) return [];
   const form = 'desired format: https://host[/path]';
   if (!URL.canParse(url)) {
@@ -111,6 +134,37 @@ export function clientErrors({ url, service }: WebhookClientConfig, at: string):
     ...(search
       ? [forbiddenField(`${at}.url`, 'query parameters are not permitted in the URL')]
       : []),
+  ];
+}
+
+function serviceErrors(
+  { name, namespace, port, path }: NonNullable<WebhookClientConfig['service']>,
+  at: string,
+): FieldError[] {
+  const inPort = port === undefined ? [] : portErrors(`${at}.port`, port);
+  return [
+    ...(name ? [] : [required(`${at}.name`)]),
+    ...(namespace ? [] : [required(`${at}.namespace`)]),
+    ...(path === undefined ? [] : pathErrors(path, `${at}.path`)),
+    ...inPort.map((error) => ({
+      ...error,
+      message: error.message.replace('must be', 'port is not valid: must be'),
+    })),
+  ];
+}
+
+function pathErrors(path: string, at: string): FieldError[] {
+  if (path === '' || path === '/') return [];
+  const errors = path.startsWith('/') ? [] : [wrongValue(at, path, "must start with a '/'")];
+  const [first, ...segments] = path.replace(/\/$/, '').split('/');
+  const all = path.startsWith('/') ? segments : [first ?? '', ...segments];
+  return [
+    ...errors,
+    ...all.flatMap((segment, index) =>
+      segment === ''
+        ? [wrongValue(at, path, `segment[${index}] may not be empty`)]
+        : subdomain(segment).map((why) => wrongValue(at, path, `segment[${index}]: ${why}`)),
+    ),
   ];
 }
 

@@ -30,7 +30,7 @@ export function replicatedErrors(spec: Replicated | undefined, names: Names): Fi
     ...(isEmpty
       ? [wrongValue('spec.selector', selector, `empty selector is invalid for ${names.selects}`)]
       : []),
-    ...(selector ? selectedErrors(selector, template, 'spec.template') : []),
+    ...selectedErrors(selector, template, 'spec.template'),
     ...podTemplateErrors(template, 'spec.template'),
     ...unsupportedErrors('spec.template.spec.restartPolicy', template?.spec?.restartPolicy, [
       'Always',
@@ -48,12 +48,15 @@ export function replicatedErrors(spec: Replicated | undefined, names: Names): Fi
 
 /** That what a selector is to find it does find; one that is no selector is complained of elsewhere. */
 function selectedErrors(
-  selector: LabelSelector,
+  selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   at: string,
 ): FieldError[] {
   const labels = template?.metadata?.labels;
-  if (selectorErrors(selector, '').length > 0 || matchLabelSelector(selector)(labels)) return [];
+  if (selector && selectorErrors(selector, '').length > 0) {
+    return [wrongValue('spec.selector', selector, 'invalid label selector')];
+  }
+  if (selector && matchLabelSelector(selector)(labels)) return [];
   const why = '`selector` does not match template `labels`';
   return [wrongValue(`${at}.metadata.labels`, labels ?? null, why)];
 }

@@ -1,16 +1,19 @@
 import type {
   HorizontalPodAutoscalerSpec,
   HPAScalingRules,
+  MetricIdentifier,
   MetricSpec,
   MetricTarget,
 } from '#api/generated/autoscaling-v2.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
-import { negativeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
+import { selectorErrors } from '#api/meta/selector-errors.ts';
+import { unsupportedErrors } from '#api/meta/value-errors.ts';
 
 const WINDOW_SECONDS_MAX = 3600;
 const PERIOD_SECONDS_MAX = 1800;
 const METRIC_TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'];
+const SOURCES = ['object', 'pods', 'resource', 'containerResource', 'external'] as const;
 const TARGET_TYPES = ['Utilization', 'Value', 'AverageValue'];
 
 /** What is wrong with a HorizontalPodAutoscaler's spec, in Kubernetes' words and order. */
@@ -24,11 +27,11 @@ export function autoscalerErrors(spec: HorizontalPodAutoscalerSpec | undefined):
     ...(!(maxReplicas >= 1)
       ? [wrongValue('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than 0')]
       : []),
-    ...(maxReplicas < minReplicas && maxReplicas > 0
+    ...((maxReplicas ?? 0) < minReplicas
       ? [
           wrongValue(
             'spec.maxReplicas',
-            maxReplicas,
+            maxReplicas ?? 0,
             'must be greater than or equal to `minReplicas`',
           ),
         ]
@@ -43,19 +46,31 @@ export function autoscalerErrors(spec: HorizontalPodAutoscalerSpec | undefined):
 }
 
 function apiVersionErrors(apiVersion: string): FieldError[] {
+  const path = 'spec.scaleTargetRef.apiVersion';
+  if (apiVersion.split('/').length > 2) {
+    return [wrongValue(path, apiVersion, `unexpected GroupVersion string: ${apiVersion}`)];
+  }
   if (apiVersion.includes('/') || apiVersion === 'v1') return [];
-  return [
-    wrongValue('spec.scaleTargetRef.apiVersion', apiVersion, 'apiVersion must specify API group'),
-  ];
+  return [wrongValue(path, apiVersion, 'apiVersion must specify API group')];
 }
 
 function metricErrors(metric: MetricSpec, at: string): FieldError[] {
-  if (!metric.type) return [required(`${at}.type`, 'must specify a metric source type')];
-  const field = metric.type.charAt(0).toLowerCase() + metric.type.slice(1);
-  const { resource, containerResource } = metric;
+  const { resource, containerResource, pods, object, external } = metric;
+  // Absent where its author left it out: nothing looks at what is demanded before this.
+  const { type = '' } = metric as Partial<MetricSpec>;
+  const field = type.charAt(0).toLowerCase() + type.slice(1);
+  const others = SOURCES.filter((source) => metric[source] && source !== field);
+  const isKnown = METRIC_TYPES.includes(type);
+  const inType = unsupportedErrors(`${at}.type`, type, METRIC_TYPES);
+  if (!type) return [required(`${at}.type`, 'must specify a metric source type'), ...inType];
   return [
-    ...unsupportedErrors(`${at}.type`, metric.type, METRIC_TYPES),
-    ...(field in metric ? [] : [required(`${at}.${field}`)]),
+    ...inType,
+    ...(isKnown && !(field in metric)
+      ? [required(`${at}.${field}`, 'must populate information for the given metric source')]
+      : []),
+    ...(pods ? podsErrors(pods, `${at}.pods`) : []),
+    ...(object ? describedErrors(object, `${at}.object`) : []),
+    ...(external ? describedErrors(external, `${at}.external`) : []),
     ...(resource ? resourceErrors(resource, `${at}.resource`) : []),
     ...(containerResource
       ? [
@@ -65,6 +80,41 @@ function metricErrors(metric: MetricSpec, at: string): FieldError[] {
             : [required(`${at}.containerResource.container`, 'must specify a container')]),
         ]
       : []),
+    ...others.map((source) =>
+      forbiddenField(`${at}.${source}`, 'must populate the given metric source only'),
+    ),
+  ];
+}
+
+function namedErrors({ metric }: Named, at: string): FieldError[] {
+  return [
+    ...(metric?.name ? [] : [required(`${at}.metric.name`, 'must specify a metric name')]),
+    ...selectorErrors(metric?.selector, `${at}.metric.selector`),
+  ];
+}
+
+interface Named {
+  readonly metric: MetricIdentifier;
+  readonly target: MetricTarget;
+}
+
+function podsErrors(source: Named, at: string): FieldError[] {
+  const why = 'must specify a positive target averageValue';
+  return [
+    ...namedErrors(source, at),
+    ...(source.target?.averageValue === undefined
+      ? [required(`${at}.target.averageValue`, why)]
+      : []),
+  ];
+}
+
+function describedErrors(source: Named, at: string): FieldError[] {
+  const { value, averageValue } = source.target ?? {};
+  const why = 'must set either a target value for metric or a per-pod target';
+  const isNone = value === undefined && averageValue === undefined;
+  return [
+    ...namedErrors(source, at),
+    ...(isNone ? [required(`${at}.target.averageValue`, why)] : []),
   ];
 }
 
@@ -81,7 +131,13 @@ function resourceErrors(
 function targetErrors(target: MetricTarget | undefined, at: string): FieldError[] {
   if (!target) return [required(at, 'must set a target')];
   const { type, averageUtilization, averageValue } = target;
-  const errors = unsupportedErrors(`${at}.type`, type, TARGET_TYPES);
+  const errors: FieldError[] = [];
+  if (!type) errors.push(required(`${at}.type`, 'must specify a metric target type'));
+  if (!TARGET_TYPES.includes(type)) {
+    errors.push(
+      wrongValue(`${at}.type`, type, 'must be either Utilization, Value, or AverageValue'),
+    );
+  }
   if (averageUtilization !== undefined && averageUtilization < 1) {
     errors.push(
       wrongValue(`${at}.averageUtilization`, averageUtilization, 'must be greater than 0'),
@@ -103,7 +159,9 @@ function rulesErrors(rules: HPAScalingRules | undefined, at: string): FieldError
   const { stabilizationWindowSeconds: window, selectPolicy, policies } = rules;
   const path = `${at}.stabilizationWindowSeconds`;
   return [
-    ...negativeErrors(path, window),
+    ...(window !== undefined && window < 0
+      ? [wrongValue(path, window, 'must be greater than or equal to zero')]
+      : []),
     ...(window !== undefined && window > WINDOW_SECONDS_MAX
       ? [wrongValue(path, window, 'must be less than or equal to 3600')]
       : []),

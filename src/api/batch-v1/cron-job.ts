@@ -4,7 +4,7 @@ import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { CronJob as Generated, CronJobSpec } from '#api/generated/batch-v1.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
-import { negativeErrors, unsupportedErrors } from '#api/meta/value-errors.ts';
+import { negativeErrors, unsupportedErrors, unsupportedValue } from '#api/meta/value-errors.ts';
 
 /** Its Jobs' names are its own and eleven more characters, and have to fit a label. */
 const NAME_LENGTH_MAX = 52;
@@ -46,6 +46,10 @@ export const CronJob = defineCoreKind<CronJob>({
         'Replace',
       ]),
       ...jobSpecErrors(spec.jobTemplate?.spec, 'spec.jobTemplate.spec'),
+      // Its Jobs would all select the same pods.
+      ...(spec.jobTemplate?.spec?.manualSelector
+        ? [unsupportedValue('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false'])]
+        : []),
       ...negativeErrors('spec.successfulJobsHistoryLimit', spec.successfulJobsHistoryLimit),
       ...negativeErrors('spec.failedJobsHistoryLimit', spec.failedJobsHistoryLimit),
     ];

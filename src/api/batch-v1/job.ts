@@ -24,7 +24,7 @@ export const Job = defineCoreKind<Job>({
     const labels = spec.template?.metadata?.labels;
     if (!metadata.labels && labels) metadata.labels = { ...labels };
   },
-  validate: ({ spec }, { previous }) => jobErrors(spec, previous?.spec),
+  validate: (job, { previous }) => jobErrors(job, previous?.spec),
 });
 
 /** What Kubernetes fills in when a Job, or a template of one, leaves it out; changes `spec` in place. */

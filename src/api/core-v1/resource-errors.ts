@@ -58,23 +58,27 @@ function orderErrors(
 }
 
 function amountErrors(name: string, amount: Amount, path: string): FieldError[] {
-  const isStandard = STANDARD.includes(name) || name.startsWith(HUGE_PAGES);
-  const isBare = !name.includes('/');
   const { nano } = parseQuantity(amount);
   const shown = renderQuantity(parseQuantity(amount));
   return [
-    ...nameErrors(qualifiedName, path, name),
-    ...(isBare && !isStandard
-      ? [
-          wrongValue(path, name, 'must be a standard resource type or fully qualified'),
-          wrongValue(path, name, 'must be a standard resource for containers'),
-        ]
-      : []),
+    ...containerResourceErrors(name, path),
     ...(nano < 0n ? [wrongValue(path, shown, 'must be greater than or equal to 0')] : []),
     ...(!isNative(name) && nano % NANO !== 0n
       ? [wrongValue(path, shown, 'must be an integer')]
       : []),
     ...hugePageErrors(name, amount, path),
+  ];
+}
+
+/** Of the name of a resource that containers are given. */
+export function containerResourceErrors(name: string, path: string): FieldError[] {
+  const isStandard = STANDARD.includes(name) || name.startsWith(HUGE_PAGES);
+  const errors = nameErrors(qualifiedName, path, name);
+  if (isStandard || name.includes('/')) return errors;
+  return [
+    ...errors,
+    wrongValue(path, name, 'must be a standard resource type or fully qualified'),
+    wrongValue(path, name, 'must be a standard resource for containers'),
   ];
 }
 

@@ -42,13 +42,18 @@ export const subdomain = checkOf({
   examples: ['example.com'],
   lengthMax: 253,
 });
-/** `my-name`: what namespaces, containers and volumes may be called. */
-export const dnsLabel = checkOf({
+const labelForm = checkOf({
   text: "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
   pattern: LABEL,
   examples: ['my-name', '123-abc'],
   lengthMax: 63,
 });
+/** `my-name`: what namespaces, containers and volumes may be called. */
+export function dnsLabel(value: string): readonly string[] {
+  const why = labelForm(value);
+  const isDotted = why.length === 1 && value.includes('.') && subdomain(value).length === 0;
+  return isDotted ? ['must not contain dots'] : why;
+}
 /** `my-name`, which begins with a letter: what Services may be called. */
 export const dns1035Label = checkOf({
   text: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",

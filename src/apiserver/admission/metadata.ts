@@ -1,4 +1,4 @@
-import type { FieldError, Kind } from '#api/kind.ts';
+import { resourceOf, type FieldError, type Kind } from '#api/kind.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
 import {
   annotationKeyErrors,
@@ -22,6 +22,7 @@ const ANNOTATION_BYTES_MAX = 256 * 1024;
 const checks: Readonly<Record<string, NameCheck>> = {
   namespaces: dnsLabel,
   services: dns1035Label,
+  'statefulsets.apps': dnsLabel,
 };
 /** Those that need no domain before them. */
 const STANDARD_FINALIZERS = ['kubernetes', FOREGROUND, ORPHAN];
@@ -53,7 +54,7 @@ function ownNameErrors(kind: Kind, { name, generateName }: ObjectMeta): FieldErr
 
 function checkOf(kind: Kind): NameCheck {
   if (kind.group === 'rbac.authorization.k8s.io') return pathSegment;
-  return (kind.group === '' ? checks[kind.plural] : undefined) ?? subdomain;
+  return checks[resourceOf(kind)] ?? subdomain;
 }
 
 /** What is wrong with annotations, by Kubernetes' rules. */
