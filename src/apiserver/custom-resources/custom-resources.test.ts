@@ -334,7 +334,7 @@ test('deletion: takes the objects along, waits for finalizers, ends watches', as
     ({ type, object: found }) => `${type} ${String(at(found, 'metadata.name'))}`,
   );
   assert.deepEqual(events.toSorted(), ['DELETED x', 'MODIFIED held']);
-  assert.equal((await wire.send('POST', BARS, bar())).status, 405);
+  assert.equal((await wire.send('POST', BARS, bar())).status, 403);
   await wire.send('PATCH', `${BARS}/held`, { metadata: { finalizers: null } }, merge);
   assert.equal((await nextOf(watch)).type, 'DELETED');
   assert.equal((await watch.next()).done, true);

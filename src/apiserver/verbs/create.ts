@@ -1,7 +1,13 @@
 import type { HttpReply } from '#base/http-message.ts';
 import { Node } from '#api/core-v1/node.ts';
 import type { Kind } from '#api/kind.ts';
-import { alreadyExists, ApiError, methodNotAllowed, otherNamespace } from '#api/meta/api-error.ts';
+import {
+  alreadyExists,
+  ApiError,
+  forbidden,
+  methodNotAllowed,
+  otherNamespace,
+} from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import {
   admitFields,
@@ -53,6 +59,10 @@ export async function createObject(
 ): Promise<HttpReply> {
   const { kind } = request;
   placeIn(request, object);
+  if (kind.custom?.isTerminating) {
+    const why = 'create not allowed while custom resource definition is terminating';
+    throw forbidden(kind, object.metadata.name ?? '', why);
+  }
   if (kind.subresources.includes('status')) dropStatus(kind, object);
   const isGenerated = !object.metadata.name && !!object.metadata.generateName;
   startLife(kind, object, deps);
