@@ -31,7 +31,7 @@ test('webhook addresses: metadata services, no single machine, and our own liste
     assert.match(refusalOf(address, OWN_PORT, ownPorts) ?? '', /platform itself/, address);
     assert.equal(refusalOf(address, 9443, ownPorts), undefined, address);
   }
-  for (const address of ['10.0.0.1', '192.0.2.1', '2001:db8::1']) {
+  for (const address of ['198.51.100.1', '192.0.2.1', '2001:db8::1']) {
     assert.equal(refusalOf(address, OWN_PORT, ownPorts), undefined, address);
   }
 });
