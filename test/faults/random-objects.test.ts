@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { FakeClock } from '#base/fake-clock.ts';
 import type { Log } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { coreKinds, servingKinds, viewKinds } from '#api/kinds.ts';
+import { createApiServer } from '#apiserver/api-server.ts';
+import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
 import { prefixOf } from '#apiserver/stored-object.ts';
+import { openMemoryStore } from '#store/memory/memory-store.ts';
 import { boundedMs, reportFault, scaled } from '#test/support/fault-report.ts';
 import { Chance, mutated, randomValue, type Fields } from '#test/support/random-object.ts';
 import { collectionOf, ValidObjects } from '#test/support/valid-objects.ts';
-import { at, startWire, type Wire, type WireReply } from '#test/support/wire.ts';
+import { at, startWire, wireOf, type Wire, type WireReply } from '#test/support/wire.ts';
 
 const CASES = scaled(10_000);
 /** Of each kind. */
@@ -19,23 +23,52 @@ const TABLE = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
 const PARTIAL = { accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' };
 
 for (const kind of [...coreKinds, ...viewKinds, ...servingKinds]) {
-  const name = `${kind.plural}.${kind.version}${kind.group && `.${kind.group}`}`;
-  test(`F31: random ${name} are kept as they are, and no change of them is an internal error`, async () => {
+  test(titleOf(kind), async () => {
     const failures: unknown[] = [];
     await using wire = await startWire({ log: failureLog(failures) });
-    const subject = new Subject(wire, kind, failures);
-    const startMs = performance.now();
-    let count = 0;
-    for (; count < CASES && performance.now() - startMs < LIMIT_MS; count += 1) {
-      await subject.check();
-    }
-    assert.ok(subject.fields > 3 * count, 'enough in them to prove anything');
-    reportFault({
-      id: 'F31',
-      what: `random ${name} (seed ${SEED})`,
-      count,
-      found: `all round-trip, ${subject.fields} fields; ${subject.changes} changes, ${subject.refused} refused, 0 internal errors`,
-    });
+    await checkMany(new Subject(wire, kind, failures), kind);
+  });
+}
+
+test('F31: the same of a custom resource, whose schema says all that one can', async () => {
+  const failures: unknown[] = [];
+  const stop = new AbortController();
+  const parts = { clock: new FakeClock(), log: failureLog(failures), signal: stop.signal };
+  const store = await openMemoryStore();
+  const kinds = await CustomResources.open({ ...parts, store, builtIn: coreKinds });
+  const server = createApiServer({ ...parts, store, kinds, random: seededRandom(SEED) });
+  await using wire = await wireOf(server, { ...parts, store });
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const { body } = await wire.send('POST', definitions, DEFINITION);
+  const from = String(at(body, 'metadata.resourceVersion'));
+  const isEstablished = /"type":"Established","status":"True"/;
+  for await (const event of wire.watch(`${definitions}?watch=1&resourceVersion=${from}`)) {
+    if (isEstablished.test(JSON.stringify(event))) break;
+  }
+  const kind = kinds.current().find(({ plural }) => plural === 'subjects');
+  assert.ok(kind, 'it is served');
+  await checkMany(new Subject(wire, kind, failures), kind);
+  stop.abort();
+});
+
+function titleOf(kind: Kind): string {
+  return `F31: random ${nameOfKind(kind)} are kept as they are, and no change of them is an internal error`;
+}
+
+function nameOfKind({ plural, version, group }: Kind): string {
+  return `${plural}.${version}${group && `.${group}`}`;
+}
+
+async function checkMany(subject: Subject, kind: Kind): Promise<void> {
+  const startMs = performance.now();
+  let count = 0;
+  for (; count < CASES && performance.now() - startMs < LIMIT_MS; count += 1) await subject.check();
+  assert.ok(subject.fields > 3 * count, 'enough in them to prove anything');
+  reportFault({
+    id: 'F31',
+    what: `random ${nameOfKind(kind)} (seed ${SEED})`,
+    count,
+    found: `all round-trip, ${subject.fields} fields; ${subject.changes} changes, ${subject.refused} refused, 0 internal errors`,
   });
 }
 
@@ -200,6 +233,76 @@ const NOT_FOR_AUTHORS = [
   /^spec\.volumeClaimTemplates\.\d+\.(status\..*|apiVersion|kind)$/,
 ];
 const SCALE = { spec: { replicas: 2 } };
+const string = { type: 'string' };
+const SCHEMA = {
+  type: 'object',
+  properties: {
+    spec: {
+      type: 'object',
+      required: ['name'],
+      properties: {
+        name: { type: 'string', minLength: 1, maxLength: 20, pattern: '^[a-z]' },
+        count: { type: 'integer', minimum: 0, maximum: 100, default: 3 },
+        ratio: { type: 'number', multipleOf: 0.5 },
+        port: { 'x-kubernetes-int-or-string': true },
+        mode: { type: 'string', enum: ['A', 'B'], default: 'A' },
+        maybe: { type: 'string', nullable: true },
+        when: { type: 'string', format: 'date-time' },
+        set: { type: 'array', items: string, 'x-kubernetes-list-type': 'set', maxItems: 5 },
+        parts: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['key'],
+            properties: { key: string, on: { type: 'boolean', default: true } },
+          },
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['key'],
+        },
+        atomic: { type: 'object', additionalProperties: string, 'x-kubernetes-map-type': 'atomic' },
+        counts: { type: 'object', additionalProperties: { type: 'integer', maximum: 9 } },
+        free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+        whole: {
+          type: 'object',
+          'x-kubernetes-embedded-resource': true,
+          'x-kubernetes-preserve-unknown-fields': true,
+        },
+        replicas: { type: 'integer' },
+      },
+      'x-kubernetes-validations': [
+        { rule: '!has(self.count) || self.count < 90', message: 'too many' },
+        { rule: '!has(self.parts) || self.parts.all(part, part.key != "x7")' },
+        { rule: 'self.name == oldSelf.name', message: 'a name is kept' },
+      ],
+    },
+    status: { type: 'object', properties: { replicas: { type: 'integer' }, note: string } },
+  },
+};
+const DEFINITION = {
+  metadata: { name: 'subjects.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'subjects', singular: 'subject', kind: 'Subject', listKind: 'SubjectList' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: SCHEMA },
+        subresources: {
+          status: {},
+          scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
+        },
+        additionalPrinterColumns: [
+          { name: 'Count', type: 'integer', jsonPath: '.spec.count' },
+          { name: 'Key', type: 'string', jsonPath: '.spec.parts[*].key' },
+          { name: 'When', type: 'date', jsonPath: '.spec.when' },
+        ],
+      },
+    ],
+  },
+};
 const DELETE = {
   kind: 'DeleteOptions',
   apiVersion: 'v1',
