@@ -19,7 +19,7 @@ const WRITES = scaled(1_000);
 const LARGE = 'x'.repeat(1_000_000);
 /** Three times what a watch and the history may hold together. */
 const LARGE_WRITES = 300;
-const GROWTH_BYTES_MAX = 160 * 1024 ** 2;
+const GROWTH_BYTES_MAX = 200 * 1024 ** 2;
 const MAPS = '/api/v1/namespaces/default/configmaps';
 const SLOW = '/api/v1/namespaces/slow/configmaps';
 
