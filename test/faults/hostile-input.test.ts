@@ -8,7 +8,7 @@ import { megabytes, settledMemory } from '#test/support/memory.ts';
 import { serveCluster } from '#test/support/served.ts';
 
 const ROUNDS = scaled(50);
-const WARM_ROUNDS = 3;
+const WARM_ROUNDS = 10;
 const GROWTH_BYTES_MAX = 20 * 1024 ** 2;
 const MAPS = '/api/v1/namespaces/default/configmaps';
 const KEYS = 'a: &a [x,x,x,x,x,x,x,x,x]';
@@ -272,12 +272,14 @@ test('F30: what is hostile is refused by its path, and leaves no memory behind',
   await post('/api/v1/namespaces', 'default');
   await post(MAPS, 'victim');
 
+  // Of the CPU and of both ends, so that it does not matter what else the machine does.
   const timesMs = new Map<string, number[]>(attacks.map(({ what }) => [what, []]));
   const strike = async (attack: Attack): Promise<void> => {
     const { what, body, method = 'POST', target = MAPS, type = 'json' } = attack;
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     const reply = await send({ method, target, type, ...(method !== 'GET' && { body }) });
-    timesMs.get(what)?.push(performance.now() - startMs);
+    const { user, system } = process.cpuUsage(before);
+    timesMs.get(what)?.push((user + system) / 1000);
     assert.equal(reply.status, attack.status, `${what}: ${reply.text.slice(0, 300)}`);
     const status = JSON.parse(reply.text) as { kind: string; message: string };
     assert.equal(status.kind, 'Status', what);
@@ -299,7 +301,7 @@ test('F30: what is hostile is refused by its path, and leaves no memory behind',
     id: 'F30',
     what: `${attacks.length} hostile bodies by HTTP`,
     count: attacks.length * (ROUNDS + WARM_ROUNDS),
-    found: `all refused; ${timesText([...timesMs.values()].flat())} (slowest by their medians: ${slowest.map(([what, ms]) => `${what} ${ms.toFixed(0)} ms`).join(', ')}); memory ${megabytes(growth)}`,
+    found: `all refused; CPU ${timesText([...timesMs.values()].flat())} (slowest by their medians: ${slowest.map(([what, ms]) => `${what} ${ms.toFixed(0)} ms`).join(', ')}); memory ${megabytes(growth)}`,
   });
   assert.ok(growth <= GROWTH_BYTES_MAX, `memory grew by ${megabytes(growth)}`);
 });

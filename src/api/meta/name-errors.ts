@@ -162,7 +162,9 @@ export function labelErrors(
   path: string,
 ): FieldError[] {
   const errors: FieldError[] = [];
-  for (const [key, value] of Object.entries(labels ?? {})) {
+  // Keys alone: of a map with many, the pairs would take as long as all the rest.
+  for (const key of Object.keys(labels ?? {})) {
+    const value = labels?.[key] ?? '';
     errors.push(...nameErrors(qualifiedName, path, key), ...nameErrors(labelValue, path, value));
     if (errors.length > COMPLAINTS_MAX) break;
   }

@@ -89,8 +89,8 @@ function keyOf(text: string, start: number, end: number): string {
 
 function readKey(frame: Extract<Frame, { key: string }>, key: string, duplicates: string[]): void {
   frame.key = key;
-  if (frame.keys.has(key)) duplicates.push(childPath(frame));
-  frame.keys.add(key);
+  const { size } = frame.keys;
+  if (frame.keys.add(key).size === size) duplicates.push(childPath(frame));
 }
 
 function childPath(frame: Frame): string {

@@ -121,7 +121,7 @@ function visitFields(found: Resolved, object: Fields, path: string, walk: Walk):
   for (const name of Object.keys(object)) {
     const value = object[name];
     const field = properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (field && isEmpty(value) && zeroOmitted.has(name)) {
+    if (field && zeroOmitted.has(name) && isEmpty(value)) {
       delete object[name];
     } else if (field) {
       visitField(field, { object, name, value }, path, walk);
@@ -203,7 +203,13 @@ function fillDefaults(
 function isEmpty(value: unknown): boolean {
   if (value === '' || value === 0 || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
-  return isObject(value) && Object.keys(value).length === 0;
+  return isObject(value) && !hasKeys(value);
+}
+
+/** Without a list of them all. */
+function hasKeys(object: Fields): boolean {
+  for (const name in object) if (Object.hasOwn(object, name)) return true;
+  return false;
 }
 
 /** What Go makes of a null that stands as an item of a list or as a value of a map. */
