@@ -53,3 +53,40 @@ test('a namespace keeps the finalizers its author gave it, and is given Kubernet
   assert.equal(refused.status, 422);
   assert.match(String(at(refused.body, 'message')), /neither a standard finalizer name nor/);
 });
+
+test('a definition that is patched to have no versions, or no names, is refused', async () => {
+  const cluster = await clusterUnderTest();
+  const group = `${(await cluster.namespace()).toLowerCase()}.example.com`;
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const version = {
+    name: 'v1',
+    served: true,
+    storage: true,
+    schema: { openAPIV3Schema: { type: 'object' } },
+  };
+  const name = `odds.${group}`;
+  const names = { plural: 'odds', kind: 'Odd' };
+  const spec = { group, scope: 'Namespaced', names, versions: [version] };
+  const made = await cluster.send('POST', definitions, { metadata: { name }, spec });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  for (const patch of [{ versions: null }, { names: null }]) {
+    const target = `${definitions}/${name}`;
+    const { status } = await cluster.send('PATCH', target, { spec: patch }, MERGE);
+    assert.equal(status, 422, JSON.stringify(patch));
+  }
+  await cluster.send('DELETE', `${definitions}/${name}`);
+});
+
+test('an element of a list by names that has an empty one is not applied', async () => {
+  const cluster = await clusterUnderTest();
+  const accounts = `/api/v1/namespaces/${await cluster.namespace()}/serviceaccounts`;
+  const account = {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'a' },
+    secrets: [{ kind: 'Secret', namespace: 'x' }],
+  };
+  const headers = { 'content-type': 'application/apply-patch+yaml' };
+  const applied = await cluster.send('PATCH', `${accounts}/a?fieldManager=a`, account, { headers });
+  assert.ok([400, 500].includes(applied.status), JSON.stringify(applied.body));
+});

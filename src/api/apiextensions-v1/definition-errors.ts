@@ -25,6 +25,7 @@ const COLUMN_FORMATS = [
   'password',
 ];
 const PATH = /^\.[^\s]+$/;
+const NO_NAMES = { plural: '', kind: '' };
 const APPROVAL = 'api-approved.kubernetes.io';
 
 /** What Kubernetes refuses of a CustomResourceDefinition, in its words. */
@@ -55,9 +56,11 @@ export function definitionErrors(
         ]
       : []),
     ...versionsErrors(versions ?? []),
-    ...nameErrors(names ?? { plural: '', kind: '' }),
+    ...nameErrors(names ?? NO_NAMES),
     ...conversionErrors(definition.spec.conversion),
-    ...(previous ? changeErrors(definition, previous) : []),
+    ...(previous
+      ? changeErrors(definition, { previous, versions: versions ?? [], names: names ?? NO_NAMES })
+      : []),
   ];
 }
 
@@ -220,11 +223,19 @@ function nameErrors(names: CustomResourceDefinitionNames): FieldError[] {
 
 function changeErrors(
   { spec, status, metadata }: CustomResourceDefinition,
-  previous: CustomResourceDefinition,
+  {
+    previous,
+    versions,
+    names,
+  }: {
+    readonly names: { readonly plural: string; readonly kind: string };
+    readonly previous: CustomResourceDefinition;
+    readonly versions: readonly CustomResourceDefinitionVersion[];
+  },
 ): FieldError[] {
   const stored = status?.storedVersions ?? previous.status?.storedVersions ?? [];
-  const names = new Set(spec.versions.map(({ name }) => name));
-  const lost = stored.findIndex((version) => !names.has(version));
+  const known = new Set(versions.map(({ name }) => name));
+  const lost = stored.findIndex((version) => !known.has(version));
   const errors =
     lost < 0
       ? []
@@ -243,8 +254,8 @@ function changeErrors(
     ...errors,
     ...immutableErrors('spec.group', spec.group, previous.spec.group),
     ...immutableErrors('spec.scope', spec.scope, previous.spec.scope),
-    ...immutableErrors('spec.names.kind', spec.names.kind, previous.spec.names.kind),
-    ...immutableErrors('spec.names.plural', spec.names.plural, previous.spec.names.plural),
+    ...immutableErrors('spec.names.kind', names.kind, previous.spec.names.kind),
+    ...immutableErrors('spec.names.plural', names.plural, previous.spec.names.plural),
   ];
 }
 

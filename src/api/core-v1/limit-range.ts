@@ -118,7 +118,7 @@ type Side = readonly [name: string, amounts: Amounts];
 /** That of each resource named on both sides the first is not more than the second. */
 function orderErrors(at: string, [low, lows = {}]: Side, [high, highs = {}]: Side): FieldError[] {
   return Object.entries(lows).flatMap(([resource, amount]) => {
-    const other = highs[resource];
+    const other = Object.hasOwn(highs, resource) ? highs[resource] : undefined;
     if (other === undefined) return [];
     const [less, more] = [parseQuantity(amount), parseQuantity(other)];
     if (less.nano <= more.nano) return [];

@@ -89,7 +89,13 @@ function listShape(schema: Schema, items: readonly unknown[]): Shape {
   if (type === 'map' || (isMerged && mergeKey !== undefined)) {
     const keys = schema['x-kubernetes-list-map-keys'] ?? (mergeKey === undefined ? [] : [mergeKey]);
     const fields = schema.items ? resolve(schema.items).properties : undefined;
-    return { type: 'list', items, stepOf: (item) => keyStep(item, keys.toSorted(), fields) };
+    // Kubernetes' own types leave empty texts out when they are stored: those are no keys.
+    const isCore = schema.items?.$ref !== undefined || schema.items?.allOf !== undefined;
+    const isAbsent = (value: unknown): boolean =>
+      value === undefined || value === null || (isCore && value === '');
+    const keyOf = (item: Fields, key: string): unknown =>
+      isAbsent(item[key]) ? fields?.[key]?.default : item[key];
+    return { type: 'list', items, stepOf: (item) => keyStep(item, keys.toSorted(), keyOf) };
   }
   if (type !== 'set' && !isMerged) return LEAF;
   return { type: 'list', items, stepOf: (item) => `v:${JSON.stringify(item)}` };
@@ -98,11 +104,11 @@ function listShape(schema: Schema, items: readonly unknown[]): Shape {
 function keyStep(
   item: unknown,
   keys: readonly string[],
-  properties: Readonly<Record<string, Schema>> | undefined,
+  keyOf: (item: Fields, key: string) => unknown,
 ): string | undefined {
   if (!isFields(item)) return undefined;
   const values = keys
-    .map((key) => [key, item[key] ?? properties?.[key]?.default] as const)
+    .map((key) => [key, keyOf(item, key)] as const)
     .filter(([, value]) => value !== undefined);
   return values.length === 0 ? undefined : `k:${JSON.stringify(Object.fromEntries(values))}`;
 }
