@@ -230,6 +230,12 @@ const NOT_FOR_AUTHORS = [
   /^stringData\./,
   // An older word for serviceAccountName, of which it becomes a copy.
   /\.serviceAccount$/,
+  // What a container's restart policy may be beside Always, and where, is behind a feature gate that is off.
+  /ontainers\.\d+\.restartPolicy$/,
+  // One below 0 becomes 1.
+  /spec\.terminationGracePeriodSeconds$/,
+  // An older word for dataSourceRef, which drops what is no claim and no snapshot.
+  /^spec\.dataSource\./,
   /^spec\.volumeClaimTemplates\.\d+\.(status\..*|apiVersion|kind)$/,
 ];
 const SCALE = { spec: { replicas: 2 } };
