@@ -6,7 +6,9 @@ export function statusOf(error: ApiError): Record<string, unknown> {
   const { causes, ...given } = error.details;
   const details = nonEmpty(given);
   const { reason } = error.said ?? error;
-  const hasDetails = causes !== undefined || Object.keys(details).length > 0;
+  // kubectl debug looks into those of any NotFound, and falls over where there are none.
+  const hasDetails =
+    causes !== undefined || reason === 'NotFound' || Object.keys(details).length > 0;
   return {
     kind: 'Status',
     apiVersion: 'v1',
