@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
+import type { Service } from '#api/core-v1/service.ts';
 import type { Client } from '#client/client.ts';
 import type { Images } from '#images/image.ts';
 import type { Gate } from '#base/gate.ts';
@@ -41,12 +42,14 @@ export interface AgentParts {
   readonly logsFolder: string;
   /** Where persistent volumes are that are folders of the platform's own. */
   readonly volumesFolder: string;
+  /** Where profiles are that a pod names by `seccompProfile.localhostProfile`. */
+  readonly seccompFolder: string;
   readonly nodeName: string;
   readonly clusterDomain: string;
   /** Node's `process.arch`. */
   readonly arch: string;
-  /** The ClusterIP of `kubernetes` in `default`, once it is known. */
-  readonly apiAddress: () => string | undefined;
+  /** The Services of a namespace, as far as they are known. */
+  readonly servicesOf: (namespace: string) => readonly Service[];
   /** Resolves when nothing is sent to the pod any more; before that it is not told to stop, within its grace. */
   readonly drain: (pod: DrainedPod, signal: AbortSignal) => Promise<void>;
 }

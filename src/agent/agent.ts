@@ -102,9 +102,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const replicaSets = new Informer(ReplicaSet, informing);
   const informers = [pods, services, slices, replicaSets];
   try {
-    const apiAddress = (): string | undefined =>
-      services.get({ namespace: 'default', name: 'kubernetes' })?.spec?.clusterIP;
-    const parts = await openParts(options, apiAddress);
+    const parts = await openParts(options, (namespace) => services.list(namespace));
     await prepareHost(ranges);
     await Promise.all(informers.map((informer) => informer.synced()));
     const { listen = [], ownPorts = openPorts } = options;
@@ -161,7 +159,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
 async function openParts(
   options: AgentOptions,
-  apiAddress: () => string | undefined,
+  servicesOf: AgentParts['servicesOf'],
 ): Promise<AgentParts> {
   const { client, images, clock, random, log, ranges, instance, nodeName } = options;
   const folder = path.join(options.home, 'agent');
@@ -188,7 +186,8 @@ async function openParts(
     logsFolder: path.join(folder, 'logs'),
     volumesFolder: path.join(options.home, 'volumes'),
     nodeName,
-    apiAddress,
+    servicesOf,
+    seccompFolder: path.join(options.home, 'seccomp'),
     arch: process.arch,
     network: new PodNetwork(instance, ranges),
     addresses: new AddressPool(ranges.pods, random),

@@ -151,7 +151,7 @@ test('lifecycle: hooks that fail, and probes that fail, end a container in its o
   assert.equal(await log(bed, 'hook', 'main'), 'asked\n');
   const live = await bed.podOnce(
     'live',
-    ({ status }) => status?.containerStatuses?.[0]?.restartCount !== 0,
+    ({ status }) => (status?.containerStatuses?.[0]?.restartCount ?? 0) > 0,
   );
   assert.equal(live.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 4);
   const messages = async (name: string): Promise<string> =>

@@ -34,7 +34,7 @@ export interface PodAccess {
 }
 
 interface Sources {
-  readonly parts: Pick<AgentParts, 'runtime' | 'network' | 'clock' | 'logsFolder'>;
+  readonly parts: Pick<AgentParts, 'runtime' | 'clock' | 'logsFolder'>;
   /** Also a pod that no node has got yet. */
   readonly podOf: (request: AccessRequest) => Promise<Pod | undefined>;
   readonly replicaSetOf: (request: AccessRequest) => ReplicaSet | undefined;
@@ -83,7 +83,7 @@ export function podAccess({ parts, podOf, replicaSetOf, sandboxOf }: Sources): P
     },
     async forward(request) {
       const { sandbox } = await running(request, 'forward ports of');
-      const namespace = parts.network.pathOf(sandbox.address);
+      const namespace = sandbox.networkNamespace;
       return (port, signal) => dialInside(namespace, port, signal);
     },
   };

@@ -1,5 +1,6 @@
 import type { ResourceRequirements } from '#api/generated/core-v1.ts';
 import { amountOf } from '#api/meta/quantity.ts';
+import type { OciDevice } from '#agent/oci/host-devices.ts';
 import type { OciSeccomp } from '#agent/oci/seccomp.ts';
 import type { OciUser } from '#agent/oci/user.ts';
 
@@ -26,6 +27,15 @@ export interface ContainerPlan {
   readonly networkNamespace: string;
   readonly cgroupsPath: string;
   readonly resources: ResourceRequirements;
+  /** Given to it besides its own few; it may then use every device. */
+  readonly hostDevices?: readonly OciDevice[];
+  /** It sees all of /proc and /sys, and may write to them where it has the rights. */
+  readonly isUnmasked?: boolean;
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Kinds of namespaces that it has none of its own of: the machine's. */
+  readonly shared?: readonly string[];
+  /** -1000 to 1000: how soon the kernel ends it when memory is short (proc(5), oom_score_adj). */
+  readonly oomScoreAdj?: number;
   readonly mounts: readonly OciMount[];
 }
 
@@ -43,6 +53,7 @@ export function ociSpec(plan: ContainerPlan): OciSpec {
       env: plan.env,
       cwd: plan.cwd,
       noNewPrivileges: !plan.mayGainPrivileges,
+      ...(plan.oomScoreAdj !== undefined && { oomScoreAdj: plan.oomScoreAdj }),
       // Another user than root gains them only by a program that has them on file.
       capabilities: {
         bounding: plan.capabilities,
@@ -50,16 +61,21 @@ export function ociSpec(plan: ContainerPlan): OciSpec {
         permitted: capabilities,
       },
     },
-    mounts: [...SYSTEM_MOUNTS, ...plan.mounts],
+    mounts: [...systemMounts(plan), ...plan.mounts],
     linux: {
       namespaces: [
-        ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
+        ...NAMESPACES.filter((type) => !plan.shared?.includes(type)).map((type) => ({ type })),
         { type: 'network', path: plan.networkNamespace },
       ],
       cgroupsPath: plan.cgroupsPath,
-      resources: ociResources(plan.resources),
-      maskedPaths: MASKED_PATHS,
-      readonlyPaths: READONLY_PATHS,
+      resources: {
+        ...ociResources(plan.resources),
+        ...(plan.hostDevices && { devices: [{ allow: true, access: 'rwm' }] }),
+      },
+      maskedPaths: plan.isUnmasked ? [] : MASKED_PATHS,
+      readonlyPaths: plan.isUnmasked ? [] : READONLY_PATHS,
+      ...(plan.hostDevices && { devices: plan.hostDevices }),
+      ...(plan.sysctls && { sysctl: plan.sysctls }),
       ...(plan.seccomp && { seccomp: plan.seccomp }),
     },
   };
@@ -76,6 +92,7 @@ export interface OciSpec {
     readonly env: readonly string[];
     readonly cwd: string;
     readonly noNewPrivileges: boolean;
+    readonly oomScoreAdj?: number;
     readonly capabilities: Readonly<Record<string, readonly string[]>>;
   };
   readonly mounts: readonly OciMount[];
@@ -86,6 +103,8 @@ export interface OciSpec {
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
     readonly seccomp?: OciSeccomp;
+    readonly devices?: readonly OciDevice[];
+    readonly sysctl?: Readonly<Record<string, string>>;
   };
 }
 
@@ -95,6 +114,8 @@ export interface OciResources {
   readonly pids: { readonly limit: number };
   readonly devices: readonly { readonly allow: boolean; readonly access: string }[];
 }
+
+const NAMESPACES: readonly string[] = ['pid', 'ipc', 'uts', 'mount', 'cgroup'];
 
 /** Bounds a fork bomb; far above what a program that serves requests starts. */
 const PIDS_MAX = 4096;
@@ -124,6 +145,17 @@ export function ociResources({ requests = {}, limits = {} }: ResourceRequirement
 
 function systemMount(destination: string, type: string, options: readonly string[] = []): OciMount {
   return { destination, type, source: type, options: ['nosuid', 'noexec', ...options] };
+}
+
+/** With the machine's own shared memory, or with all of /sys, where that was asked for. */
+function systemMounts({ shared = [], hostDevices }: ContainerPlan): readonly OciMount[] {
+  const isOpen = hostDevices !== undefined;
+  return SYSTEM_MOUNTS.map((mount) => {
+    if (mount.destination === '/dev/shm' && shared.includes('ipc'))
+      return { ...mount, type: 'bind', source: '/dev/shm', options: ['rbind', 'rw'] };
+    if (!isOpen || !mount.destination.startsWith('/sys')) return mount;
+    return { ...mount, options: mount.options.map((option) => (option === 'ro' ? 'rw' : option)) };
+  });
 }
 
 const SYSTEM_MOUNTS: readonly OciMount[] = [

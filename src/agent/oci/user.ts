@@ -37,8 +37,13 @@ export function resolveUser({ imageUser, container, pod, passwd, group }: UserSo
     throw new Error(
       'container has runAsNonRoot and image will run as root: set runAsUser to another user than 0',
     );
+  // core/v1 PodSecurityContext.supplementalGroupsPolicy: Strict leaves out what the image says.
+  const isMerged = pod.supplementalGroupsPolicy !== 'Strict';
   const memberOf = groups
-    .filter(([, , , members]) => account && (members ?? '').split(',').includes(account[0] ?? ''))
+    .filter(
+      ([, , , members]) =>
+        isMerged && account && (members ?? '').split(',').includes(account[0] ?? ''),
+    )
     .flatMap(([, , gid]) => number(gid ?? '') ?? []);
   const extra = [
     ...(pod.supplementalGroups ?? []),

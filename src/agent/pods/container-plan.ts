@@ -1,11 +1,11 @@
 import { readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Container } from '#api/generated/core-v1.ts';
 import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
-import { capabilitiesOf } from '#agent/oci/capabilities.ts';
 import type { ContainerPlan } from '#agent/oci/oci-spec.ts';
-import { ociSeccomp } from '#agent/oci/seccomp.ts';
+import { oomScoreAdjOf, resourcesOf } from '#agent/pods/container-resources.ts';
+import { securityPlan } from '#agent/pods/security-plan.ts';
+import { serviceEnvironment } from '#agent/pods/service-environment.ts';
 import { resolveUser } from '#agent/oci/user.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { containerMounts, type MountSources } from '#agent/pods/container-mounts.ts';
@@ -18,15 +18,15 @@ export interface PlanSources extends PodFacts, MountSources {
   /** The container's folder, with its root filesystem in `rootfs`. */
   readonly bundle: string;
   readonly id: string;
+  readonly networkNamespace: string;
 }
 
 /** Everything of one container looked up. Throws ContainerProblem for what cannot be had. */
 export async function planContainer(
   sources: PlanSources,
-  parts: Pick<AgentParts, 'runtime' | 'network' | 'seccomp' | 'arch' | 'apiAddress'>,
+  parts: Pick<AgentParts, 'runtime' | 'seccomp' | 'seccompFolder' | 'arch' | 'servicesOf'>,
 ): Promise<ContainerPlan> {
   const { pod, container, image, reader, address, hostAddress, bundle, id } = sources;
-  refuseUnsupported(container);
   const env = await resolveEnvironment({
     pod,
     address,
@@ -35,7 +35,7 @@ export async function planContainer(
     reader,
     imageEnv: image.config.Env ?? [],
     platformEnv: {
-      ...apiEnvironment(parts.apiAddress()),
+      ...serviceEnvironment(pod, parts.servicesOf),
       ...(container.tty && { TERM: 'xterm' }),
     },
   });
@@ -54,28 +54,22 @@ export async function planContainer(
     readInRoot(bundle, '/etc/group'),
   ]);
   const imageUser = image.config.User ?? '';
-  const profile = (security.seccompProfile ?? podSecurity.seccompProfile)?.type ?? 'RuntimeDefault';
-  if (profile === 'Localhost')
-    throw configProblem('seccompProfile Localhost is not supported yet: use RuntimeDefault');
+  const secured = await securityPlan(pod, container, parts);
   const mounts = await containerMounts(sources, env);
+  const oomScoreAdj = await oomScoreAdjOf(pod, container);
   return asConfig(() => {
-    const capabilities = capabilitiesOf(security.capabilities);
     return {
+      ...secured,
       args,
-      capabilities,
       env: [...env].map(([name, value]) => `${name}=${value}`),
       isTerminal: container.tty ?? false,
       cwd: container.workingDir || image.config.WorkingDir || '/',
       user: resolveUser({ imageUser, container: security, pod: podSecurity, passwd, group }),
-      isRootReadOnly: security.readOnlyRootFilesystem ?? false,
-      mayGainPrivileges: security.allowPrivilegeEscalation ?? true,
-      ...(profile === 'RuntimeDefault' && {
-        seccomp: ociSeccomp(parts.seccomp, { arch: parts.arch, capabilities }),
-      }),
       hostname: hostnameOf(pod),
-      networkNamespace: parts.network.pathOf(address),
+      networkNamespace: sources.networkNamespace,
       cgroupsPath: parts.runtime.cgroupsPathOf(id),
-      resources: container.resources ?? {},
+      resources: resourcesOf(pod, container),
+      oomScoreAdj,
       mounts,
     };
   });
@@ -84,19 +78,6 @@ export async function planContainer(
 /** Prepares the file that a program may leave its last words in. */
 export async function writeTerminationLog(bundle: string): Promise<void> {
   await writeFile(path.join(bundle, 'termination-log'), '', { mode: 0o666 });
-}
-
-function refuseUnsupported({ name, securityContext }: Container): void {
-  const found = Object.entries({
-    'privileged containers': securityContext?.privileged === true,
-  }).find(([, isAsked]) => isAsked);
-  if (found)
-    throw configProblem(`container "${name}" asks for ${found[0]}, which are not supported yet`);
-}
-
-function apiEnvironment(address: string | undefined): Readonly<Record<string, string>> {
-  if (!address) return {};
-  return { KUBERNETES_SERVICE_HOST: address, KUBERNETES_SERVICE_PORT: '443' };
 }
 
 const ACCOUNTS_BYTES_MAX = 1024 * 1024;

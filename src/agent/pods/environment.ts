@@ -66,8 +66,9 @@ export function expand(text: string, env: ReadonlyMap<string, string>): string {
   );
 }
 
-export function hostnameOf(pod: Pod): string {
-  return (pod.spec?.hostname ?? pod.metadata.name ?? '').slice(0, 63).replace(/[-.]+$/, '');
+export function hostnameOf({ metadata, spec }: Pod): string {
+  if (spec?.hostNetwork) return os.hostname();
+  return (spec?.hostname ?? metadata.name ?? '').slice(0, 63).replace(/[-.]+$/, '');
 }
 
 async function valueOf(

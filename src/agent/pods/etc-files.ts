@@ -15,17 +15,24 @@ export async function writeEtc(pod: Pod, podFolder: string, sources: EtcSources)
   const write = (name: string, text: string): Promise<void> =>
     writeFile(path.join(folder, name), text, { mode: 0o644 });
   await write('hostname', `${hostnameOf(pod)}\n`);
-  await write('hosts', hostsFile(pod, sources));
+  const machines = pod.spec?.hostNetwork === true && (await readFile('/etc/hosts', 'utf8'));
+  await write('hosts', hostsFile(pod, { ...sources, machines }));
   await write('resolv.conf', await resolverFile(pod, sources));
 }
 
-function hostsFile(pod: Pod, { address, clusterDomain }: EtcSources): string {
+interface HostsSources extends EtcSources {
+  /** What it shares with the machine, where it shares its network. */
+  readonly machines: string | false;
+}
+
+function hostsFile(pod: Pod, { address, clusterDomain, machines }: HostsSources): string {
   const { subdomain } = pod.spec ?? {};
   const domain = `${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}`;
   const names = [...(subdomain ? [`${hostnameOf(pod)}.${domain}`] : []), hostnameOf(pod)];
   const aliases = (pod.spec?.hostAliases ?? []).map(
     ({ ip, hostnames = [] }) => `${ip}\t${hostnames.join('\t')}`,
   );
+  if (machines !== false) return [machines.trimEnd(), ...aliases, ''].join('\n');
   return [
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
@@ -37,7 +44,9 @@ function hostsFile(pod: Pod, { address, clusterDomain }: EtcSources): string {
 
 async function resolverFile(pod: Pod, { ranges, clusterDomain }: EtcSources): Promise<string> {
   const { dnsPolicy = 'ClusterFirst', dnsConfig = {} } = pod.spec ?? {};
-  if (dnsPolicy === 'Default') return readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const isMachines = pod.spec?.hostNetwork === true && dnsPolicy === 'ClusterFirst';
+  if (dnsPolicy === 'Default' || isMachines)
+    return readFile('/etc/resolv.conf', 'utf8').catch(() => '');
   const isOwn = dnsPolicy === 'None';
   const within = `svc.${clusterDomain}`;
   const searches = [

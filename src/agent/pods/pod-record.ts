@@ -37,6 +37,8 @@ export interface PodRecord {
   readonly name: string;
   readonly uid: string;
   readonly address: string;
+  /** It has no network of its own: the address is the machine's. */
+  readonly hostNetwork?: true;
   readonly startTime: string;
   /** The uid of the ReplicaSet that it is one of. */
   readonly replicaSet?: string;

@@ -48,7 +48,8 @@ export class PodSandbox {
 
   /** Makes folder, record, network and volumes. Call `remove` also where this throws. */
   static async create(parts: AgentParts, pod: Pod, prepared?: PreparedFor): Promise<PodSandbox> {
-    const address = parts.addresses.take();
+    const isHosted = pod.spec?.hostNetwork === true;
+    const address = isHosted ? parts.ranges.podFacing : parts.addresses.take();
     const { namespace = '', name = '', uid = '' } = pod.metadata;
     const startTime = timestamp(parts.clock.now());
     const controller = pod.metadata.ownerReferences?.find((owner) => owner.controller === true);
@@ -62,13 +63,14 @@ export class PodSandbox {
       address,
       startTime,
       containers: {},
+      ...(isHosted && { hostNetwork: true as const }),
       ...(replicaSet !== undefined && { replicaSet }),
       ...(prepared && { prepared }),
     });
     try {
       await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
       await writePodRecord(sandbox.folder, sandbox.#record);
-      await sandbox.#createNetwork();
+      if (!isHosted) await sandbox.#createNetwork();
       await writeEtc(pod, sandbox.folder, { address, ...parts });
     } catch (error) {
       await sandbox.remove();
@@ -85,6 +87,12 @@ export class PodSandbox {
     return this.#record.address;
   }
 
+  /** Where the pod's network is, for those who join it. */
+  get networkNamespace(): string {
+    if (this.#record.hostNetwork) return '/proc/self/ns/net';
+    return this.#parts.network.pathOf(this.address);
+  }
+
   get hasContainers(): boolean {
     return Object.keys(this.#record.containers).length > 0;
   }
@@ -99,6 +107,7 @@ export class PodSandbox {
 
   /** After a reboot the record is there and the network is not: it is made again, and `true` says so. */
   async ensureNetwork(): Promise<boolean> {
+    if (this.#record.hostNetwork) return false;
     const existing = await this.#parts.network.list();
     this.#hasNetwork = existing.has(this.address);
     if (this.#hasNetwork) return false;
@@ -137,7 +146,9 @@ export class PodSandbox {
       await createRootfs({ layers: image.layers, bundle, method: rootfsMethod });
       await writeTerminationLog(bundle);
       await using keep = new AsyncDisposableStack();
-      const sources = { ...this.#facts(pod), container, image, reader, bundle, id, keep };
+      const { networkNamespace } = this;
+      const own = { container, image, reader, bundle, id, keep, networkNamespace };
+      const sources = { ...this.#facts(pod), ...own };
       const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
       const spec = ociSpec(plan);
       await runtime.create({
@@ -226,7 +237,7 @@ export class PodSandbox {
     }
     await this.#keepLogs();
     // Whatever there is of it: this also undoes what was half made.
-    this.#hasNetwork = true;
+    this.#hasNetwork = !this.#record.hostNetwork;
     await this.releaseNetwork();
     await removeMounted(this.folder);
   }

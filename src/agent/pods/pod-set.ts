@@ -3,7 +3,8 @@ import type { Informer } from '#client/informer.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { hasEnded, PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
+import { hasEnded } from '#agent/pods/pod-status.ts';
+import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
 
 export interface PodSetOptions {
   readonly parts: AgentParts;

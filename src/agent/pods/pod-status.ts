@@ -1,5 +1,6 @@
 import type { Container, ContainerStatus, PodCondition } from '#api/generated/core-v1.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
+import type { PodFate } from '#agent/pods/pod-limits.ts';
 import { initRole, isRestarted, type ContainerRole } from '#agent/pods/restart.ts';
 
 export type PodStatus = NonNullable<Pod['status']>;
@@ -12,7 +13,14 @@ export interface PodView {
   readonly startTime: string;
   readonly initStatuses: readonly ContainerStatus[];
   readonly statuses: readonly ContainerStatus[];
+  /** Why the agent has ended the pod for good, once all of it has ended. */
+  readonly fate?: PodFate | undefined;
   readonly now: string;
+}
+
+/** Its containers have run, and will not again. */
+export function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** RFC 3339 with whole seconds, as every time in an object. */
@@ -22,11 +30,12 @@ export function timestamp(date: Date): string {
 
 /** What a pod's status has to say. Conditions of other writers, and what others set beside them, are kept. */
 export function podStatus(view: PodView): PodStatus {
-  const { pod, hostAddress, address, startTime, initStatuses, statuses } = view;
+  const { pod, hostAddress, address, startTime, initStatuses, statuses, fate } = view;
   const hosted = { hostIP: hostAddress, hostIPs: [{ ip: hostAddress }] };
   return {
     ...pod.status,
     phase: phaseOf(view),
+    ...(fate && { reason: fate.reason, message: fate.message }),
     conditions: conditionsOf(view),
     ...hosted,
     ...(address !== undefined && { podIP: address, podIPs: [{ ip: address }] }),
@@ -74,7 +83,10 @@ function uninitialized({ pod, initStatuses, statuses }: PodView): string[] {
 }
 
 function phaseOf(view: PodView): string {
-  const { pod, initStatuses, statuses } = view;
+  const { pod, initStatuses, statuses, fate } = view;
+  if (fate) return 'Failed';
+  // What has ended for good stays so.
+  if (hasEnded(pod)) return pod.status?.phase ?? '';
   const { restartPolicy: policy = 'Always', initContainers = [], containers = [] } = pod.spec ?? {};
   const isOver = (container: Container, role: ContainerRole, status?: ContainerStatus): boolean => {
     const { exitCode } = status?.state?.terminated ?? {};
@@ -104,8 +116,8 @@ function conditionsOf(view: PodView): PodCondition[] {
     (_, at) => initRole(pod.spec?.initContainers?.[at] ?? { name: '' }) === 'sidecar',
   );
   const unready = [...sidecars, ...statuses].filter(({ ready }) => !ready).map(({ name }) => name);
-  const hasEnded = phase === 'Succeeded' || phase === 'Failed';
-  const ready = hasEnded
+  const isOver = phase === 'Succeeded' || phase === 'Failed';
+  const ready = isOver
     ? { reason: phase === 'Failed' ? 'PodFailed' : 'PodCompleted' }
     : unready.length > 0
       ? {
@@ -126,6 +138,7 @@ function conditionsOf(view: PodView): PodCondition[] {
     ),
     condition('Ready', ready ?? gateProblem(pod)),
     condition('ContainersReady', ready),
+    ...(view.fate?.reason === 'Evicted' ? [disruption(view.fate.message)] : []),
   ];
   const before = pod.status?.conditions ?? [];
   const scheduled = condition('PodScheduled', undefined);
@@ -155,6 +168,11 @@ function gateProblem(pod: Pod): { reason: string; message: string } | undefined 
     reason: 'ReadinessGatesNotReady',
     message: `corresponding condition of pod readiness gate "${missing.conditionType}" does not exist.`,
   };
+}
+
+/** Whoever counts failures of a Job may leave those out that are not its own (batch/v1 PodFailurePolicy). */
+function disruption(message: string): PodCondition {
+  return { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message };
 }
 
 function condition(

@@ -8,9 +8,16 @@ import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerRunner } from '#agent/pods/container-runner.ts';
 import { PodEvents } from '#agent/pods/pod-events.ts';
+import { beyondLimits, type PodFate } from '#agent/pods/pod-limits.ts';
 import { runInOrder, stopInOrder, type PodContainers } from '#agent/pods/pod-order.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { podStatus, timestamp, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
+import {
+  hasEnded,
+  podStatus,
+  timestamp,
+  waitingStatus,
+  type PodStatus,
+} from '#agent/pods/pod-status.ts';
 import { initRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
 import { VolumeKeeper } from '#agent/pods/volume-keeper.ts';
@@ -49,6 +56,9 @@ export class PodWorker {
   };
   #stopping: Promise<void> | undefined;
   #hasFiles = false;
+  /** What is to become of it, and, once it has ended, has. */
+  #decided: PodFate | undefined;
+  #fate: PodFate | undefined;
   /** Aborted when the next process takes over. */
   readonly #left = new AbortController();
 
@@ -123,30 +133,62 @@ export class PodWorker {
 
   async #run(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
+    const failed = new AbortController();
+    const beyond = this.#watchLimits(failed, AbortSignal.any([signal, ended.signal]));
     try {
-      const sandbox = await this.#ensureSandbox(signal);
-      // A sandbox that was taken over has its files, and a status that is true already.
-      const isTakenOver = this.#hasFiles || hasEnded(this.#pod);
-      if (!isTakenOver) await this.#writeVolumes(signal);
-      this.#containers = {
-        inits: this.#runnersFor(sandbox, 'initContainers'),
-        mains: this.#runnersFor(sandbox, 'containers'),
-      };
-      this.#status.changed();
-      const lives = AbortSignal.any([signal, ended.signal]);
-      // Nobody knows how old the files are of a sandbox that was taken over.
-      const keeping = this.#keeper.run(lives, isTakenOver ? TAKEN_OVER_LOOK_MS : undefined);
-      await runInOrder(this.#containers, signal);
-      await stopInOrder(this.#containers, this.#graceMs);
-      await sandbox.releaseNetwork();
-      ended.abort();
-      await keeping;
+      await this.#live(AbortSignal.any([signal, failed.signal])).catch((error: unknown) => {
+        if (signal.aborted || !failed.signal.aborted) throw error;
+      });
+      await stopInOrder(this.#containers, this.#decided?.graceMs ?? this.#graceMs);
+      this.#fate = this.#decided;
+      await this.#sandbox?.releaseNetwork();
     } catch (error) {
       // The stop's own reason is no failure; anything else is a bug, and this pod's alone.
       if (!signal.aborted) this.#log('a pod stopped being looked after', error);
     } finally {
       ended.abort();
+      await beyond;
       this.#status.changed();
+    }
+  }
+
+  /** From the sandbox to the last end of a container. */
+  async #live(signal: AbortSignal): Promise<void> {
+    const sandbox = await this.#ensureSandbox(signal);
+    // A sandbox that was taken over has its files, and a status that is true already.
+    const isTakenOver = this.#hasFiles || hasEnded(this.#pod);
+    if (!isTakenOver) await this.#writeVolumes(signal);
+    this.#containers = {
+      inits: this.#runnersFor(sandbox, 'initContainers'),
+      mains: this.#runnersFor(sandbox, 'containers'),
+    };
+    this.#status.changed();
+    if (hasEnded(this.#pod)) return;
+    const ended = new AbortController();
+    const lives = AbortSignal.any([signal, ended.signal]);
+    // Nobody knows how old the files are of a sandbox that was taken over.
+    const keeping = this.#keeper.run(lives, isTakenOver ? TAKEN_OVER_LOOK_MS : undefined);
+    try {
+      await runInOrder(this.#containers, signal);
+    } finally {
+      ended.abort();
+      await keeping;
+    }
+  }
+
+  /** Aborts `failed` when the pod has gone beyond a limit of its own. Never rejects. */
+  async #watchLimits(failed: AbortController, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    if (hasEnded(this.#pod)) return;
+    const startTime = this.#pod.status?.startTime ?? this.#startTime;
+    const watched = { clock, pod: this.#pod, startTime, sandbox: () => this.#sandbox };
+    try {
+      this.#decided = await beyondLimits(watched, signal);
+      const { reason, message } = this.#decided;
+      this.#events.tell({ type: reason === 'Evicted' ? 'Warning' : 'Normal', reason, message });
+      failed.abort();
+    } catch (error) {
+      if (!signal.aborted) this.#log('limits of a pod are not watched any more', error);
     }
   }
 
@@ -265,6 +307,7 @@ export class PodWorker {
       hostAddress: this.#parts.ranges.podFacing,
       address: this.#sandbox?.address,
       startTime: this.#startTime,
+      fate: this.#fate,
       initStatuses: hasRunners ? inits.map(({ status }) => status) : waits('initContainers'),
       statuses: hasRunners ? mains.map(({ status }) => status) : waits('containers'),
       now: timestamp(this.#parts.clock.now()),
@@ -275,11 +318,6 @@ export class PodWorker {
     const { namespace, name } = this.#pod.metadata;
     this.#parts.log.error(`agent: ${message}`, { namespace, pod: name, error });
   }
-}
-
-/** Its containers have run, and will not again. */
-export function hasEnded({ status }: Pod): boolean {
-  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** The last step of a pod's end; also where the object is gone, or another of its name has come. */

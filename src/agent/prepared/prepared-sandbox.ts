@@ -50,9 +50,13 @@ export async function prepareSandbox(
   return { pod, sandbox, dependencies: new Set([...reader.names, account]) };
 }
 
-/** Init containers have to run before the others are made, so a pod that has some is not prepared. */
+/**
+ * Init containers have to run before the others are made, so a pod that has some is not prepared; nor is one without an
+ * address of its own, which nobody could be sent to before it listens.
+ */
 export function canBePrepared(replicaSet: ReplicaSet): boolean {
-  return (replicaSet.spec?.template?.spec?.initContainers ?? []).length === 0;
+  const { initContainers = [], hostNetwork = false } = replicaSet.spec?.template?.spec ?? {};
+  return initContainers.length === 0 && !hostNetwork;
 }
 
 /** Whether the object that came is what was prepared; admission may have changed since. */

@@ -1,0 +1,126 @@
+import path from 'node:path';
+import { sleep, type Clock } from '#base/clock.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
+import { amountOf } from '#api/meta/quantity.ts';
+import { diskUsage } from '#agent/pods/disk-usage.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+
+/** Why the agent ends a pod for good; in Kubernetes' words. */
+export interface PodFate {
+  readonly reason: 'DeadlineExceeded' | 'Evicted';
+  readonly message: string;
+  /** Its own grace where absent. */
+  readonly graceMs?: number;
+}
+
+export interface WatchedPod {
+  readonly clock: Clock;
+  readonly pod: Pod;
+  /** RFC 3339; from then on its deadline counts. */
+  readonly startTime: string;
+  readonly sandbox: () => Pick<PodSandbox, 'folder' | 'bundleOf' | 'container'> | undefined;
+}
+
+/** The kubelet's: how often disks are measured, and how long whoever used too much has to end. */
+const MEASURE_MS = 10_000;
+const EVICTED_GRACE_MS = 1_000;
+
+/** Resolves when the pod has gone beyond a limit of its own; never where it has none. Rejects with the signal's reason. */
+export async function beyondLimits(watched: WatchedPod, signal: AbortSignal): Promise<PodFate> {
+  const done = new AbortController();
+  const either = AbortSignal.any([signal, done.signal]);
+  const watching = [beyondDeadline(watched, either), beyondStorage(watched, either)];
+  try {
+    return await Promise.race(watching);
+  } finally {
+    done.abort();
+    await Promise.allSettled(watching);
+  }
+}
+
+async function beyondDeadline(
+  { clock, pod, startTime }: WatchedPod,
+  signal: AbortSignal,
+): Promise<PodFate> {
+  const { activeDeadlineSeconds: seconds } = pod.spec ?? {};
+  if (seconds === undefined) return await never(signal);
+  const endMs = Date.parse(startTime) + seconds * 1000;
+  for (let restMs = endMs - clock.now().getTime(); restMs > 0;) {
+    await sleep(clock, Math.min(restMs, TIMER_MAX_MS), signal);
+    restMs = endMs - clock.now().getTime();
+  }
+  const message = 'Pod was active on the node longer than the specified deadline';
+  return { reason: 'DeadlineExceeded', message };
+}
+
+/** A timer's own bound. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+async function beyondStorage(watched: WatchedPod, signal: AbortSignal): Promise<PodFate> {
+  const checks = storageChecks(watched.pod);
+  if (checks.length === 0) return await never(signal);
+  for (;;) {
+    await sleep(watched.clock, MEASURE_MS, signal);
+    const sandbox = watched.sandbox();
+    if (!sandbox) continue;
+    for (const { bytesMax, folders, message } of checks) {
+      const used = await diskUsage(folders(sandbox), bytesMax);
+      if (used > bytesMax) return { reason: 'Evicted', message, graceMs: EVICTED_GRACE_MS };
+    }
+  }
+}
+
+type Sandbox = NonNullable<ReturnType<WatchedPod['sandbox']>>;
+
+interface StorageCheck {
+  readonly bytesMax: number;
+  readonly folders: (sandbox: Sandbox) => readonly string[];
+  readonly message: string;
+}
+
+const STORAGE = 'ephemeral-storage';
+
+/** One for each volume with a size, for each container with a limit, and for the pod where a container has one. */
+function storageChecks({ spec }: Pod): readonly StorageCheck[] {
+  const volumes = (spec?.volumes ?? []).filter(
+    ({ emptyDir }) => emptyDir && emptyDir.medium !== 'Memory',
+  );
+  const containers = spec?.containers ?? [];
+  const volumeFolder = (name: string, { folder }: Sandbox): string =>
+    path.join(folder, 'volumes', name);
+  const sized = volumes.flatMap(({ name, emptyDir }): StorageCheck[] => {
+    const limit = emptyDir?.sizeLimit;
+    if (limit === undefined || amountOf(limit) === 0) return [];
+    const message = `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `;
+    const folders = (sandbox: Sandbox): string[] => [volumeFolder(name, sandbox)];
+    return [{ bytesMax: amountOf(limit), folders, message }];
+  });
+  const limited = containers.flatMap(({ name, resources }): StorageCheck[] => {
+    const limit = resources?.limits?.[STORAGE];
+    if (limit === undefined) return [];
+    const message = `Container ${name} exceeded its local ephemeral storage limit "${limit}". `;
+    const folders = (sandbox: Sandbox): readonly string[] => writtenBy(name, sandbox);
+    return [{ bytesMax: amountOf(limit), folders, message }];
+  });
+  if (limited.length === 0 || limited.length < containers.length) return [...sized, ...limited];
+  const bytesMax = limited.reduce((sum, check) => sum + check.bytesMax, 0);
+  const folders = (sandbox: Sandbox): readonly string[] => [
+    ...volumes.map(({ name }) => volumeFolder(name, sandbox)),
+    ...containers.flatMap(({ name }) => writtenBy(name, sandbox)),
+  ];
+  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${bytesMax}. `;
+  return [...sized, ...limited, { bytesMax, folders, message }];
+}
+
+/** The layer that a container writes to. Where images are copied there is none, and nothing is measured. */
+function writtenBy(name: string, sandbox: Sandbox): readonly string[] {
+  const attempt = sandbox.container(name)?.attempt ?? 0;
+  return [path.join(sandbox.bundleOf(name, attempt), 'upper')];
+}
+
+async function never(signal: AbortSignal): Promise<never> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return await promise;
+}
