@@ -10,7 +10,7 @@ import { resolveUser } from '#agent/oci/user.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { containerMounts, type MountSources } from '#agent/pods/container-mounts.ts';
 import { ContainerProblem, configProblem } from '#agent/pods/container-problem.ts';
-import { expand, hostnameOf, resolveEnvironment, type PodFacts } from '#agent/pods/environment.ts';
+import { expand, machineName, resolveEnvironment, type PodFacts } from '#agent/pods/environment.ts';
 
 export interface PlanSources extends PodFacts, MountSources {
   readonly image: Image;
@@ -24,7 +24,10 @@ export interface PlanSources extends PodFacts, MountSources {
 /** Everything of one container looked up. Throws ContainerProblem for what cannot be had. */
 export async function planContainer(
   sources: PlanSources,
-  parts: Pick<AgentParts, 'runtime' | 'seccomp' | 'seccompFolder' | 'arch' | 'servicesOf'>,
+  parts: Pick<
+    AgentParts,
+    'runtime' | 'seccomp' | 'seccompFolder' | 'arch' | 'servicesOf' | 'clusterDomain'
+  >,
 ): Promise<ContainerPlan> {
   const { pod, container, image, reader, address, hostAddress, bundle, id } = sources;
   const env = await resolveEnvironment({
@@ -65,7 +68,7 @@ export async function planContainer(
       isTerminal: container.tty ?? false,
       cwd: container.workingDir || image.config.WorkingDir || '/',
       user: resolveUser({ imageUser, container: security, pod: podSecurity, passwd, group }),
-      hostname: hostnameOf(pod),
+      hostname: machineName(pod, parts.clusterDomain),
       networkNamespace: sources.networkNamespace,
       cgroupsPath: parts.runtime.cgroupsPathOf(id),
       resources: resourcesOf(pod, container),

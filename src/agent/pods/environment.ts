@@ -71,6 +71,20 @@ export function hostnameOf({ metadata, spec }: Pod): string {
   return (spec?.hostname ?? metadata.name ?? '').slice(0, 63).replace(/[-.]+$/, '');
 }
 
+/** What the pod's programs see as the machine's name: with its domain where the spec says so (core/v1 setHostnameAsFQDN). */
+export function machineName(pod: Pod, clusterDomain: string): string {
+  const { setHostnameAsFQDN = false, subdomain } = pod.spec ?? {};
+  if (!setHostnameAsFQDN || !subdomain) return hostnameOf(pod);
+  const name = `${hostnameOf(pod)}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}`;
+  if (name.length <= HOSTNAME_MAX) return name;
+  throw configProblem(
+    `the pod's FQDN "${name}" is too long as a hostname: ${name.length} characters, at most ${HOSTNAME_MAX}`,
+  );
+}
+
+/** The kernel's (sethostname(2)). */
+const HOSTNAME_MAX = 64;
+
 async function valueOf(
   source: EnvVarSource,
   sources: EnvironmentSources,

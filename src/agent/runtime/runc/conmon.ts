@@ -97,5 +97,16 @@ function readReport(text: string): void {
   if (text === '') throw new RuntimeError('conmon ended without a word');
   const report = JSON.parse(text) as { readonly pid?: number; readonly message?: string };
   if (report.pid !== undefined && report.pid > 0) return;
-  throw new RuntimeError((report.message ?? text).trim());
+  throw new RuntimeError(sentenceOf((report.message ?? text).trim()));
+}
+
+/** runc writes its words as a record of a log, with the time; for people, and for who counts them, they are the same without. */
+function sentenceOf(message: string): string {
+  const [, words] = /^time="[^"]*" level=\w+ msg=("(?:[^"\\]|\\.)*")$/s.exec(message) ?? [];
+  if (words === undefined) return message;
+  try {
+    return JSON.parse(words) as string;
+  } catch {
+    return words;
+  }
 }
