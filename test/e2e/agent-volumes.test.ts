@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -143,6 +144,9 @@ test('volumes: claims, paths of the machine, groups and sub-paths', async () => 
   assert.equal(pod.status?.phase, 'Succeeded', await log(bed, 'writer'));
   assert.equal(await log(bed, 'writer'), 'true|2000|2777|from the machine|2000|2000\n');
   assert.equal(await readFile(path.join(folder, 'by/writer/file'), 'utf8'), 'writer');
+  await bed.restart();
+  const own = path.join(bed.home, 'agent/pods', pod.metadata.uid ?? '', 'volumes');
+  assert.ok(!existsSync(own), 'a pod that has ended holds no memory');
   assert.equal((await stat(path.join(folder, 'made'))).uid, 1000);
   const refused = async (name: string, subPath: string): Promise<string> => {
     await bed.createPod(name, {

@@ -229,6 +229,11 @@ export class PodSandbox {
     this.#parts.addresses.release(this.address);
   }
 
+  /** Frees what volumes of the pod's own hold, memory too; for a pod whose containers have ended for good. */
+  async releaseVolumes(): Promise<void> {
+    await removeMounted(path.join(this.folder, 'volumes'));
+  }
+
   /** Ends what runs and removes every trace but its last words; also of a sandbox that is half made. */
   async remove(): Promise<void> {
     for (const { id } of Object.values(this.#record.containers)) {

@@ -142,6 +142,7 @@ export class PodWorker {
       await stopInOrder(this.#containers, this.#decided?.graceMs ?? this.#graceMs);
       this.#fate = this.#decided;
       await this.#sandbox?.releaseNetwork();
+      await this.#sandbox?.releaseVolumes();
     } catch (error) {
       // The stop's own reason is no failure; anything else is a bug, and this pod's alone.
       if (!signal.aborted) this.#log('a pod stopped being looked after', error);
