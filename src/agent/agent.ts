@@ -17,6 +17,8 @@ import { podAccess, type PodAccess } from '#agent/access/pod-access.ts';
 import { adoptSandboxes } from '#agent/adopt.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { Gate } from '#base/gate.ts';
+import { machineResources } from '#base/machine-resources.ts';
+import { limitProcesses } from '#agent/runtime/runc/cgroup.ts';
 import { AddressPool } from '#agent/network/address-pool.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { PodNetwork } from '#agent/network/pod-network.ts';
@@ -26,7 +28,8 @@ import { ServiceSync } from '#agent/network/service-sync.ts';
 import { runningPods } from '#agent/metrics/running-pods.ts';
 import { UsageMeter } from '#agent/metrics/usage-meter.ts';
 import { keepHeartbeat } from '#agent/node-heartbeat.ts';
-import { registerNode } from '#agent/node-object.ts';
+import { NodePressure } from '#agent/node-pressure.ts';
+import { registerNode, type NodeFacts } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { imagesOfPods } from '#agent/pods/pod-record.ts';
 import { ConfigWatch } from '#agent/config-watch.ts';
@@ -84,6 +87,8 @@ export interface Agent extends AsyncDisposable {
 
 /** At most this many containers are made at once for each core: more only take each other's time. */
 const CREATES_PER_CORE = 2;
+/** Of the processes the machine can have, pods have at most this share: the platform has to be able to start some too. */
+const PODS_PROCESSES_SHARE = 0.8;
 /** The same of commands for probes, which take 22 ms of a core each. */
 const PROBES_PER_CORE = 2;
 
@@ -116,7 +121,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const config = new ConfigWatch(informing);
     const pool = new PreparedPool(parts, { replicaSets, config, started, signal: stop.signal });
     const podSet = new PodSet({ parts, pods, pool, config, adopted: adopted.pods });
-    const facts = { name: nodeName, address: ranges.podFacing, podRange: ranges.pods, clock };
+    const facts = await boundNode(options, parts.podsFolder);
     await registerNode(client, facts);
     const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
     const metrics = new UsageMeter({
@@ -155,6 +160,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stop.abort();
     throw error;
   }
+}
+
+/** Bounds what pods take of the machine, and says what it is. */
+async function boundNode(
+  { clock, instance, nodeName, ranges }: AgentOptions,
+  podsFolder: string,
+): Promise<NodeFacts> {
+  const { processes } = await machineResources(podsFolder);
+  const most = Math.floor(processes.total * PODS_PROCESSES_SHARE);
+  await limitProcesses(instanceCgroup(instance), most);
+  const pressure = new NodePressure(clock, podsFolder);
+  await pressure.look();
+  const { podFacing: address, pods: podRange } = ranges;
+  return { name: nodeName, address, podRange, clock, pressure };
 }
 
 async function openParts(

@@ -21,7 +21,12 @@ test('heartbeat: renews the lease every ten seconds, and makes the node ready ag
   await using leases = new Informer(Lease, informing);
   await using nodes = new Informer(Node, informing);
   await Promise.all([leases.synced(), nodes.synced()]);
-  const facts = { name: 'n', address: '10.0.0.1', podRange: '10.0.0.0/16', clock };
+  const state = { isShort: false };
+  const pressure = {
+    look: async () => undefined,
+    conditions: () => [{ type: 'DiskPressure', status: state.isShort ? 'True' : 'False' }],
+  };
+  const facts = { name: 'n', address: '10.0.0.1', podRange: '10.0.0.0/16', clock, pressure };
   const beating = keepHeartbeat(client, facts, { log: silentLog, signal });
   const renewed = (time: string): Promise<boolean> =>
     leases.until(() => leases.list()[0]?.spec?.renewTime === time, WAIT_MS);
@@ -37,6 +42,12 @@ test('heartbeat: renews the lease every ten seconds, and makes the node ready ag
   clock.advance(10_000);
   assert.ok(await renewed('2026-01-01T00:00:10.000000Z'));
   assert.ok(await nodes.until(isReady, WAIT_MS));
+  state.isShort = true;
+  clock.advance(10_000);
+  const isFull = (): boolean =>
+    nodes.list()[0]?.status?.conditions?.find(({ type }) => type === 'DiskPressure')?.status ===
+    'True';
+  assert.ok(await nodes.until(isFull, WAIT_MS), 'and says what it is short of');
   stop.abort();
   await beating;
 });

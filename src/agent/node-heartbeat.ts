@@ -13,7 +13,7 @@ const LEASE_SECONDS = 40;
 
 /**
  * Says every ten seconds that the node lives, by its Lease, and puts right what was written about it meanwhile: that it is
- * not ready, or that it is no node at all. Resolves when `signal` is aborted.
+ * not ready, or that it is no node at all. Says what the machine is short of. Resolves when `signal` is aborted.
  */
 export async function keepHeartbeat(
   client: Client,
@@ -23,9 +23,9 @@ export async function keepHeartbeat(
   while (!signal.aborted) {
     try {
       await client.apply(Lease, desiredLease(facts));
+      await facts.pressure.look();
       const node = await client.get(Node, { name: facts.name });
-      const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
-      if (ready?.status !== 'True') await registerNode(client, facts);
+      if (!node || !isAsReported(node, facts)) await registerNode(client, facts);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.warn('agent: the node could not be reported alive', { error });
@@ -34,6 +34,16 @@ export async function keepHeartbeat(
       if (!signal.aborted) throw error;
     });
   }
+}
+
+/** Ready, and with what it is short of; whoever else writes conditions may. */
+function isAsReported({ status }: Node, { pressure }: NodeFacts): boolean {
+  const wanted = [...pressure.conditions(), { type: 'Ready', status: 'True' }];
+  return wanted.every((condition) =>
+    status?.conditions?.some(
+      (known) => known.type === condition.type && known.status === condition.status,
+    ),
+  );
 }
 
 function desiredLease({ name, clock }: NodeFacts): Lease {

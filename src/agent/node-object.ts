@@ -2,6 +2,7 @@ import os from 'node:os';
 import type { Clock } from '#base/clock.ts';
 import { Node } from '#api/core-v1/node.ts';
 import type { Client } from '#client/client.ts';
+import type { NodePressure } from '#agent/node-pressure.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
 
 export interface NodeFacts {
@@ -10,6 +11,7 @@ export interface NodeFacts {
   readonly address: string;
   readonly podRange: string;
   readonly clock: Clock;
+  readonly pressure: Pick<NodePressure, 'look' | 'conditions'>;
 }
 
 /** A /16 has room for more; this bounds what one machine tries. */
@@ -20,16 +22,16 @@ export async function registerNode(client: Client, facts: NodeFacts): Promise<vo
   const desired = desiredNode(facts);
   const { spec: _spec, status, ...identity } = desired;
   const node = await client.apply(Node, { ...identity, spec: { podCIDR: facts.podRange } });
-  const before = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  const conditions = status.conditions.map((condition) =>
-    before?.status === condition.status && before.lastTransitionTime
+  const conditions = status.conditions.map((condition) => {
+    const before = node.status?.conditions?.find(({ type }) => type === condition.type);
+    return before?.status === condition.status && before.lastTransitionTime
       ? { ...condition, lastTransitionTime: before.lastTransitionTime }
-      : condition,
-  );
+      : condition;
+  });
   await client.updateStatus(Node, { ...node, status: { ...node.status, ...status, conditions } });
 }
 
-function desiredNode({ name, address, podRange, clock }: NodeFacts) {
+function desiredNode({ name, address, podRange, clock, pressure }: NodeFacts) {
   const now = timestamp(clock.now());
   const architecture = os.arch() === 'x64' ? 'amd64' : os.arch();
   const resources = {
@@ -56,6 +58,7 @@ function desiredNode({ name, address, podRange, clock }: NodeFacts) {
         { type: 'Hostname', address: name },
       ],
       conditions: [
+        ...pressure.conditions(),
         {
           type: 'Ready',
           status: 'True',

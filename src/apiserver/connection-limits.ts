@@ -17,6 +17,8 @@ export const transportLimits = {
   headersTimeout: 30_000,
   /** Longer than a body may take, which is answered with a Status. */
   requestTimeout: 120_000,
+  /** Kubernetes' figure. Shorter, and a client's next request meets the close of its connection. */
+  keepAliveTimeout: 90_000,
   connectionsCheckingInterval: 5_000,
   settings: { maxConcurrentStreams: 250, maxHeaderListSize: HEADER_BYTES_MAX },
 } as const;

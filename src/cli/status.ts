@@ -6,6 +6,7 @@ import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
 import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
+import { describeLimit, isShort, machineReport } from './machine-report.ts';
 import { readyOf } from './service-ready.ts';
 import { describePlatform } from './up.ts';
 import { print, printJson, printTable, UserError } from './terminal.ts';
@@ -23,9 +24,13 @@ export async function status(
     { name: 'supervisor', pid: supervisor.pid, state: 'ready', restarts: 0 },
     ...supervisor.parts,
   ].map((part) => ({ ...part, memoryBytes: memoryOf(part.pid) }));
-  const counts = await countsOf(invocation);
+  const [counts, limits] = await Promise.all([
+    countsOf(invocation),
+    machineReport(invocation.home, parts),
+  ]);
   if (output === 'json') {
-    printJson({ home: invocation.home, parts, ...counts });
+    const machine = limits.map(({ name, available, total }) => ({ name, available, total }));
+    printJson({ home: invocation.home, parts, ...counts, machine });
     return;
   }
   printTable(
@@ -44,6 +49,10 @@ export async function status(
   if (record) describePlatform(JSON.parse(record.settings) as Settings, print);
   if (counts)
     print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
+  const [memory, disk] = limits.map((limit) => `${limit.name} ${describeLimit(limit)}`);
+  print(`  machine     ${memory}; ${disk}`);
+  for (const limit of limits.filter(isShort))
+    print(`  short       ${limit.name}: ${describeLimit(limit)}; ${limit.advice}`);
 }
 
 async function countsOf(

@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createConnection, isIPv6 } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
+import { ReplyCache } from './reply-cache.ts';
 import { LengthPrefixed, prefixed } from './length-prefixed.ts';
 
 export type Via = 'udp' | 'tcp';
@@ -21,20 +22,26 @@ const HEADER_BYTES = 12;
 /** Asks the host's resolvers what is not the cluster's. */
 export class Forwarder {
   readonly #options: ForwarderOptions;
+  readonly #cache: ReplyCache;
   #underWay = 0;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
+    this.#cache = new ReplyCache(options.clock);
   }
 
   /** The answer with the query's id; undefined where no resolver gave one in time. */
   async forward(query: Buffer, via: Via): Promise<Buffer | undefined> {
+    const known = this.#cache.get(query, via);
+    if (known) return known;
     if (this.#underWay >= QUERIES_MAX) return undefined;
     this.#underWay += 1;
     try {
       for (const upstream of this.#options.upstreams) {
         const reply = await this.#ask(upstream, query, via);
-        if (reply) return reply;
+        if (!reply) continue;
+        this.#cache.put(query, via, reply);
+        return reply;
       }
       return undefined;
     } finally {

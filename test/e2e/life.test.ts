@@ -46,12 +46,29 @@ test('commands: deploy, list, curl, logs, kubeconfig --merge, status, delete', a
     parts: { name: string; state: string }[];
     services: number;
     servicesReady: number;
+    machine: { name: string; available: number; total: number }[];
   };
   assert.deepEqual(
     status.parts.map(({ name, state }) => `${name} ${state}`),
     ['supervisor ready', 'control ready', 'gateway ready'],
   );
   assert.deepEqual([status.services, status.servicesReady], [1, 1]);
+  assert.equal(
+    status.machine.map(({ name }) => name).join(', '),
+    'memory, disk, inodes, processes, files of supervisor, files of control, files of gateway',
+  );
+  assert.ok(status.machine.every(({ available, total }) => available >= 0 && available <= total));
+  assert.match((await it.knode('status')).stdout, /^ {2}machine {5}memory .+ GiB free; disk /m);
+  const pressures = await it.ok([
+    'get',
+    'nodes',
+    '-o',
+    'jsonpath={range .items[0].status.conditions[*]}{.type}={.status} {end}',
+  ]);
+  assert.equal(
+    pressures.trim(),
+    'MemoryPressure=False DiskPressure=False PIDPressure=False Ready=True',
+  );
 
   assert.equal(statSync(path.join(it.home, 'kubeconfig')).mode & 0o777, 0o600);
   const other = path.join(it.home, 'run', 'other-kubeconfig');

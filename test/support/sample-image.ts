@@ -24,7 +24,7 @@ export async function toolsImage(platform: Platform): Promise<string> {
   const { stdout } = await run([
     'sh',
     '-c',
-    `for tool in ${TOOLS.join(' ')}; do command -v $tool; done`,
+    `for tool in ${[...TOOLS, ...BAD_TOOLS].join(' ')}; do command -v $tool; done`,
   ]);
   const programs = stdout.trim().split('\n');
   for (const folder of ['bin', 'lib']) mkdirSync(path.join(source, folder), { recursive: true });
@@ -36,6 +36,9 @@ export async function toolsImage(platform: Platform): Promise<string> {
   writeFileSync(path.join(source, 'server.js'), '');
   return await pushImage(platform, { name: 'tools', source });
 }
+
+/** What a container has no business with. */
+const BAD_TOOLS = ['mount', 'mknod', 'unshare'];
 
 export const TOOLS_ENV = [
   { name: 'PATH', value: '/app/bin:/usr/local/bin:/usr/bin:/bin' },

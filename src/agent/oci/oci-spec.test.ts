@@ -90,16 +90,24 @@ test('seccomp: conditions on architecture and capabilities are decided', () => {
     defaultAction: 'SCMP_ACT_ERRNO',
     archMap: [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86'] }],
     syscalls: [
-      { names: ['read'], action: 'SCMP_ACT_ALLOW', args: null },
-      { names: ['mount'], action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } },
-      { names: ['mount'], action: 'SCMP_ACT_ERRNO', excludes: { caps: ['CAP_SYS_ADMIN'] } },
+      { names: ['read', 'clone'], action: 'SCMP_ACT_ALLOW', args: null },
+      { names: ['bpf'], action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } },
+      { names: ['bpf'], action: 'SCMP_ACT_ERRNO', excludes: { caps: ['CAP_SYS_ADMIN'] } },
+      { names: ['unshare'], action: 'SCMP_ACT_ALLOW' },
       { names: ['sync_file_range2'], action: 'SCMP_ACT_ALLOW', includes: { arches: ['arm64'] } },
     ],
   };
   const filter = ociSeccomp(profile, { arch: 'x64', capabilities: [] });
   assert.deepEqual(filter.architectures, ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']);
-  assert.deepEqual(filter.syscalls, [
+  assert.deepEqual(filter.syscalls.slice(0, 2), [
     { names: ['read'], action: 'SCMP_ACT_ALLOW' },
-    { names: ['mount'], action: 'SCMP_ACT_ERRNO' },
+    { names: ['bpf'], action: 'SCMP_ACT_ERRNO' },
   ]);
+  const ruleOf = (name: string, capabilities: readonly string[]): (string | boolean)[] =>
+    ociSeccomp(profile, { arch: 'x64', capabilities })
+      .syscalls.filter(({ names }) => names.includes(name))
+      .flatMap(({ action, args }) => [action, args !== undefined]);
+  assert.deepEqual(ruleOf('unshare', []), ['SCMP_ACT_ERRNO', false]);
+  assert.deepEqual(ruleOf('clone', []), ['SCMP_ACT_ALLOW', true], 'but for new namespaces');
+  assert.deepEqual(ruleOf('unshare', ['CAP_SYS_ADMIN']), ['SCMP_ACT_ALLOW', false]);
 });

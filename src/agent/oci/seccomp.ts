@@ -74,11 +74,59 @@ export function ociSeccomp(
     defaultAction: profile.defaultAction,
     ...(profile.defaultErrnoRet !== undefined && { defaultErrnoRet: profile.defaultErrnoRet }),
     architectures: [names.seccomp, ...(family?.subArchitectures ?? [])],
-    syscalls: profile.syscalls.filter(isMet).map(({ names: calls, action, errnoRet, args }) => ({
-      names: calls,
-      action,
-      ...(errnoRet !== undefined && { errnoRet }),
-      ...(args && args.length > 0 && { args }),
-    })),
+    syscalls: withoutNamespaces(
+      profile.syscalls.filter(isMet).map(({ names: calls, action, errnoRet, args }) => ({
+        names: calls,
+        action,
+        ...(errnoRet !== undefined && { errnoRet }),
+        ...(args && args.length > 0 && { args }),
+      })),
+      capabilities,
+    ),
   };
+}
+
+/** Of whoever makes a user namespace, the kernel asks for no capability; inside of it there are all. */
+const ADMIN_CALLS: ReadonlySet<string> = new Set([
+  'unshare',
+  'setns',
+  'mount',
+  'mount_setattr',
+  'move_mount',
+  'umount',
+  'umount2',
+  'fsconfig',
+  'fsmount',
+  'fsopen',
+  'fspick',
+  'open_tree',
+  'pivot_root',
+]);
+/** All CLONE_NEW… flags (clone(2)). */
+const NEW_NAMESPACES = 0x7e02_0000;
+const EPERM = 1;
+const ENOSYS = 38;
+
+/**
+ * The profile is podman's, which lets containers hold containers. Kubernetes' default is Docker's, where that takes
+ * CAP_SYS_ADMIN: a hostile program has less of the kernel to try.
+ */
+function withoutNamespaces(
+  syscalls: readonly OciSyscall[],
+  capabilities: readonly string[],
+): readonly OciSyscall[] {
+  if (capabilities.includes('CAP_SYS_ADMIN')) return syscalls;
+  const narrowed = (name: string): boolean =>
+    ADMIN_CALLS.has(name) || name === 'clone' || name === 'clone3';
+  const others = syscalls
+    .map((rule) => ({ ...rule, names: rule.names.filter((name) => !narrowed(name)) }))
+    .filter(({ names }) => names.length > 0);
+  const args = [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }];
+  return [
+    ...others,
+    { names: [...ADMIN_CALLS], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM },
+    { names: ['clone'], action: 'SCMP_ACT_ALLOW', args },
+    // Its flags are in memory, where no filter looks; C libraries then use clone.
+    { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
+  ];
 }

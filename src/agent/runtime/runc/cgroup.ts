@@ -1,4 +1,4 @@
-import { readFile, readdir, rmdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 const ROOT = '/sys/fs/cgroup';
@@ -14,6 +14,31 @@ export async function isOomKilled(cgroup: string): Promise<boolean> {
     if (/^oom_kill [1-9]/m.test(text)) return true;
   }
   return false;
+}
+
+/**
+ * Bounds how many processes all of the cgroup's containers have together, so that the rest of the machine can start some
+ * too. Without effect where the machine counts no processes by cgroup, or lets nobody write there.
+ */
+export async function limitProcesses(cgroup: string, processes: number): Promise<void> {
+  for (const folder of [path.join(ROOT, 'pids', cgroup), path.join(ROOT, cgroup)]) {
+    try {
+      // Not below what is not there: in version 1 `pids` is a hierarchy of its own.
+      await mkdir(folder);
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST', 'ENOENT', 'EROFS')) throw error;
+    }
+    try {
+      await writeFile(path.join(folder, 'pids.max'), String(processes), { flag: 'r+' });
+      return;
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT', 'EROFS', 'EACCES')) throw error;
+    }
+  }
+}
+
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 /** Removes the cgroup and empty ones inside it, in every hierarchy (v1 has one a controller, v2 one). */

@@ -39,3 +39,28 @@ test('node: nobody knows how one is that has not been heard of for forty seconds
   assert.equal(await readiness(cluster), 'Unknown');
   await cluster.steady();
 });
+
+test('node: what it is short of keeps further pods away for as long', async () => {
+  await using cluster = await startCluster({
+    controllers: [nodeController],
+    namespaces: ['kube-node-lease'],
+  });
+  const { client } = cluster;
+  await client.create(Node, fixture<Node>('{ metadata: { name: n } }'));
+  await renew(cluster);
+  const taintsWhen = async (status: 'True' | 'False'): Promise<readonly string[]> => {
+    const node = await client.get(Node, { name: 'n' });
+    assert.ok(node);
+    const conditions = [
+      { type: 'Ready', status: 'True' },
+      { type: 'DiskPressure', status },
+    ];
+    await client.updateStatus(Node, { ...node, status: { conditions } });
+    await cluster.settled();
+    const { spec } = (await client.get(Node, { name: 'n' })) ?? {};
+    return (spec?.taints ?? []).map(({ key, effect }) => `${key}:${effect}`);
+  };
+  assert.deepEqual(await taintsWhen('True'), ['node.kubernetes.io/disk-pressure:NoSchedule']);
+  assert.deepEqual(await taintsWhen('False'), []);
+  await cluster.steady();
+});

@@ -2,7 +2,15 @@ import type { Node } from '#api/core-v1/node.ts';
 import type { Taint } from '#api/generated/core-v1.ts';
 
 const PREFIX = 'node.kubernetes.io';
-const OURS = ['not-ready', 'unreachable', 'unschedulable'].map((name) => `${PREFIX}/${name}`);
+/** Conditions that keep further pods away while they are true. */
+const PRESSURES: Readonly<Record<string, string>> = {
+  MemoryPressure: 'memory-pressure',
+  DiskPressure: 'disk-pressure',
+  PIDPressure: 'pid-pressure',
+};
+const OURS = ['not-ready', 'unreachable', 'unschedulable', ...Object.values(PRESSURES)].map(
+  (name) => `${PREFIX}/${name}`,
+);
 
 /**
  * The taints a node should have: what people put there, and what its conditions mean. Those that drive pods away carry
@@ -15,6 +23,10 @@ export function desiredTaints({ spec, status }: Node, now: string): readonly Tai
   const wanted: readonly Taint[] = [
     ...before.filter(({ key }) => !OURS.includes(key)),
     ...(spec?.unschedulable ? [taint('unschedulable', 'NoSchedule')] : []),
+    ...(status?.conditions ?? []).flatMap((condition) => {
+      const name = condition.status === 'True' ? PRESSURES[condition.type] : undefined;
+      return name === undefined ? [] : [taint(name, 'NoSchedule')];
+    }),
     ...(ready?.status === 'True' ? [] : [taint(state, 'NoSchedule')]),
     // What has not said yet how it is has no pods to lose.
     ...(ready && ready.status !== 'True' ? [taint(state, 'NoExecute')] : []),

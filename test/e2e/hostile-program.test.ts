@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { globSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { instanceOf } from '#supervisor/settings.ts';
+import { run, startPlatform, type Platform } from '#test/support/platform.ts';
+import { sampleImage, toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
+
+/*
+ * F37: programs that try what they must not. Only loopback, this machine's own addresses and pods are tried, and what is
+ * to be bounded is small.
+ */
+
+let platform: Platform;
+let podFacing = '';
+let tools = '';
+/** A program of this machine that pods have no business with. */
+let secret: Server;
+let secretPort = 0;
+
+before(async () => {
+  platform = await startPlatform();
+  tools = await toolsImage(platform);
+  const file = readFileSync(path.join(platform.home, 'network.json'), 'utf8');
+  ({ podFacing } = JSON.parse(file) as { podFacing: string });
+  secret = createServer((socket) => socket.end('secret')).listen(0, '0.0.0.0');
+  await once(secret, 'listening');
+  const address = secret.address();
+  secretPort = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const image = await sampleImage(platform);
+  await apply(pod('hostile', {}), pod('neighbour', { image, command: undefined }), {
+    ...service('neighbour', [{ port: 80, targetPort: 8080 }]),
+  });
+  await platform.ok(['wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s']);
+});
+
+after(async () => {
+  secret.close();
+  await platform[Symbol.asyncDispose]();
+});
+
+async function apply(...items: readonly object[]): Promise<void> {
+  await platform.ok(
+    ['apply', '-f', '-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  );
+}
+
+function pod(name: string, container: object, spec: object = {}): object {
+  const idle = ['node', '-e', 'setInterval(() => {}, 1000)'];
+  const main = { name: 'main', image: tools, env: TOOLS_ENV, command: idle, ...container };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: name } },
+    spec: { terminationGracePeriodSeconds: 0, containers: [main], ...spec },
+  };
+}
+
+function service(name: string, ports: readonly object[]): object {
+  const metadata = { name };
+  return { apiVersion: 'v1', kind: 'Service', metadata, spec: { ports, selector: { app: name } } };
+}
+
+async function inPod(...command: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await platform.kubectl(['exec', 'hostile', '--', ...command]);
+  return `${stdout}${stderr}`.trim();
+}
+
+/** What comes of a connection from the pod: what was read, the code of the error, or `timeout`. */
+async function dial(host: string, port: number, from?: string): Promise<string> {
+  const options = JSON.stringify({ host, port, timeout: 1_500, localAddress: from });
+  return await inPod(
+    'node',
+    '-e',
+    `const s = require('node:net').connect(${options});
+     s.on('connect', () => console.log('connected')).on('error', (e) => console.log(e.code));
+     s.on('timeout', () => { console.log('timeout'); s.destroy(); }).on('data', (d) => { console.log(String(d)); s.destroy(); })`,
+  );
+}
+
+const REFUSED = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EACCES|timeout)$/;
+
+test('F37: this machine: neither its programs, nor its loopback, nor where clouds keep credentials', async () => {
+  const own = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map(({ address }) => address)
+    .filter((address) => !address.startsWith(podFacing.split('.').slice(0, 2).join('.')));
+  for (const host of [podFacing, '127.0.0.1', '169.254.169.254', ...own.slice(0, 2)])
+    assert.match(await dial(host, secretPort), REFUSED, host);
+  assert.match(await dial('169.254.169.254', 80), REFUSED);
+});
+
+test('F37: an endpoint by hand leads to nothing of this machine either', async () => {
+  const ports = [{ name: 'x', port: secretPort, protocol: 'TCP' }];
+  for (const [at, address] of [podFacing, '10.255.255.1'].entries()) {
+    const name = `trap-${at}`;
+    const labels = { 'kubernetes.io/service-name': name };
+    await apply(
+      {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name },
+        spec: { ports: [{ name: 'x', port: 80 }] },
+      },
+      {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
+        metadata: { name, labels },
+        addressType: 'IPv4',
+        endpoints: [{ addresses: [address] }],
+        ports,
+      },
+    );
+    const clusterIp = await platform.ok(['get', 'svc', name, '-o', 'jsonpath={.spec.clusterIP}']);
+    assert.match(await dial(clusterIp, 80), REFUSED, address);
+  }
+});
+
+test('F37: a scan of this machine finds what pods may use, and nothing else', async () => {
+  const found = await inPod(
+    'node',
+    '-e',
+    `const net = require('node:net'); const open = []; let left = 0;
+     const probe = (port) => new Promise((done) => {
+       const s = net.connect({ host: '${podFacing}', port, timeout: 3000 });
+       s.on('connect', () => { open.push(port); s.destroy(); }).on('error', () => {}).on('timeout', () => s.destroy()).on('close', done);
+     });
+     (async () => { for (let first = 1; first < 9216; first += 256)
+       await Promise.all(Array.from({ length: 256 }, (_, at) => probe(first + at)));
+       console.log(open.sort((a, b) => a - b).join()); })()`,
+  );
+  assert.equal(found, '53,80,8012,8081');
+});
+
+test('F37: another pod’s address is not to be had', async () => {
+  const address = await platform.ok(['get', 'pod', 'hostile', '-o', 'jsonpath={.status.podIP}']);
+  const victim = await platform.ok(['get', 'pod', 'neighbour', '-o', 'jsonpath={.status.podIP}']);
+  const namespaces = (await run(['ip', 'netns', 'list'])).stdout.match(/^\S+/gm) ?? [];
+  const instance = instanceOf(platform.home);
+  for (const namespace of namespaces.filter((name) => name.includes(instance))) {
+    const { stdout } = await run(['ip', '-n', namespace, '-o', 'addr']);
+    if (!stdout.includes(` ${address}/32`)) continue;
+    // As a program with raw sockets would: its packets say they are from somebody else.
+    await run(['ip', '-n', namespace, 'addr', 'add', `${victim}/32`, 'dev', 'lo']);
+    await run(['ip', '-n', namespace, 'addr', 'add', '10.255.255.9/32', 'dev', 'lo']);
+  }
+  assert.match(await dial(podFacing, 8081), /^connected/);
+  assert.equal(await dial(podFacing, 8081, victim), 'timeout');
+  assert.equal(await dial(podFacing, 8081, '10.255.255.9'), 'timeout');
+});
+
+test('F37: mounts, devices, namespaces, the kernel’s settings, other processes', async () => {
+  const tries: Record<string, readonly [string, ...string[]]> = {
+    'a mount': ['mount', '-t', 'tmpfs', 'none', '/tmp'],
+    'a mount of /proc': ['mount', '-t', 'proc', 'none', '/tmp'],
+    'a namespace': ['unshare', '--user', '--map-root-user', 'id'],
+    'a network namespace': ['unshare', '--net', 'id'],
+    'the disk': ['sh', '-c', 'mknod /tmp/disk b 254 0; head -c 1 /tmp/disk'],
+    'the memory': ['sh', '-c', 'mknod /tmp/mem c 1 1; head -c 1 /tmp/mem'],
+    'kernel settings': ['sh', '-c', 'echo x > /proc/sys/kernel/core_pattern'],
+    sysrq: ['sh', '-c', 'echo b > /proc/sysrq-trigger'],
+    cgroups: [
+      'sh',
+      '-c',
+      'echo 1 > /sys/fs/cgroup/pids/pids.max || echo 1 > /sys/fs/cgroup/pids.max',
+    ],
+  };
+  const outcome = async (command: readonly string[]): Promise<number | null> =>
+    (await platform.kubectl(['exec', 'hostile', '--', ...command])).code;
+  for (const [what, command] of Object.entries(tries))
+    assert.notEqual(await outcome(command), 0, what);
+  const [bound = ''] = globSync(
+    `/sys/fs/cgroup/{,pids/}knode-${instanceOf(platform.home)}/pids.max`,
+  );
+  const most = Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
+  assert.ok(Number(readFileSync(bound, 'utf8')) < most, 'all pods together leave some processes');
+  const seen = (await inPod('sh', '-c', 'ls /proc'))
+    .split(/\s+/)
+    .filter((name) => /^\d+$/.test(name));
+  assert.ok(seen.length < 10, `it sees ${seen.length} processes`);
+});
+
+test('F37: a fork bomb and a full memory disk end where they began; the neighbour answers every call', async () => {
+  const bounded = { resources: { limits: { memory: '64Mi' } } };
+  const volumes = [{ name: 'small', emptyDir: { medium: 'Memory', sizeLimit: '4Mi' } }];
+  const volumeMounts = [{ name: 'small', mountPath: '/small' }];
+  const fill = `const fs = require('node:fs'); const to = fs.openSync('/small/x', 'w'); let n = 0;
+    try { for (;;) n += fs.writeSync(to, Buffer.alloc(65536)); } catch (e) { console.log(e.code, n); }`;
+  await apply(
+    pod('bomb', { ...bounded, command: ['sh', '-c', 'f() { f | f & }; f; sleep 600'] }),
+    pod(
+      'filler',
+      { command: ['node', '-e', fill], volumeMounts },
+      { volumes, restartPolicy: 'Never' },
+    ),
+  );
+  await platform.ok([
+    'wait',
+    'pod/bomb',
+    '--for=jsonpath={.status.phase}=Running',
+    '--timeout=60s',
+  ]);
+  const clusterIp = await platform.ok([
+    'get',
+    'svc',
+    'neighbour',
+    '-o',
+    'jsonpath={.spec.clusterIP}',
+  ]);
+  let answered = 0;
+  for (let call = 0; call < 50; call += 1) {
+    const reply = await fetch(`http://${clusterIp}/`, { signal: AbortSignal.timeout(10_000) });
+    if (reply.status === 200) answered += 1;
+  }
+  assert.equal(answered, 50);
+  await platform.ok([
+    'wait',
+    'pod/filler',
+    '--for=jsonpath={.status.phase}=Succeeded',
+    '--timeout=60s',
+  ]);
+  assert.match(await platform.ok(['logs', 'filler']), /^ENOSPC (4194304|41\d{5})$/m);
+  await platform.ok(['delete', 'pod', 'bomb', '--wait']);
+  const instance = instanceOf(platform.home);
+  const alive = (): number =>
+    globSync(`/sys/fs/cgroup/{,*/}knode-${instance}/**/cgroup.procs`).filter((file) => {
+      const pid = readFileSync(file, 'utf8').split('\n')[0] ?? '';
+      return pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('f | f');
+    }).length;
+  const deadlineMs = performance.now() + 20_000;
+  while (alive() > 0) assert.ok(performance.now() < deadlineMs, 'the bomb goes on');
+});
