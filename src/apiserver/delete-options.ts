@@ -26,6 +26,11 @@ export async function parseDeleteOptions(request: ResourceRequest): Promise<Dele
 export function deleteOptionsOf(value: object, request: ResourceRequest): DeleteOptions {
   const { query } = request;
   const body: Record<string, unknown> = { ...value };
+  // Whoever sends another object with a deletion means something else by it.
+  if (body['kind'] !== undefined && body['kind'] !== 'DeleteOptions') {
+    const found = quoted(body['kind']);
+    throw new ApiError('BadRequest', `the body has the kind ${found}: DeleteOptions was expected`);
+  }
   const [unfit] = walkSchema(SCHEMA, body).errors;
   if (unfit) throw new ApiError('BadRequest', `DeleteOptions: ${unfit.path}: ${unfit.message}`);
   const grace = body['gracePeriodSeconds'] ?? integerOf(query, 'gracePeriodSeconds');

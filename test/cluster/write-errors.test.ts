@@ -269,12 +269,14 @@ test('errors: options of a deletion', async () => {
     assert.equal(at(body, 'message'), `DeleteOptions.meta.k8s.io "" is invalid: ${message}`);
     assert.equal(at(body, 'details.kind'), 'DeleteOptions');
   }
+  const other = await send('DELETE', '/a', { apiVersion: 'v1', kind: 'Pod' });
+  assert.ok(other.status >= 400, 'what is no DeleteOptions deletes nothing');
   const { body: before } = await send('GET', '/a');
   const uid = String(at(before, 'metadata.uid'));
-  const other = await send('DELETE', '/a', { preconditions: { uid: 'x' } });
-  assert.equal(other.status, 409);
+  const another = await send('DELETE', '/a', { preconditions: { uid: 'x' } });
+  assert.equal(another.status, 409);
   assert.equal(
-    at(other.body, 'message'),
+    at(another.body, 'message'),
     `Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (x) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
   );
   const stale = await send('DELETE', '/a', { preconditions: { resourceVersion: '1' } });
