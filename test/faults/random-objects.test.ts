@@ -228,6 +228,13 @@ const nameOf = ({ kind }: Kind): string =>
 /** What Kubernetes takes from nobody, or turns into something else. */
 const NOT_FOR_AUTHORS = [
   /^stringData\./,
+  // Of features that are off in Kubernetes unless asked for.
+  /\.(initC|c)ontainers\.\d+\.restartPolicy$/,
+  /^spec\.(preferredHolder|strategy)$/,
+  // A negative one is a second.
+  /(^|\.)terminationGracePeriodSeconds$/,
+  // Told by dataSourceRef, of which it is the older word.
+  /^spec\.dataSource\./,
   // An older word for serviceAccountName, of which it becomes a copy.
   /\.serviceAccount$/,
   // What a container's restart policy may be beside Always, and where, is behind a feature gate that is off.

@@ -165,6 +165,7 @@ const NEEDED: Readonly<Record<string, Fields>> = {
   CronJob: { spec: { schedule: '@daily', jobTemplate: { spec: ONCE } } },
   Service: { spec: { ports: [{ port: 80 }] } },
   CustomResourceDefinition: DEFINITION,
+  EndpointSlice: { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }] },
   PersistentVolume: {
     spec: {
       accessModes: ['ReadWriteOnce'],
