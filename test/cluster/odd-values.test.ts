@@ -40,6 +40,16 @@ test('a patch that leaves something of another type is refused, whatever stands 
   }
 });
 
+test('an owner that is null is one that says nothing', async () => {
+  const cluster = await clusterUnderTest();
+  const maps = `/api/v1/namespaces/${await cluster.namespace()}/configmaps`;
+  await cluster.send('POST', maps, { metadata: { name: 'a' } });
+  const metadata = { managedFields: [null], labels: { a: 'b' } };
+  const { status, body } = await cluster.send('PATCH', `${maps}/a`, { metadata }, MERGE);
+  assert.equal(status, 200);
+  assert.equal(at(body, 'metadata.labels.a'), 'b');
+});
+
 test('a namespace keeps the finalizers its author gave it, and is given Kubernetes’ own', async () => {
   const cluster = await clusterUnderTest();
   const create = (finalizers: readonly string[]) =>

@@ -92,7 +92,11 @@ export function admitFields(
     ...body,
   };
   // A list of entries, or nothing that counts: who owns what is read with care where it is used.
-  if (Array.isArray(managedFields)) object.metadata.managedFields = managedFields;
+  if (Array.isArray(managedFields)) {
+    object.metadata.managedFields = managedFields.map(
+      (each: Record<string, unknown> | null) => each ?? {},
+    );
+  }
   const unknown = [...inMetadata.unknown, ...inBody.unknown];
   return {
     object,
