@@ -58,8 +58,6 @@ export interface CustomFacts {
   readonly selectableFields: readonly string[];
   /** Its schema has CEL rules, which are not run on what has another shape than it says. */
   readonly hasRules: boolean;
-  /** Sent with every answer of a deprecated version. */
-  readonly deprecation?: string;
   /** Its definition is being deleted: nothing new is accepted. */
   readonly isTerminating: boolean;
   /** Aborted when this kind is served no more, or another takes its place. */
@@ -94,6 +92,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly webhook?: string;
   /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
   readonly notActedOn?: string;
+  /** Sent with every answer of a kind, or of a version, that its clients should leave. */
+  readonly deprecation?: string;
   /** Put on an object when its deletion begins: the server itself has something to end first. */
   readonly deletionFinalizer?: string;
   readonly custom?: CustomFacts;
@@ -103,6 +103,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   default?(object: T, context: AdmissionContext<T>): void;
   /** Says what is wrong; never throws, never changes `object`. */
   validate?(object: T, context: AdmissionContext<T>): FieldError[];
+  /** What is valid and may still not be what its author means; sent to clients as `Warning:` headers. */
+  warnings?(object: T, context: AdmissionContext<T>): string[];
   /** Carries the type; never present at run time. */
   readonly object?: T;
 }
@@ -146,7 +148,14 @@ export function defineCoreKind<T extends KubeObject>(
     Partial<
       Pick<
         Kind<T>,
-        Optional | 'notActedOn' | 'deletionFinalizer' | 'storedAs' | 'default' | 'validate'
+        | Optional
+        | 'notActedOn'
+        | 'deletionFinalizer'
+        | 'deprecation'
+        | 'storedAs'
+        | 'default'
+        | 'validate'
+        | 'warnings'
       >
     > & {
       /** The full name of the generated definition: `io.k8s.api.core.v1.Pod`. */

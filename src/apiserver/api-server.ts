@@ -110,7 +110,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
     if (streamOf(resource, streams)) throw upgradeRequired();
-    const warnings: string[] = [];
+    const { deprecation } = resource.kind;
+    const warnings: string[] = deprecation === undefined ? [] : [deprecation];
     const seen = ofViews.get(resource.kind) ?? deps;
     const own = { ...seen, warn: (text: string) => void warnings.push(text) };
     try {

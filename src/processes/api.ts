@@ -108,12 +108,13 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     resolve: serviceResolver(store),
     ownPorts: ownPorts(settings),
   });
-  const webhooks = webhookAdmission({ store, caller, random, log, signal });
+  const convert = webhookConverter({ caller, random, signal });
+  const webhooks = webhookAdmission({ store, kinds, convert, caller, random, log, signal });
   const server = createApiServer({
     ...options,
     kinds,
     authorizer,
-    convert: webhookConverter({ caller, random, signal }),
+    convert,
     services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
       ...discoveryRoutes(() => kinds.current()),

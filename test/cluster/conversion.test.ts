@@ -322,3 +322,80 @@ test('conversion: refuses definitions that say it wrongly', async () => {
     [versions, why],
   ]);
 });
+
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+const HEARD_WITHIN_MS = 10_000;
+
+/** Asks `hook` at `path` about Things of v1; resolves when the server does so. */
+async function askAbout(bed: Bed, path: string, matchPolicy: string): Promise<AsyncDisposable> {
+  const { cluster, hook, group } = bed;
+  const name = uniqueName('hook');
+  const webhook = {
+    name: 'things.example.com',
+    clientConfig: { url: `${hook.url}${path}`, caBundle: hook.caBundle },
+    rules: [
+      {
+        apiGroups: [group],
+        apiVersions: ['v1'],
+        operations: ['CREATE', 'UPDATE'],
+        resources: ['things'],
+      },
+    ],
+    matchPolicy,
+    sideEffects: 'None',
+    admissionReviewVersions: ['v1'],
+  };
+  const made = await cluster.send('POST', CONFIGURATIONS, {
+    metadata: { name },
+    webhooks: [webhook],
+  });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  const deadline = AbortSignal.timeout(HEARD_WITHIN_MS);
+  const probe = { apiVersion: `${group}/v1`, kind: 'Thing', metadata: { name: 'probe' } };
+  while (!hook.asked.some((asked) => asked.path === path)) {
+    deadline.throwIfAborted();
+    await cluster.send('POST', `${bed.path('v1')}?dryRun=All`, probe);
+  }
+  hook.asked.length = 0;
+  return {
+    async [Symbol.asyncDispose]() {
+      await cluster.send('DELETE', `${CONFIGURATIONS}/${name}`);
+    },
+  };
+}
+
+function patch(...operations: object[]): object {
+  const text = Buffer.from(JSON.stringify(operations)).toString('base64');
+  return { patchType: 'JSONPatch', patch: text };
+}
+
+test('conversion: a webhook of one version is asked about the others too, and may change them', async () => {
+  await using bed = await startBed();
+  const { hook, group } = bed;
+  const value = { address: 'changed:9' };
+  hook.answers.set('/admit', () => patch({ op: 'replace', path: '/spec', value }));
+  await using _configuration = await askAbout(bed, '/admit', 'Equivalent');
+  const made = await bed.create('v2', { metadata: { name: 'a' }, spec: { host: 'h', port: '1' } });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  assert.deepEqual(at(made.body, 'spec'), { host: 'changed', port: '9' });
+  const [asked] = hook.asked.filter(({ path }) => path === '/admit');
+  const request = at(asked?.review, 'request') as Fields;
+  const kind = (version: string): object => ({ group, version, kind: 'Thing' });
+  const resource = (version: string): object => ({ group, version, resource: 'things' });
+  assert.deepEqual(request['kind'], kind('v1'));
+  assert.deepEqual(request['requestKind'], kind('v2'));
+  assert.deepEqual(request['resource'], resource('v1'));
+  assert.deepEqual(request['requestResource'], resource('v2'));
+  assert.deepEqual(at(request['object'], 'spec'), { address: 'h:1' });
+  assert.equal(at(request['object'], 'apiVersion'), `${group}/v1`);
+});
+
+test('conversion: a webhook of exactly one version is not asked about others', async () => {
+  await using bed = await startBed();
+  const { hook } = bed;
+  hook.answers.set('/admit', () => ({}));
+  await using _configuration = await askAbout(bed, '/admit', 'Exact');
+  const made = await bed.create('v2', { metadata: { name: 'a' }, spec: { host: 'h', port: '1' } });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  assert.ok(hook.asked.every(({ path }) => path !== '/admit'));
+});

@@ -2,6 +2,7 @@ import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
 import { daemonBoundsErrors } from '#api/apps-v1/rollout-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { DaemonSet as Generated } from '#api/generated/apps-v1.ts';
+import { templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind } from '#api/kind.ts';
 import { immutableErrors } from '#api/meta/field-error.ts';
 import { negativeErrors } from '#api/meta/value-errors.ts';
@@ -39,4 +40,6 @@ export const DaemonSet = defineCoreKind<DaemonSet>({
     ...negativeErrors('spec.revisionHistoryLimit', spec?.revisionHistoryLimit),
     ...(previous ? immutableErrors('spec.selector', spec?.selector, previous.spec?.selector) : []),
   ],
+  warnings: ({ spec }, { previous }) =>
+    templateWarnings(spec?.template, previous?.spec?.template, 'spec.template'),
 });

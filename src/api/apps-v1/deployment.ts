@@ -2,6 +2,7 @@ import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
 import { deploymentBoundsErrors } from '#api/apps-v1/rollout-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { Deployment as Generated, DeploymentStrategy } from '#api/generated/apps-v1.ts';
+import { nameWarnings, templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { forbiddenField, immutableErrors, wrongValue } from '#api/meta/field-error.ts';
 import { negativeErrors } from '#api/meta/value-errors.ts';
@@ -49,6 +50,10 @@ export const Deployment = defineCoreKind<Deployment>({
         : []),
     ];
   },
+  warnings: ({ metadata, spec }, { previous }) => [
+    ...(previous ? [] : nameWarnings(metadata)),
+    ...templateWarnings(spec?.template, previous?.spec?.template, 'spec.template'),
+  ],
 });
 
 function strategyErrors(strategy: DeploymentStrategy | undefined): FieldError[] {

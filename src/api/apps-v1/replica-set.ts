@@ -1,6 +1,7 @@
 import { replicatedErrors } from '#api/apps-v1/replicated-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { ReplicaSet as Generated } from '#api/generated/apps-v1.ts';
+import { nameWarnings, templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind } from '#api/kind.ts';
 import { immutableErrors } from '#api/meta/field-error.ts';
 
@@ -28,4 +29,8 @@ export const ReplicaSet = defineCoreKind<ReplicaSet>({
         : []),
     ];
   },
+  warnings: ({ metadata, spec }, { previous }) => [
+    ...(previous ? [] : nameWarnings(metadata)),
+    ...templateWarnings(spec?.template, previous?.spec?.template, 'spec.template'),
+  ],
 });

@@ -2,6 +2,7 @@ import { statefulSetErrors } from '#api/apps-v1/stateful-set-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
 import type { StatefulSet as Generated } from '#api/generated/apps-v1.ts';
+import { templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
 export type StatefulSet = Generated;
@@ -40,4 +41,6 @@ export const StatefulSet = defineCoreKind<StatefulSet>({
     }
   },
   validate: ({ spec }, { previous }) => statefulSetErrors(spec, previous?.spec),
+  warnings: ({ spec }, { previous }) =>
+    templateWarnings(spec?.template, previous?.spec?.template, 'spec.template'),
 });

@@ -2,6 +2,7 @@ import { jobSpecErrors } from '#api/batch-v1/job-errors.ts';
 import { parseSchedule } from '#api/batch-v1/schedule.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { CronJob as Generated, CronJobSpec } from '#api/generated/batch-v1.ts';
+import { nameWarnings, templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind, type FieldError } from '#api/kind.ts';
 import { required, wrongValue } from '#api/meta/field-error.ts';
 import { negativeErrors, unsupportedErrors, unsupportedValue } from '#api/meta/value-errors.ts';
@@ -52,6 +53,15 @@ export const CronJob = defineCoreKind<CronJob>({
         : []),
       ...negativeErrors('spec.successfulJobsHistoryLimit', spec.successfulJobsHistoryLimit),
       ...negativeErrors('spec.failedJobsHistoryLimit', spec.failedJobsHistoryLimit),
+    ];
+  },
+  warnings({ metadata, spec }, { previous }) {
+    const [template, before] = [spec, previous?.spec].map(
+      (each) => each?.jobTemplate?.spec?.template,
+    );
+    return [
+      ...(previous ? [] : nameWarnings(metadata)),
+      ...templateWarnings(template, before, 'spec.jobTemplate.spec.template'),
     ];
   },
 });

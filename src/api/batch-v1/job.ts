@@ -1,6 +1,7 @@
 import { jobErrors } from '#api/batch-v1/job-errors.ts';
 import { defaultPodSpec } from '#api/core-v1/pod-defaults.ts';
 import type { Job as Generated, JobSpec } from '#api/generated/batch-v1.ts';
+import { nameWarnings, templateWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind } from '#api/kind.ts';
 
 const CONTROLLER_UID_LABEL = 'batch.kubernetes.io/controller-uid';
@@ -25,6 +26,10 @@ export const Job = defineCoreKind<Job>({
     if (!metadata.labels && labels) metadata.labels = { ...labels };
   },
   validate: (job, { previous }) => jobErrors(job, previous?.spec),
+  warnings: ({ metadata, spec }, { previous }) => [
+    ...(previous ? [] : nameWarnings(metadata)),
+    ...templateWarnings(spec?.template, previous?.spec?.template, 'spec.template'),
+  ],
 });
 
 /** What Kubernetes fills in when a Job, or a template of one, leaves it out; changes `spec` in place. */

@@ -11,6 +11,7 @@ export const Endpoints = defineCoreKind<Endpoints>({
   scope: 'Namespaced',
   definition: 'io.k8s.api.core.v1.Endpoints',
   shortNames: ['ep'],
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   default({ subsets = [] }) {
     for (const port of subsets.flatMap(({ ports = [] }) => ports)) port.protocol ??= 'TCP';
   },

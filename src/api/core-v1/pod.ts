@@ -3,6 +3,7 @@ import { defaultPod } from '#api/core-v1/pod-defaults.ts';
 import { podChangeErrors } from '#api/core-v1/pod-change-errors.ts';
 import { podSpecErrors } from '#api/core-v1/pod-errors.ts';
 import { qosClassOf } from '#api/core-v1/qos-class.ts';
+import { nameWarnings, podWarnings } from '#api/core-v1/pod-warnings.ts';
 import { defineCoreKind } from '#api/kind.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 
@@ -36,6 +37,9 @@ export const Pod = defineCoreKind<Pod>({
         : []),
     ];
   },
+  // As in Kubernetes, not of an update: it is seldom a person's.
+  warnings: (pod, { previous }) =>
+    previous ? [] : [...nameWarnings(pod.metadata, "the Pod's hostname"), ...podWarnings(pod)],
 });
 
 const GATED: PodCondition = {

@@ -2,6 +2,8 @@ import type { Ingress as Generated } from '#api/generated/networking-v1.ts';
 import { defineCoreKind } from '#api/kind.ts';
 import { ingressErrors } from '#api/networking-v1/ingress-errors.ts';
 
+const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
+
 export type Ingress = Generated;
 export const Ingress = defineCoreKind<Ingress>({
   group: 'networking.k8s.io',
@@ -18,4 +20,10 @@ export const Ingress = defineCoreKind<Ingress>({
     if (operation === 'CREATE') ingress.status = { loadBalancer: {} };
   },
   validate: (ingress, { previous }) => ingressErrors(ingress, previous),
+  warnings: ({ metadata: { annotations = {} } }, { previous }) =>
+    !previous && Object.hasOwn(annotations, CLASS_ANNOTATION)
+      ? [
+          `annotation "${CLASS_ANNOTATION}" is deprecated, please use 'spec.ingressClassName' instead`,
+        ]
+      : [],
 });

@@ -151,6 +151,7 @@ export async function admitObject(
   for (const step of steps) reservations.use(await step.admit?.(object, request));
   // Of a custom resource all is looked at at every write, as in Kubernetes.
   if (!isStatus || kind.custom) refuseInvalid(object, request, { context, late: request.errors });
+  if (!isStatus) for (const text of kind.warnings?.(object, context) ?? []) request.warn(text);
   await checkWrite(object, request, steps);
   for (const step of steps) reservations.use(await step.reserve?.(object, request));
   return reservations.move();

@@ -42,6 +42,9 @@ function kindOf(
     subresources: [...(status ? ['status' as const] : []), ...(scale ? ['scale' as const] : [])],
     columns: columnsOf(version),
     custom: { ...factsOf(definition, version, withdrawn), hasRules: hasRules(wholeSchema) },
+    ...(version.deprecated && {
+      deprecation: version.deprecationWarning ?? deprecationOf(definition.spec, version.name),
+    }),
     validate: (object: KubeObject, { previous }: AdmissionContext<KubeObject>) => [
       ...nameErrors(version, object),
       ...ruleErrors(wholeSchema, object, { previous, path: '' }),
@@ -75,9 +78,6 @@ function factsOf(
     ...(strategy === 'Webhook' && webhook && { conversion: webhook }),
     ...(scale && { scale }),
     selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.slice(1)),
-    ...(version.deprecated && {
-      deprecation: version.deprecationWarning ?? deprecationOf(spec, version.name),
-    }),
     isTerminating: metadata.deletionTimestamp !== undefined,
     withdrawn,
   };

@@ -21,7 +21,10 @@ export interface Verdict {
 }
 
 /** The request of a review, which match conditions see as `request` too. */
-export function reviewRequest({ object, request }: Write, uid: string): Record<string, unknown> {
+export function reviewRequest(
+  { object, request, written = request.kind }: Write,
+  uid: string,
+): Record<string, unknown> {
   const { kind, operation, user, subresource, previous, view } = request;
   const metadata: ObjectMeta = (object ?? previous)?.metadata ?? {};
   const { group, version, plural } = kind;
@@ -34,8 +37,10 @@ export function reviewRequest({ object, request }: Write, uid: string): Record<s
     uid,
     kind: gvk,
     resource: gvr,
-    requestKind: gvk,
-    requestResource: gvr,
+    requestKind: view
+      ? gvk
+      : { group: written.group, version: written.version, kind: written.kind },
+    requestResource: { group: written.group, version: written.version, resource: written.plural },
     ...(subresource !== undefined && { subResource: subresource, requestSubResource: subresource }),
     ...(metadata.name !== undefined && { name: metadata.name }),
     ...(kind.scope === 'Namespaced' && { namespace: metadata.namespace }),

@@ -11,18 +11,43 @@ export interface Write {
   readonly request: AdmissionRequest;
   /** Of its namespace; undefined where it has none. */
   readonly namespaceLabels: Readonly<Record<string, string>> | undefined;
+  /** The kind the client wrote, where the webhook is asked about another that shows the same objects. */
+  readonly written?: Kind;
 }
 
-/** Whether rules and selectors of `webhook` mean this write; match conditions are asked apart. */
-export function isMeant(webhook: Webhook, { object, request, namespaceLabels }: Write): boolean {
+/**
+ * The kind that `webhook` is to be asked about: the one that is written, or, where it takes them for the same, the first of
+ * `equivalents` that its rules name. Undefined where rules or selectors do not mean this write; match conditions are
+ * asked apart.
+ */
+export function meantKind(
+  webhook: Webhook,
+  { object, request, namespaceLabels }: Write,
+  equivalents: (kind: Kind) => readonly Kind[],
+): Kind | undefined {
   const { kind, previous } = request;
-  if (kind.group === 'admissionregistration.k8s.io') return false;
-  if (!webhook.rules?.some((rule) => matchesRule(rule, request))) return false;
+  if (kind.group === 'admissionregistration.k8s.io') return undefined;
+  const meant = ruledKind(webhook, request, equivalents);
+  if (!meant) return undefined;
   if (namespaceLabels && !matchLabelSelector(webhook.namespaceSelector ?? {})(namespaceLabels)) {
-    return false;
+    return undefined;
   }
   const selects = matchLabelSelector(webhook.objectSelector ?? {});
-  return [object, previous].some((each) => each && selects(each.metadata.labels ?? {}));
+  const isSelected = [object, previous].some((each) => each && selects(each.metadata.labels ?? {}));
+  return isSelected ? meant : undefined;
+}
+
+function ruledKind(
+  { rules = [], matchPolicy }: Webhook,
+  request: AdmissionRequest,
+  equivalents: (kind: Kind) => readonly Kind[],
+): Kind | undefined {
+  const names = (kind: Kind): boolean =>
+    rules.some((rule) => matchesRule(rule, { ...request, kind }));
+  if (names(request.kind)) return request.kind;
+  // A subresource that is an object of its own is the same in every version.
+  if (matchPolicy === 'Exact' || request.view) return undefined;
+  return equivalents(request.kind).find(names);
 }
 
 function matchesRule(

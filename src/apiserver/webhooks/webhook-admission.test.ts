@@ -4,6 +4,8 @@ import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { coreKinds } from '#api/kinds.ts';
+import { fixedKinds } from '#api/served-kinds.ts';
+import { webhookConverter } from '#apiserver/custom-resources/webhook-conversion.ts';
 import { createApiServer } from '#apiserver/api-server.ts';
 import { webhookAdmission } from '#apiserver/webhooks/webhook-admission.ts';
 import { webhookCaller } from '#apiserver/webhooks/webhook-call.ts';
@@ -40,7 +42,9 @@ async function startBed(): Promise<Bed> {
     ownPorts: new Set([OWN_PORT]),
     resolve: async ({ name }) => (name === 'hook' ? { host: '127.0.0.1', port } : undefined),
   });
-  const admission = [webhookAdmission({ store, caller, random, log, signal })];
+  const convert = webhookConverter({ caller, random, signal });
+  const kinds = fixedKinds(coreKinds);
+  const admission = [webhookAdmission({ store, kinds, convert, caller, random, log, signal })];
   const api = createApiServer({ store, kinds: coreKinds, clock, random, log, admission });
   const wire = await wireOf(api, { store, clock });
   return {

@@ -5,9 +5,11 @@ import type { MutatingWebhook } from '#api/generated/admissionregistration-v1.ts
 import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
 import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import type { Webhook } from '#api/admissionregistration-v1/webhook.ts';
+import type { Kind } from '#api/kind.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { ApiError, forbidden, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { ServedKinds } from '#api/served-kinds.ts';
 import {
   admitFields,
   type AdmissionRequest,
@@ -17,6 +19,7 @@ import { CelValues } from '#apiserver/cel/cel-value.ts';
 import { CelBudget } from '#apiserver/cel/cost.ts';
 import { CompilationError } from '#apiserver/cel/compilation-error.ts';
 import { compile, EvaluationError } from '#apiserver/cel/expression.ts';
+import type { Converter } from '#apiserver/custom-resources/webhook-conversion.ts';
 import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
 import { keyOf, objectOf, prefixOf } from '#apiserver/stored-object.ts';
 import {
@@ -27,12 +30,16 @@ import {
   subjectOf,
   type Verdict,
 } from '#apiserver/webhooks/admission-review.ts';
-import { isMeant, type Write } from '#apiserver/webhooks/matching.ts';
+import { equivalentsOf, inKind } from '#apiserver/webhooks/equivalent-kind.ts';
+import { meantKind, type Write } from '#apiserver/webhooks/matching.ts';
 import type { WebhookCaller } from '#apiserver/webhooks/webhook-call.ts';
 import type { Store } from '#store/store.ts';
 
 export interface WebhookAdmissionOptions {
   readonly store: Store;
+  /** All that is served: a webhook may mean another version of what is written. */
+  readonly kinds: ServedKinds;
+  readonly convert: Converter;
   readonly caller: WebhookCaller;
   readonly random: Random;
   readonly log: Log;
@@ -103,9 +110,16 @@ async function mutate(
   const left = new Map<MutatingWebhook, KubeObject>();
   const call = async (webhook: MutatingWebhook): Promise<void> => {
     const write = await writeOf(object, request, options);
-    const verdict = await ask(webhook, write, { ...options, mayPatch: true });
-    if (verdict?.patch !== undefined) applyPatch(object, verdict.patch, { webhook, request });
-    if (verdict) left.set(webhook, structuredClone(object));
+    const asked = await ask(webhook, write, { ...options, mayPatch: true });
+    if (asked?.verdict.patch !== undefined) {
+      await applyPatch(object, asked.verdict.patch, {
+        webhook,
+        write,
+        asked: asked.write,
+        options,
+      });
+    }
+    if (asked) left.set(webhook, structuredClone(object));
   };
   for (const webhook of webhooks) await call(webhook);
   // Whoever wants to is asked once more when others changed what it left.
@@ -116,16 +130,24 @@ async function mutate(
   }
 }
 
+const LENIENT = { duplicates: [], fieldValidation: 'Ignore' } as const;
+
 /** Changes `object` in place to what the patch makes of it, brought into its kind's shape again. */
-function applyPatch(
+async function applyPatch(
   object: KubeObject,
   patch: unknown,
-  { webhook, request }: { webhook: Webhook; request: AdmissionRequest },
-): void {
+  {
+    webhook,
+    write: { request },
+    asked,
+    options: { convert },
+  }: { webhook: Webhook; write: Write; asked: Write; options: WebhookAdmissionOptions },
+): Promise<void> {
   const { kind, operation, user, previous, view } = request;
+  const seen = asked.object ?? object;
   let patched: unknown;
   try {
-    patched = applyJsonPatch(view ? view.of(object) : object, patch);
+    patched = applyJsonPatch(view ? view.of(object) : seen, patch);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     throw internal(`webhook "${webhook.name}": ${error.message}`);
@@ -134,7 +156,11 @@ function applyPatch(
     view.write(object, patched);
     return;
   }
-  const fields = admitFields(kind, patched, { duplicates: [], fieldValidation: 'Ignore' });
+  if (asked.written) {
+    const own = admitFields(asked.request.kind, patched, LENIENT).object;
+    patched = await inKind(own, { from: asked.request.kind, to: kind, convert });
+  }
+  const fields = admitFields(kind, patched, LENIENT);
   const shaped = fields.object;
   if (fields.errors.length > 0) throw invalid(kind, object.metadata.name ?? '', fields.errors);
   const { name, namespace, uid, resourceVersion } = object.metadata;
@@ -155,10 +181,12 @@ function applyPatch(
 /** Undefined where the webhook is not meant, or failed and may. Throws what the client hears where it refuses. */
 async function ask(
   webhook: Webhook,
-  write: Write,
+  written: Write,
   options: WebhookAdmissionOptions & { readonly mayPatch: boolean },
-): Promise<Verdict | undefined> {
-  if (!isMeant(webhook, write)) return undefined;
+): Promise<{ readonly verdict: Verdict; readonly write: Write } | undefined> {
+  const kind = meantKind(webhook, written, (of) => equivalentsOf(of, options.kinds.current()));
+  if (!kind) return undefined;
+  const write = await writeIn(kind, written, options);
   const uid = options.random.uuid();
   const review = reviewRequest(write, uid);
   let verdict: Verdict;
@@ -186,7 +214,26 @@ async function ask(
   }
   for (const warning of verdict.warnings) write.request.warn(warning);
   if (!verdict.allowed) throw denied(webhook, verdict);
-  return verdict;
+  return { verdict, write };
+}
+
+/** The same write, told as one of `kind`. */
+async function writeIn(
+  kind: Kind,
+  write: Write,
+  { convert }: WebhookAdmissionOptions,
+): Promise<Write> {
+  const { object, request } = write;
+  const { kind: from, previous } = request;
+  if (kind === from) return write;
+  const told = async (each: KubeObject | undefined): Promise<KubeObject | undefined> =>
+    each && (await inKind(each, { from, to: kind, convert }));
+  return {
+    ...write,
+    object: await told(object),
+    request: { ...request, kind, previous: await told(previous) },
+    written: from,
+  };
 }
 
 async function call(
