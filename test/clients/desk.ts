@@ -1,5 +1,5 @@
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startEmbeddedCluster, type BareCluster } from '#test/support/embedded-cluster.ts';
 import { startRealCluster } from '#test/support/real-cluster.ts';
@@ -42,10 +42,4 @@ export async function sitDown({ programs = {}, files }: DeskOptions = {}): Promi
     env: { PATH, HOME: home, KUBECONFIG: kubeconfig },
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
-}
-
-/** Where CI keeps the programs that are not ours; KNODE_CLIENTS says otherwise. */
-export function clientsCache(): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
-  return process.env['KNODE_CLIENTS'] ?? path.join(cache, 'knode-clients');
 }

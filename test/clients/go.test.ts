@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { before, test } from 'node:test';
 import { run } from '#test/support/platform.ts';
-import { clientsCache, sitDown, type Desk } from './desk.ts';
+import { clientsCache } from '#test/support/clients-cache.ts';
+import { sitDown, type Desk } from './desk.ts';
 import { assertTold, NAMESPACE, trouble } from './history.ts';
 
 const program = path.join(clientsCache(), 'client-go');

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { oldKubectl } from '#test/support/clients-cache.ts';
 import { kubectlProgram } from '#test/support/platform.ts';
 import { parseTour, walk, type Age } from '#test/support/tour.ts';
-import { clientsCache, sitDown } from './desk.ts';
+import { sitDown } from './desk.ts';
 
 const TOURS = path.join(import.meta.dirname, 'tours');
 
 /** The newest there is, and Debian's of 2021; scripts/fetch-old-kubectl brings the latter. */
 const programs: Readonly<Record<Age, string>> = {
   new: kubectlProgram(),
-  old: path.join(clientsCache(), 'kubectl-1.20'),
+  old: oldKubectl(),
 };
 
 const files = globSync('*.tour', { cwd: TOURS });

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { oldKubectl } from '#test/support/clients-cache.ts';
 import { pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
@@ -22,12 +23,10 @@ const overSpdy = {
   KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false',
   KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false',
 };
-/** Debian's kubernetes-client (1.20), where it is installed. */
-const OLD_KUBECTL = process.env['OLD_KUBECTL'] ?? '/usr/bin/kubectl';
 const ways: readonly Way[] = [
   { name: 'WebSockets', kubectl: undefined, env: {} },
   { name: 'SPDY', kubectl: undefined, env: overSpdy },
-  ...(existsSync(OLD_KUBECTL) ? [{ name: 'an old kubectl', kubectl: OLD_KUBECTL, env: {} }] : []),
+  { name: 'an old kubectl', kubectl: oldKubectl(), env: {} },
 ];
 
 let platform: Platform;
