@@ -80,6 +80,8 @@ export function randomValue(
     case 'boolean':
       return chance.below(2) === 0;
     case 'integer':
+      // Each of these is a pod, where somebody makes them.
+      if (/^(replicas|parallelism|completions|maxReplicas)$/.test(field)) return chance.below(5);
       return chance.pick([0, 1, 2, 3, 5, 80, 600, 8080, chance.below(100_000), -1]);
     case 'number':
       return chance.pick([0, 0.5, 1e-7, 3]);
