@@ -2,7 +2,7 @@ import type { FieldError } from '#api/kind.ts';
 import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import { unsupportedErrors } from '#api/meta/value-errors.ts';
-import { isTrue } from '#apiserver/resource-request.ts';
+import { integerOf, isTrue } from '#apiserver/resource-request.ts';
 
 const MATCH = 'resourceVersionMatch';
 const SEND = 'sendInitialEvents';
@@ -15,6 +15,7 @@ export function checkListOptions(query: URLSearchParams): void {
   const isWatch = query.has('watch') && isTrue(query, 'watch');
   const errors = isWatch ? watchErrors(query) : listErrors(query);
   if (errors.length > 0) throw invalidOptions('ListOptions', errors);
+  integerOf(query, 'timeoutSeconds');
   const version = query.get('resourceVersion') ?? '';
   if (query.get('continue') && version !== '' && version !== '0') {
     const message = 'specifying resource version is not allowed when using continue';

@@ -1,4 +1,5 @@
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { bootstrapRbac } from '#apiserver/authorization/bootstrap-roles.ts';
@@ -47,9 +48,10 @@ export async function ensureClusterObjects(
     await client.apply(PriorityClass, priorityClass);
   }
   await ensureStorageClass(client);
-  for (const { service, endpoints } of platformServices(addresses)) {
+  for (const { service, slice, endpoints } of platformServices(addresses)) {
     await client.apply(Service, service);
-    await client.apply(EndpointSlice, endpoints);
+    await client.apply(EndpointSlice, slice);
+    await client.apply(Endpoints, endpoints);
   }
 }
 
@@ -102,7 +104,8 @@ interface PlatformService {
 
 function platformServices(addresses: ClusterAddresses): {
   readonly service: Service;
-  readonly endpoints: EndpointSlice;
+  readonly slice: EndpointSlice;
+  readonly endpoints: Endpoints;
 }[] {
   const { podFacing, apiPort, registryPort, apiService, dnsService } = addresses;
   const http = (targetPort: number): PlatformService['ports'] => [
@@ -139,6 +142,7 @@ function platformServices(addresses: ClusterAddresses): {
   ];
   return services.map((service) => ({
     service: desiredService(service),
+    slice: desiredSlice(service, podFacing),
     endpoints: desiredEndpoints(service, podFacing),
   }));
 }
@@ -157,20 +161,28 @@ function desiredService({ namespace, name, clusterIP, type, ports }: PlatformSer
 }
 
 /** Without a selector nobody else writes the endpoints of these Services. */
-function desiredEndpoints(
-  { namespace, name, ports }: PlatformService,
-  address: string,
-): EndpointSlice {
+function desiredSlice({ namespace, name, ports }: PlatformService, address: string): EndpointSlice {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { namespace, name, labels: { 'kubernetes.io/service-name': name } },
     addressType: 'IPv4',
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
-    ports: ports.map((port) => ({
-      name: port.name,
-      protocol: port.protocol,
-      port: port.targetPort,
-    })),
+    ports: targetsOf(ports),
   };
+}
+
+/** The same for clients that still read Endpoints; the label keeps it from being mirrored to a second slice. */
+function desiredEndpoints({ namespace, name, ports }: PlatformService, ip: string): Endpoints {
+  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
+  return {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: { namespace, name, labels },
+    subsets: [{ addresses: [{ ip }], ports: targetsOf(ports) }],
+  };
+}
+
+function targetsOf(ports: PlatformService['ports']) {
+  return ports.map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort }));
 }

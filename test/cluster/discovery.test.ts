@@ -21,3 +21,25 @@ test('discovery: a group by itself is as it is in the list', async () => {
   const alone = await send('GET', '/apis/batch');
   assert.deepEqual(alone.body, { kind: 'APIGroup', apiVersion: 'v1', ...listed });
 });
+
+test("discovery: / names the paths that are no object's, and each of the ones clients know answers", async () => {
+  const { send } = await clusterUnderTest();
+  const { status, body } = await send('GET', '/');
+  assert.equal(status, 200);
+  const paths = at(body, 'paths') as string[];
+  assert.deepEqual(paths, paths.toSorted());
+  const known = [
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/apis/apps',
+    '/apis/apps/v1',
+    '/healthz',
+    '/livez',
+    '/openapi/v2',
+  ];
+  for (const path of [...known, '/openapi/v3', '/openid/v1/jwks', '/readyz', '/version']) {
+    assert.ok(paths.includes(path), path);
+    assert.equal((await send('GET', path)).status, 200, path);
+  }
+});

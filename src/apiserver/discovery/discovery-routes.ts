@@ -12,8 +12,20 @@ import {
 import { servedResources } from '#apiserver/discovery/served-resource.ts';
 import type { Route } from '#apiserver/route.ts';
 
+/** What is served whatever the kinds. */
+const FIXED_PATHS: readonly string[] = [
+  '/.well-known/openid-configuration',
+  '/api',
+  '/apis',
+  ...['healthz', 'livez', 'readyz'].flatMap((name) => [`/${name}`, `/${name}/ping`]),
+  '/openapi/v2',
+  '/openapi/v3',
+  '/openid/v1/jwks',
+  '/version',
+];
+
 /**
- * What the server serves, for clients that ask: /api, /apis and below. `kinds` returns the same array as long as nothing
+ * What the server serves, for clients that ask: /, /api, /apis and below. `kinds` returns the same array as long as nothing
  * changed; documents are made from it when first asked for.
  */
 export function discoveryRoutes(kinds: () => readonly Kind[]): readonly Route[] {
@@ -33,7 +45,26 @@ export function discoveryRoutes(kinds: () => readonly Kind[]): readonly Route[] 
       return Promise.resolve(documentReply(reply, request));
     },
   });
-  return [rootRoute('/api'), rootRoute('/apis'), groupRoute(kinds, cached)];
+  const indexRoute: Route = {
+    matches: (method, path) => method === 'GET' && path === '/',
+    handle: (request) =>
+      Promise.resolve(
+        documentReply(
+          cached('/', (current) => jsonDocument(index(current))),
+          request,
+        ),
+      ),
+  };
+  return [indexRoute, rootRoute('/api'), rootRoute('/apis'), groupRoute(kinds, cached)];
+}
+
+/** `kubectl get --raw /`: every path that is no object's. */
+function index(kinds: readonly Kind[]): { readonly paths: readonly string[] } {
+  const ofGroups = groupsOf(servedResources(kinds)).flatMap(({ name, versions }) => {
+    const root = name === '' ? '/api' : `/apis/${name}`;
+    return [root, ...versions.map(({ version }) => `${root}/${version}`)];
+  });
+  return { paths: [...new Set([...FIXED_PATHS, ...ofGroups])].toSorted() };
 }
 
 /** /api/v1, /apis/<group>, /apis/<group>/<version>; a path that is none of a served group is not matched. */
