@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import type { RemoteProgram, StandardStreams } from '#base/standard-streams.ts';
 import type { Container } from '#api/generated/core-v1.ts';
-import { endOfLog, readLog, type LogLine } from '#agent/pods/container-log.ts';
+import { endOfLog, readLog, type LogLine } from '#agent/logs/container-log.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';

@@ -9,8 +9,8 @@ import { dialInside } from '#agent/access/dial-inside.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { containerName } from '#agent/pods/container-name.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
-import { keptLogs } from '#agent/pods/kept-logs.ts';
-import { keptLogReply, podLogReply, type PodLogRequest } from '#agent/pods/pod-log.ts';
+import { keptLogs } from '#agent/logs/kept-logs.ts';
+import { keptLogReply, podLogReply, type PodLogRequest } from '#agent/logs/pod-log.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
 interface AccessRequest {

@@ -5,9 +5,9 @@ import type { Container, VolumeMount } from '#api/generated/core-v1.ts';
 import type { OciMount } from '#agent/oci/oci-spec.ts';
 import { configProblem } from '#agent/pods/container-problem.ts';
 import { expand } from '#agent/pods/environment.ts';
-import { pathOf } from '#agent/pods/open-path.ts';
-import { openSubPath } from '#agent/pods/sub-path.ts';
-import { placeOf, type VolumeSources } from '#agent/pods/volumes.ts';
+import { pathOf } from '#agent/volumes/open-path.ts';
+import { openSubPath } from '#agent/volumes/sub-path.ts';
+import { placeOf, type VolumeSources } from '#agent/volumes/volumes.ts';
 
 export interface MountSources extends Pick<VolumeSources, 'pod' | 'client' | 'volumesFolder'> {
   readonly container: Container;

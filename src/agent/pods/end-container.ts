@@ -2,7 +2,7 @@ import os from 'node:os';
 import { sleep } from '#base/clock.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { Container } from '#api/generated/core-v1.ts';
-import { runHook } from '#agent/pods/lifecycle-hook.ts';
+import { runHook } from '#agent/probes/lifecycle-hook.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 
 export interface EndOptions {

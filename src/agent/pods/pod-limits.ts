@@ -2,7 +2,7 @@ import path from 'node:path';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { amountOf } from '#api/meta/quantity.ts';
-import { diskUsage } from '#agent/pods/disk-usage.ts';
+import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
 /** Why the agent ends a pod for good; in Kubernetes' words. */

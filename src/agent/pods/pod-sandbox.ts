@@ -8,7 +8,7 @@ import { ociSpec } from '#agent/oci/oci-spec.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
-import { keepLogs } from '#agent/pods/kept-logs.ts';
+import { keepLogs } from '#agent/logs/kept-logs.ts';
 import {
   writePodRecord,
   type ContainerRecord,
@@ -16,7 +16,7 @@ import {
   type PreparedFor,
 } from '#agent/pods/pod-record.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
-import { writeVolumes } from '#agent/pods/volumes.ts';
+import { writeVolumes } from '#agent/volumes/volumes.ts';
 import { createRootfs, removeMounted } from '#agent/rootfs.ts';
 import type { KnownContainer } from '#agent/runtime/runtime.ts';
 

@@ -20,7 +20,7 @@ import {
 } from '#agent/pods/pod-status.ts';
 import { initRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
-import { VolumeKeeper } from '#agent/pods/volume-keeper.ts';
+import { VolumeKeeper } from '#agent/volumes/volume-keeper.ts';
 
 export interface PodWorkerOptions {
   readonly parts: AgentParts;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Container } from '#api/generated/core-v1.ts';
 import { tailOfFile } from '#base/file-tail.ts';
-import { parseLogLine, rotatedNumbers } from '#agent/pods/container-log.ts';
+import { parseLogLine, rotatedNumbers } from '#agent/logs/container-log.ts';
 
 /** Kubernetes' limits: of the file, and of the log's end that stands in for it. */
 const FILE_BYTES_MAX = 4096;

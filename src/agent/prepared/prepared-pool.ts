@@ -6,7 +6,7 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { tokenRenewalSeconds } from '#agent/pods/config-files.ts';
+import { tokenRenewalSeconds } from '#agent/volumes/config-files.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
 import {
   canBePrepared,

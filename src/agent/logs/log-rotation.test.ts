@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { endOfLog, readLog } from '#agent/pods/container-log.ts';
-import { keepRotated, rotateIfLarge } from '#agent/pods/log-rotation.ts';
+import { endOfLog, readLog } from '#agent/logs/container-log.ts';
+import { keepRotated, rotateIfLarge } from '#agent/logs/log-rotation.ts';
 
 const LINE_BYTES = 1000;
 /** A file is rotated once it is larger than 10 MiB. */

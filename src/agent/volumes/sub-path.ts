@@ -1,7 +1,7 @@
 import { chmod, mkdir, realpath, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { configProblem } from '#agent/pods/container-problem.ts';
-import { openPath, pathOf } from '#agent/pods/open-path.ts';
+import { openPath, pathOf } from '#agent/volumes/open-path.ts';
 
 /**
  * Opens what `subPath` names below a volume's folder, and makes it a folder where nothing is there. Links within the volume

@@ -2,7 +2,7 @@ import { watch } from 'node:fs';
 import { link, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { rotatedNumbers } from '#agent/pods/container-log.ts';
+import { rotatedNumbers } from '#agent/logs/container-log.ts';
 
 /** The kubelet's own: 10 MiB a file, 5 files with the one that is being written. */
 const FILE_BYTES_MAX = 10 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { tailOfFile } from '#base/file-tail.ts';
-import { rotatedNumbers } from '#agent/pods/container-log.ts';
+import { rotatedNumbers } from '#agent/logs/container-log.ts';
 
 /**
  * What is kept of the logs of pods that are gone: the ends of the newest pods of each ReplicaSet, in a folder for each.

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import { messageOf } from '#agent/pods/http-ask.ts';
+import { messageOf } from '#agent/probes/http-ask.ts';
 
 export interface GrpcQuestion {
   readonly address: string;

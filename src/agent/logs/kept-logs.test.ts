@@ -3,7 +3,7 @@ import { mkdtempDisposable, readFile, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { keepLogs, keptLogs } from '#agent/pods/kept-logs.ts';
+import { keepLogs, keptLogs } from '#agent/logs/kept-logs.ts';
 
 const LINE = '2026-01-01T00:00:00.000000000+00:00 stdout F ';
 

@@ -4,9 +4,9 @@ import type { Clock } from '#base/clock.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { containerName } from '#agent/pods/container-name.ts';
-import { readLog, type LogLine } from '#agent/pods/container-log.ts';
-import { parseLogOptions, type LogOptions } from '#agent/pods/log-options.ts';
-import { startOfTail } from '#agent/pods/log-tail.ts';
+import { readLog, type LogLine } from '#agent/logs/container-log.ts';
+import { parseLogOptions, type LogOptions } from '#agent/logs/log-options.ts';
+import { startOfTail } from '#agent/logs/log-tail.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
 export interface PodLogRequest {

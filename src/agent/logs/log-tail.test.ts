@@ -3,8 +3,8 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { readLog } from '#agent/pods/container-log.ts';
-import { startOfTail } from '#agent/pods/log-tail.ts';
+import { readLog } from '#agent/logs/container-log.ts';
+import { startOfTail } from '#agent/logs/log-tail.ts';
 
 /** Each word is what a program wrote at once; one that ends with `+` does not end its line. */
 function records(...words: readonly string[]): string {

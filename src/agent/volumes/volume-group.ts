@@ -1,6 +1,6 @@
 import { chmod, chown, readdir, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { openPath, pathOf } from '#agent/pods/open-path.ts';
+import { openPath, pathOf } from '#agent/volumes/open-path.ts';
 
 export interface GroupRights {
   readonly gid: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { parseLogOptions } from '#agent/pods/log-options.ts';
+import { parseLogOptions } from '#agent/logs/log-options.ts';
 
 const clock = new FakeClock();
 

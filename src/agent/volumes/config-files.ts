@@ -13,7 +13,7 @@ import type { Client } from '#client/client.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { configProblem } from '#agent/pods/container-problem.ts';
 import { fieldValue, resourceValue, type PodFacts } from '#agent/pods/environment.ts';
-import type { VolumeFile } from '#agent/pods/versioned-folder.ts';
+import type { VolumeFile } from '#agent/volumes/versioned-folder.ts';
 
 export interface ConfigSources extends PodFacts {
   readonly client: Client;

@@ -1,6 +1,6 @@
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Probe } from '#api/generated/core-v1.ts';
-import type { ProbeResult } from '#agent/pods/probe.ts';
+import type { ProbeResult } from '#agent/probes/probe.ts';
 
 export interface ProberOptions {
   readonly probe: Probe;

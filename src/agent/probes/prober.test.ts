@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
-import { runProber } from '#agent/pods/prober.ts';
+import { runProber } from '#agent/probes/prober.ts';
 
 interface Trial {
   readonly changes: (readonly [boolean, string])[];

@@ -3,12 +3,12 @@ import path from 'node:path';
 import { runCommand } from '#base/command.ts';
 import type { EmptyDirVolumeSource, Volume } from '#api/generated/core-v1.ts';
 import { amountOf } from '#api/meta/quantity.ts';
-import { claimPath } from '#agent/pods/claim-path.ts';
-import { configFiles, type ConfigSources } from '#agent/pods/config-files.ts';
+import { claimPath } from '#agent/volumes/claim-path.ts';
+import { configFiles, type ConfigSources } from '#agent/volumes/config-files.ts';
 import { ContainerProblem, mountProblem } from '#agent/pods/container-problem.ts';
-import { hostPath } from '#agent/pods/host-path.ts';
-import { writeVersioned } from '#agent/pods/versioned-folder.ts';
-import { giveToGroup } from '#agent/pods/volume-group.ts';
+import { hostPath } from '#agent/volumes/host-path.ts';
+import { writeVersioned } from '#agent/volumes/versioned-folder.ts';
+import { giveToGroup } from '#agent/volumes/volume-group.ts';
 
 export interface VolumeSources extends ConfigSources {
   /** Every volume of the pod's own is a folder in it, named after the volume. */

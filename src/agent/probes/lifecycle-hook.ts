@@ -1,7 +1,7 @@
 import { sleep, type Clock } from '#base/clock.ts';
 import type { LifecycleHandler } from '#api/generated/core-v1.ts';
-import { askHttp } from '#agent/pods/http-ask.ts';
-import type { ProbeTarget } from '#agent/pods/probe.ts';
+import { askHttp } from '#agent/probes/http-ask.ts';
+import type { ProbeTarget } from '#agent/probes/probe.ts';
 
 export interface HookTarget extends Omit<ProbeTarget, 'execs'> {
   readonly clock: Clock;

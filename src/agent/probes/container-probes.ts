@@ -1,7 +1,7 @@
 import type { Probe } from '#api/generated/core-v1.ts';
 import type { RunnerOptions } from '#agent/pods/container-runner.ts';
-import { probeOnce } from '#agent/pods/probe.ts';
-import { runProber } from '#agent/pods/prober.ts';
+import { probeOnce } from '#agent/probes/probe.ts';
+import { runProber } from '#agent/probes/prober.ts';
 import type { PodEvent } from '#agent/pods/pod-events.ts';
 
 interface Options extends Pick<

@@ -1,8 +1,8 @@
 import net from 'node:net';
 import type { Container, Probe } from '#api/generated/core-v1.ts';
 import type { Gate } from '#base/gate.ts';
-import { askGrpc } from '#agent/pods/grpc-probe.ts';
-import { askHttp, messageOf, portNumber } from '#agent/pods/http-ask.ts';
+import { askGrpc } from '#agent/probes/grpc-probe.ts';
+import { askHttp, messageOf, portNumber } from '#agent/probes/http-ask.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
 export interface ProbeTarget {

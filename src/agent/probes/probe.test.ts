@@ -6,7 +6,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { test } from 'node:test';
 import { Gate } from '#base/gate.ts';
 import type { Probe } from '#api/generated/core-v1.ts';
-import { probeOnce } from '#agent/pods/probe.ts';
+import { probeOnce } from '#agent/probes/probe.ts';
 
 const never = new AbortController().signal;
 

@@ -1,7 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
-import { configDependencies, tellsOfPod, tokenRenewalSeconds } from '#agent/pods/config-files.ts';
+import {
+  configDependencies,
+  tellsOfPod,
+  tokenRenewalSeconds,
+} from '#agent/volumes/config-files.ts';
 
 export interface KeptVolumes {
   readonly clock: Clock;

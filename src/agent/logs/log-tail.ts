@@ -6,7 +6,7 @@ import {
   parseLogLine,
   rotatedNumbers,
   type LogPosition,
-} from '#agent/pods/container-log.ts';
+} from '#agent/logs/container-log.ts';
 
 /** Where the last `lines` lines of a log begin. Reads no more of it than those. */
 export async function startOfTail(file: string, lines: number): Promise<LogPosition> {
