@@ -2,11 +2,10 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import type { StandardStreams } from '#base/standard-streams.ts';
+import type { Readable } from 'node:stream';
 import { PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
 
 /** What conmon's control fifo takes: a number for what is meant, and two more. */
-const RESIZE = 1;
 const REOPEN_LOGS = 2;
 
 /** conmon begins a new log file; at once where it has ended. `folder` is the container's own among its sockets. */
@@ -15,23 +14,11 @@ export async function reopenLogs(folder: string): Promise<void> {
 }
 
 /**
- * Hands on input and window sizes to a container that was created to take them, until its input or `signal` ends. Its
- * conmon then closes its stdin, unless it was told to keep it open.
+ * Hands on input to a container that was created to take it, until it or `signal` ends. Its conmon then closes its stdin,
+ * unless it was told to keep it open.
  */
-export async function feed(
-  folder: string,
-  { stdin, terminal }: Pick<StandardStreams, 'stdin' | 'terminal'>,
-  signal: AbortSignal,
-): Promise<void> {
-  let resized = Promise.resolve();
-  terminal.follow(({ columns, rows }) => {
-    // In order: clients send a size that is off by one first, so that the program draws anew at the second.
-    resized = resized
-      .then(() => control(folder, `${RESIZE} ${rows} ${columns}\n`))
-      // A window's size is not worth a broken connection.
-      .catch(() => undefined);
-  });
-  if (!stdin || signal.aborted) return;
+export async function feed(folder: string, stdin: Readable, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   // The socket is of the kind SEQPACKET (5), which Node cannot open. What comes back from it is in the log, too.
   const address = `UNIX-CONNECT:${path.join(folder, 'attach')},type=5`;
   const child = spawn('socat', ['-', address], {

@@ -1,6 +1,6 @@
-import { closeSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { ReadStream } from 'node:tty';
+import { isatty, ReadStream } from 'node:tty';
 import type { TerminalSize } from '#base/standard-streams.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 
@@ -38,6 +38,29 @@ export function openTerminal(size: TerminalSize = DEFAULT_SIZE): PseudoTerminal 
       if (!master.destroyed) native.resize(fd, columns, rows);
     },
   };
+}
+
+/**
+ * Sizes the terminal of a process that has one; of no effect otherwise. conmon would do it too, but takes the second of two
+ * sizes that come together for the first.
+ */
+export function resizeTerminalOf(pid: number, { columns, rows }: TerminalSize): void {
+  const native = loadNative();
+  const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants;
+  for (const stream of [0, 1, 2]) {
+    try {
+      const fd = openSync(`/proc/${pid}/fd/${stream}`, O_RDWR | O_NOCTTY | O_NONBLOCK);
+      try {
+        if (!isatty(fd)) continue;
+        native.resize(fd, columns, rows);
+        return;
+      } finally {
+        closeSync(fd);
+      }
+    } catch {
+      // Closed by the program, ended meanwhile, or nothing that can be opened: the next may be its terminal.
+    }
+  }
 }
 
 function loadNative(): Native {

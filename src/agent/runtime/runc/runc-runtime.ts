@@ -22,7 +22,8 @@ import { feed, reopenLogs } from '#agent/runtime/runc/conmon-control.ts';
 import { openExecFifo } from '#agent/runtime/runc/exec-fifo.ts';
 import { ExitFolder, type Exit } from '#agent/runtime/runc/exit-folder.ts';
 import { commandPrefix, endLeftovers } from '#agent/runtime/runc/leftover-commands.ts';
-import { isInitAlive } from '#agent/runtime/runc/init-process.ts';
+import { initOf, isInitAlive } from '#agent/runtime/runc/init-process.ts';
+import { resizeTerminalOf } from '#agent/runtime/runc/pseudo-terminal.ts';
 
 export interface RuncOptions {
   readonly instance: string;
@@ -201,10 +202,21 @@ class RuncRuntime implements Runtime {
 
   async feed(
     id: string,
-    input: Pick<StandardStreams, 'stdin' | 'terminal'>,
+    { stdin, terminal }: Pick<StandardStreams, 'stdin' | 'terminal'>,
     signal: AbortSignal,
   ): Promise<void> {
-    await feed(this.#socketsOf(id), input, signal);
+    let resized = Promise.resolve();
+    terminal.follow((size) => {
+      // In order: clients send a size that is off by one first, so that the program draws anew at the second.
+      resized = resized
+        .then(async () => {
+          const pid = await initOf(this.#stateOf(id));
+          if (pid !== undefined) resizeTerminalOf(pid, size);
+        })
+        // A window's size is not worth a broken connection.
+        .catch(() => undefined);
+    });
+    if (stdin) await feed(this.#socketsOf(id), stdin, signal);
   }
 
   async reopenLog(id: string): Promise<void> {
