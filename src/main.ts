@@ -3,13 +3,14 @@ import { restartWithoutStripper } from '#base/type-stripper.ts';
 import { invocationOf } from '#cli/invocation.ts';
 import { createProgram } from '#cli/program.ts';
 import { UserError } from '#cli/terminal.ts';
+import { ImageError } from '#images/image.ts';
 import { SupervisorSilent } from '#supervisor/ask-supervisor.ts';
 import { PortTaken } from '#supervisor/ports.ts';
 import { homeOf } from '#supervisor/settings.ts';
 import { CannotStart } from '#supervisor/supervisor.ts';
 
 /** What a person can act on; anything else is a bug, and its stack is shown. */
-const EXPECTED = [UserError, CannotStart, PortTaken, SupervisorSilent, ApiError];
+const EXPECTED = [UserError, CannotStart, PortTaken, SupervisorSilent, ApiError, ImageError];
 
 // Whoever reads may have seen enough: `knode status | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -6,7 +6,7 @@ import type { Client, Ref } from '#client/client.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
-import { buildSample } from './build-sample.ts';
+import { buildSource } from './build-source.ts';
 import { connect } from './cluster.ts';
 import { callGateway } from './curl.ts';
 import {
@@ -74,7 +74,7 @@ async function walk(invocation: Invocation, settings: Settings): Promise<void> {
   const image = await step(
     'sample is built and pushed',
     async (update) =>
-      await buildSample({
+      await buildSource({
         home: settings.home,
         source: path.join(import.meta.dirname, '../../samples/hello'),
         reference: `127.0.0.1:${settings.registryPort}/hello:latest`,

@@ -1,11 +1,16 @@
+import path from 'node:path';
 import { Service } from '#api/serving-v1/service.ts';
+import { buildSource } from './build-source.ts';
 import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
+import { runningSettings } from './running-settings.ts';
 import { untilReady } from './service-ready.ts';
 import { print, step, UserError } from './terminal.ts';
 
 export interface DeployFlags {
-  readonly image: string;
+  readonly image?: string;
+  /** A program's folder, to be built into an image; instead of `image`. */
+  readonly source?: string;
   readonly env: readonly string[];
   readonly port?: number;
   readonly annotation: readonly string[];
@@ -14,15 +19,17 @@ export interface DeployFlags {
 }
 
 const READY_MS = 600_000;
+const BUILD_MS_MAX = 60 * 60_000;
 
 export async function deploy(
   invocation: Invocation,
   name: string,
   flags: DeployFlags,
 ): Promise<void> {
+  const image = await imageOf(invocation, name, flags);
   await using cluster = connect(invocation);
   const { client } = cluster;
-  await client.apply(Service, desiredService(name, flags));
+  await client.apply(Service, desiredService(name, { ...flags, image }));
   if (!flags.wait) return;
   const service = await step(
     `Service ${name} is ready`,
@@ -37,7 +44,34 @@ export async function deploy(
   print(service.status?.url ?? '');
 }
 
-function desiredService(name: string, flags: DeployFlags): Service {
+async function imageOf(
+  invocation: Invocation,
+  name: string,
+  { image, source, namespace }: DeployFlags,
+): Promise<string> {
+  if (source === undefined) {
+    if (image !== undefined) return image;
+    throw new UserError(
+      'Cannot deploy nothing: name an image with --image or a folder with --source',
+    );
+  }
+  const { registryPort } = runningSettings(invocation);
+  const built = await step(
+    `${source} is built and pushed`,
+    async (update) =>
+      await buildSource({
+        home: invocation.home,
+        source: path.resolve(source),
+        reference: `127.0.0.1:${registryPort}/${namespace}/${name}:latest`,
+        onProgress: update,
+        signal: AbortSignal.timeout(BUILD_MS_MAX),
+      }),
+    ({ reference }) => reference.slice(0, reference.indexOf('@sha256:') + 20),
+  );
+  return built.reference;
+}
+
+function desiredService(name: string, flags: DeployFlags & { readonly image: string }): Service {
   const env = flags.env.map((pair) => {
     const [variable, value] = splitPair(pair, '--env');
     return { name: variable, value };

@@ -8,10 +8,10 @@ import { DistributionClient } from '#images/distribution-client.ts';
 import { readImageArchive, type ArchivedImage } from '#images/image-archive.ts';
 import { ADOPTED_REPOSITORY } from '#images/images.ts';
 import { formatReference, parseReference } from '#images/reference.ts';
-import { readLiveRecord } from '#supervisor/process-record.ts';
-import { buildFolderOf, pathsOf, type Settings } from '#supervisor/settings.ts';
+import { buildFolderOf } from '#supervisor/settings.ts';
 import type { Invocation } from './invocation.ts';
 import { askImages, ownCredentials } from './node-images.ts';
+import { runningSettings } from './running-settings.ts';
 import { print, printJson, printTable, remark, step, UserError } from './terminal.ts';
 
 interface OutputFlag {
@@ -92,7 +92,7 @@ export async function loadImages(
   { name, output }: OutputFlag & { readonly name?: string },
 ): Promise<void> {
   const parts = { clock: systemClock, random: systemRandom };
-  const { registryPort } = settingsOf(invocation);
+  const { registryPort } = runningSettings(invocation);
   const home = path.join(buildFolderOf(invocation.home), `load-${process.pid}`);
   try {
     const store = await ContentStore.open({ ...parts, home });
@@ -134,12 +134,6 @@ function namesOf({ names }: ArchivedImage, given: string | undefined): readonly 
       'The archive does not say what its image is called: give it a name with --name',
     );
   return wanted.map((each) => formatReference(parseReference(each)));
-}
-
-function settingsOf({ home }: Invocation): Settings {
-  const record = readLiveRecord(pathsOf(home).processRecord('control'));
-  if (record) return JSON.parse(record.settings) as Settings;
-  throw new UserError(`knode is not running with the state in ${home}: run 'knode up' first`);
 }
 
 function printDigest(image: string, answer: object, output: 'json' | undefined): void {

@@ -53,8 +53,16 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
   program
     .command('deploy')
     .argument('<name>')
-    .description('create a Service from an image, or change it, and wait until it is ready')
-    .requiredOption('--image <reference>', 'the image to run')
+    .description(
+      'create a Service from an image or a folder, or change it, and wait until it is ready',
+    )
+    .option('--image <reference>', 'the image to run')
+    .addOption(
+      new Option(
+        '--source <folder>',
+        'a program of Node or Python, or files to serve; built into an image and pushed',
+      ).conflicts('image'),
+    )
     .option('--env <name=value>', 'an environment variable; repeat for more', collect, [])
     .option('--port <number>', 'the port the program listens on', parsePort)
     .option('--annotation <key=value>', 'on the revisions; repeat for more', collect, [])

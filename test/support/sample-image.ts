@@ -57,7 +57,6 @@ async function pushImage(
   const reference = `127.0.0.1:${registryPort}/${name}:latest`;
   await buildImage({
     source,
-    base: 'node',
     nodePath: process.execPath,
     platform: platformOf(process.arch),
     store: await ContentStore.open({ ...options, home: path.join(platform.home, 'build') }),

@@ -5,6 +5,7 @@ import type { ContentStore } from '../content-store.ts';
 import { digestOf, isDigest } from '../digest.ts';
 import { unlessMissing } from '../missing-file.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
+import { pythonFiles, type MachinePython } from './machine-python.ts';
 import { sharedLibrariesOf } from './shared-libraries.ts';
 
 /** Whom built images run as: the uid that distroless images made customary for nobody in particular. */
@@ -13,53 +14,90 @@ export const IMAGE_USER = 65532;
 export const NODE_IN_IMAGE = '/usr/local/bin/node';
 
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
-/** glibc older than 2.34 loads these by name at the first look-up of a host, so `ldd` does not name them. */
-const RESOLVER_LIBRARIES = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2'];
+/**
+ * Libraries that are loaded by name, so that `ldd` does not show them: glibc older than 2.34 at the first look-up of a
+ * host, Python's installed modules that are written in C++.
+ */
+const LOADED_BY_NAME = [
+  'libnss_dns.so.2',
+  'libnss_files.so.2',
+  'libresolv.so.2',
+  'libgcc_s.so.1',
+  'libstdc++.so.6',
+];
 /** To be raised when other entries are made of the same files. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
+
+/** A file of this machine that goes into the base layer. */
+export interface MachineFile {
+  readonly from: string;
+  /** Absolute, in the image. */
+  readonly to: string;
+  /** Left out where the machine has none. */
+  readonly isOptional?: boolean;
+}
+
+/** The layer that Node programs run on, made from this machine: its Node and the libraries that loads. */
+export async function nodeBaseLayer(store: ContentStore, nodePath: string): Promise<BuiltLayer> {
+  const libraries = (await sharedLibrariesOf(nodePath)).map((file) => path.normalize(file));
+  const copies = libraries.map((file) => ({ from: file, to: file }));
+  return await baseLayer(store, 'node', [{ from: nodePath, to: NODE_IN_IMAGE }, ...copies]);
+}
+
+/** The layer that Python programs run on, made from this machine: its Python, standard library and shared libraries. */
+export async function pythonBaseLayer(
+  store: ContentStore,
+  python: MachinePython,
+): Promise<BuiltLayer> {
+  return await baseLayer(store, 'python', await pythonFiles(python));
+}
 
 /**
- * The layer that Node programs run on, made from this machine: its Node, the libraries that loads, and what a program
- * without a shell reads below /etc. Read and hashed again only when one of the files has another size or time.
+ * Adds what a program without a shell reads below /etc. Read and hashed again only when one of the files has another
+ * size or time.
  */
-export async function nodeBaseLayer(store: ContentStore, nodePath: string): Promise<BuiltLayer> {
-  const files = await machineFiles(nodePath);
-  const key = digestOf(JSON.stringify([LAYOUT_VERSION, files]));
-  const record = path.join(store.home, 'base-layer.json');
+async function baseLayer(
+  store: ContentStore,
+  name: string,
+  files: readonly MachineFile[],
+): Promise<BuiltLayer> {
+  const copies = await found([...files, ...extraFiles(files)]);
+  const key = digestOf(JSON.stringify([LAYOUT_VERSION, copies]));
+  const record = path.join(store.home, `base-layer-${name}.json`);
   const known = await readRecord(record, key);
   if (known && (await store.touch(known.digest))) return known;
-  const copies = files.map(({ from, to, size }): LayerEntry => {
-    const mode = to.startsWith('/etc/') ? 0o644 : 0o755;
-    return { kind: 'file', path: to.slice(1), mode, source: from, size };
+  const entries = copies.map(({ from, to, size }): LayerEntry => {
+    const isProgram = to.startsWith('/usr/local/bin/') || /\.so(?:\.|$)/.test(to);
+    return { kind: 'file', path: to.slice(1), mode: isProgram ? 0o755 : 0o644, source: from, size };
   });
-  const layer = await writeLayer(store, [...copies, ...systemEntries()]);
+  const layer = await writeLayer(store, [...entries, ...systemEntries()]);
   await writeFileAtomic(record, `${JSON.stringify({ key, ...layer })}\n`);
   return layer;
 }
 
-interface MachineFile {
-  readonly from: string;
-  /** Absolute, in the image. */
-  readonly to: string;
+function extraFiles(files: readonly MachineFile[]): readonly MachineFile[] {
+  const cLibraries = files.filter(({ to }) => path.basename(to).startsWith('libc.so'));
+  const beside = cLibraries.flatMap(({ to }) =>
+    LOADED_BY_NAME.map((name) => path.join(path.dirname(to), name)),
+  );
+  return [...beside, CA_BUNDLE].map((file) => ({ from: file, to: file, isOptional: true }));
+}
+
+interface FoundFile extends MachineFile {
   readonly size: number;
   readonly modifiedMs: number;
 }
 
-async function machineFiles(nodePath: string): Promise<readonly MachineFile[]> {
-  const libraries = (await sharedLibrariesOf(nodePath)).map((file) => path.normalize(file));
-  const folders = new Set(libraries.map((file) => path.dirname(file)));
-  const resolvers = [...folders].flatMap((folder) =>
-    RESOLVER_LIBRARIES.map((name) => path.join(folder, name)),
-  );
-  const wanted = new Map([[NODE_IN_IMAGE, nodePath]]);
-  for (const file of [...libraries, ...resolvers, CA_BUNDLE]) wanted.set(file, file);
-  const files: MachineFile[] = [];
-  for (const [to, from] of wanted) {
-    const isOptional = !libraries.includes(to) && to !== NODE_IN_IMAGE;
-    const found = isOptional ? await unlessMissing(stat(from)) : await stat(from);
-    if (found) files.push({ from, to, size: found.size, modifiedMs: found.mtimeMs });
+async function found(files: readonly MachineFile[]): Promise<readonly FoundFile[]> {
+  // What a program surely needs comes first; the same file may be wanted once more.
+  const byTarget = new Map<string, FoundFile>();
+  for (const file of files) {
+    if (byTarget.has(file.to)) continue;
+    const status = file.isOptional ? await unlessMissing(stat(file.from)) : await stat(file.from);
+    if (!status) continue;
+    byTarget.set(file.to, { ...file, size: status.size, modifiedMs: status.mtimeMs });
   }
-  return files;
+  return [...byTarget.values()];
 }
 
 function systemEntries(): readonly LayerEntry[] {

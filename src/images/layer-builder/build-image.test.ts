@@ -40,7 +40,7 @@ async function writeProgram(
 function build(store: ContentStore, source: string, nodePath = NODE_PATH): Promise<BuiltImage> {
   const platform = platformOf('x64');
   const reference = 'localhost:5000/hello:v1';
-  return buildImage({ source, base: 'node', nodePath, platform, store, reference, signal });
+  return buildImage({ source, nodePath, platform, store, reference, signal });
 }
 
 async function unpacked(store: ContentStore): Promise<Image> {
@@ -124,7 +124,7 @@ test('build: the base layer is made once for the same Node, and again for anothe
   const copy = path.join(machine.path, 'node');
   await writeFile(copy, await readFile(NODE_PATH), { mode: 0o755 });
   const first = await build(store, source.path, copy);
-  const record = path.join(store.home, 'base-layer.json');
+  const record = path.join(store.home, 'base-layer-node.json');
   const known = await stat(record);
   assert.deepEqual(await build(store, source.path, copy), first);
   assert.equal((await stat(record)).ino, known.ino, 'not written again');

@@ -10,17 +10,18 @@ import {
   type Platform,
 } from '../manifest.ts';
 import { parseReference, repositoryOf } from '../reference.ts';
-import { IMAGE_USER, NODE_IN_IMAGE, nodeBaseLayer } from './base-layer.ts';
+import { type Foundation, foundationOf } from './foundation.ts';
+import { IMAGE_USER } from './base-layer.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
 import { APP_FOLDER, readSourceFolder } from './source-folder.ts';
 
 export interface BuildImageOptions {
   /** The program's folder. */
   readonly source: string;
-  /** What the program runs on. */
-  readonly base: 'node';
-  /** The Node that goes into the image: this one's own `process.execPath`, as a rule. */
+  /** The Node that goes into the image where one is needed: this one's own `process.execPath`, as a rule. */
   readonly nodePath: string;
+  /** The Python that goes into the image where one is needed, by name or path; `python3` unless told. */
+  readonly pythonPath?: string;
   readonly platform: Platform;
   /** Where layers are made. With the built-in registry's own store, pushing to it copies nothing. */
   readonly store: ContentStore;
@@ -39,25 +40,25 @@ export interface BuiltImage {
 }
 
 /**
- * Builds an image from a Node program's folder, without a daemon and without compressing: the same folder on the same
- * base gives the same digest.
+ * Builds an image from a program's folder (see `readSourceFolder`), without a daemon and without compressing: the same
+ * folder on the same base gives the same digest. Throws ImageError.
  */
 export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
   const { store, signal, client, onProgress = () => undefined } = options;
   const reference = parseReference(options.reference);
-  const program = await readSourceFolder(options.source);
-  onProgress('base layer: Node and its libraries from this machine');
-  const layers: BuiltLayer[] = [await nodeBaseLayer(store, options.nodePath)];
+  const folder = await readSourceFolder(options.source);
+  const foundation = await foundationOf(folder.program, { ...options, onProgress });
+  const layers: BuiltLayer[] = [...foundation.layers];
   for (const [name, entries] of [
-    ['dependencies', program.dependencies],
-    ['source', program.source],
+    ['dependencies', folder.dependencies],
+    ['source', folder.source],
   ] as const) {
     signal.throwIfAborted();
     if (entries.length === 0) continue;
     onProgress(`${name} layer: ${filesIn(entries)} files`);
     layers.push(await writeLayer(store, entries));
   }
-  const manifest = await writeImage(options, { entry: program.entry, layers });
+  const manifest = await writeImage(options, { ...foundation, layers });
   const { digest, mediaType } = manifest;
   if (client) {
     onProgress(`push to ${reference.domain}`);
@@ -71,7 +72,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
 
 async function writeImage(
   { store, platform }: BuildImageOptions,
-  { entry, layers }: { readonly entry: string; readonly layers: readonly BuiltLayer[] },
+  { layers, env, command }: Foundation,
 ): Promise<Manifest> {
   const config = await writeJson(store, {
     // The same program is the same image whenever it is built.
@@ -80,9 +81,9 @@ async function writeImage(
     os: platform.os,
     config: {
       User: `${IMAGE_USER}:${IMAGE_USER}`,
-      Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'NODE_ENV=production'],
-      Entrypoint: [NODE_IN_IMAGE],
-      Cmd: [entry],
+      Env: ['PATH=/usr/local/bin:/usr/bin:/bin', ...env],
+      Entrypoint: command.slice(0, 1),
+      Cmd: command.slice(1),
       WorkingDir: APP_FOLDER,
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },

@@ -6,7 +6,7 @@ import { buildImage, type BuiltImage } from '#images/layer-builder/build-image.t
 import { platformOf } from '#images/manifest.ts';
 import { buildFolderOf } from '#supervisor/settings.ts';
 
-export interface SampleBuild {
+export interface SourceBuild {
   readonly home: string;
   readonly source: string;
   readonly reference: string;
@@ -14,14 +14,13 @@ export interface SampleBuild {
   readonly signal: AbortSignal;
 }
 
-/** Builds a Node program's folder into an image and pushes it to the registry its reference names. */
-export async function buildSample(build: SampleBuild): Promise<BuiltImage> {
+/** Builds a program's folder into an image and pushes it to the registry its reference names. */
+export async function buildSource(build: SourceBuild): Promise<BuiltImage> {
   const { home, source, reference, onProgress, signal } = build;
   const options = { clock: systemClock, random: systemRandom };
   const store = await ContentStore.open({ ...options, home: buildFolderOf(home) });
   return await buildImage({
     source,
-    base: 'node',
     nodePath: process.execPath,
     platform: platformOf(process.arch),
     store,
