@@ -3,6 +3,7 @@ import { Service } from '#api/serving-v1/service.ts';
 import { buildSource } from './build-source.ts';
 import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
+import { ownCredentials } from './node-images.ts';
 import { runningSettings } from './running-settings.ts';
 import { untilReady } from './service-ready.ts';
 import { print, step, UserError } from './terminal.ts';
@@ -11,6 +12,8 @@ export interface DeployFlags {
   readonly image?: string;
   /** A program's folder, to be built into an image; instead of `image`. */
   readonly source?: string;
+  /** The image that the folder's program is put on; this machine's own Node or Python unless told. */
+  readonly base?: string;
   readonly env: readonly string[];
   readonly port?: number;
   readonly annotation: readonly string[];
@@ -47,9 +50,11 @@ export async function deploy(
 async function imageOf(
   invocation: Invocation,
   name: string,
-  { image, source, namespace }: DeployFlags,
+  { image, source, base, namespace }: DeployFlags,
 ): Promise<string> {
   if (source === undefined) {
+    if (base !== undefined)
+      throw new UserError('Cannot use --base alone: name the folder to put on it with --source');
     if (image !== undefined) return image;
     throw new UserError(
       'Cannot deploy nothing: name an image with --image or a folder with --source',
@@ -63,6 +68,9 @@ async function imageOf(
         home: invocation.home,
         source: path.resolve(source),
         reference: `127.0.0.1:${registryPort}/${namespace}/${name}:latest`,
+        ...(base !== undefined && {
+          base: { reference: base, credentials: ownCredentials(invocation, base) },
+        }),
         onProgress: update,
         signal: AbortSignal.timeout(BUILD_MS_MAX),
       }),

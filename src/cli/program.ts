@@ -63,6 +63,10 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
         'a program of Node or Python, or files to serve; built into an image and pushed',
       ).conflicts('image'),
     )
+    .option(
+      '--base <reference>',
+      "with --source: an image instead of this machine's Node or Python",
+    )
     .option('--env <name=value>', 'an environment variable; repeat for more', collect, [])
     .option('--port <number>', 'the port the program listens on', parsePort)
     .option('--annotation <key=value>', 'on the revisions; repeat for more', collect, [])

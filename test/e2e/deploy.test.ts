@@ -13,8 +13,12 @@ function write(folder: string, files: Readonly<Record<string, string>>): string 
   return folder;
 }
 
-async function deploy(platform: Platform, name: string, source: string): Promise<string> {
-  const { code, stdout, stderr } = await platform.knode('deploy', name, '--source', source);
+async function deploy(
+  platform: Platform,
+  name: string,
+  ...source: readonly string[]
+): Promise<string> {
+  const { code, stdout, stderr } = await platform.knode('deploy', name, '--source', ...source);
   assert.equal(code, 0, stderr);
   return stdout.trim();
 }
@@ -82,6 +86,16 @@ test('deploy: folders of Node, of Python and of files answer', async () => {
   write(pages, { 'index.html': '<h1>second</h1>' });
   await deploy(platform, 'pages', pages);
   assert.equal((await call(fromPages)).body, '<h1>second</h1>');
+
+  // An image of a registry takes the place of this machine's Node.
+  const service = JSON.parse(await platform.ok(['get', 'ksvc', 'node', '-o', 'json'])) as {
+    spec: { template: { spec: { containers: [{ image: string }] } } };
+  };
+  const base = service.spec.template.spec.containers[0].image;
+  const onBase = await deploy(platform, 'on-base', pages, '--base', base);
+  assert.equal((await call(onBase)).body, '<h1>second</h1>');
+  const alone = await platform.knode('deploy', 'none', '--image', base, '--base', base);
+  assert.match(alone.stderr, /Cannot use --base alone/);
 
   const neither = await platform.knode('deploy', 'none');
   assert.equal(neither.code, 1);

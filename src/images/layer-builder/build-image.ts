@@ -4,13 +4,13 @@ import type { DistributionClient } from '../distribution-client.ts';
 import {
   type Manifest,
   OCI_CONFIG,
-  OCI_LAYER,
   OCI_MANIFEST,
   parseManifest,
   type Platform,
 } from '../manifest.ts';
 import { parseReference, repositoryOf } from '../reference.ts';
-import { type Foundation, foundationOf } from './foundation.ts';
+import type { BaseImage, ImageLayer } from './base-image.ts';
+import { type Foundation, foundationOf, plainLayer } from './foundation.ts';
 import { IMAGE_USER } from './base-layer.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
 import { APP_FOLDER, readSourceFolder } from './source-folder.ts';
@@ -22,6 +22,8 @@ export interface BuildImageOptions {
   readonly nodePath: string;
   /** The Python that goes into the image where one is needed, by name or path; `python3` unless told. */
   readonly pythonPath?: string;
+  /** Taken instead of both; it must have them on its PATH. */
+  readonly base?: BaseImage;
   readonly platform: Platform;
   /** Where layers are made. With the built-in registry's own store, pushing to it copies nothing. */
   readonly store: ContentStore;
@@ -48,7 +50,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
   const reference = parseReference(options.reference);
   const folder = await readSourceFolder(options.source);
   const foundation = await foundationOf(folder.program, { ...options, onProgress });
-  const layers: BuiltLayer[] = [...foundation.layers];
+  const layers: ImageLayer[] = [...foundation.layers];
   for (const [name, entries] of [
     ['dependencies', folder.dependencies],
     ['source', folder.source],
@@ -56,7 +58,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     signal.throwIfAborted();
     if (entries.length === 0) continue;
     onProgress(`${name} layer: ${filesIn(entries)} files`);
-    layers.push(await writeLayer(store, entries));
+    layers.push(plainLayer(await writeLayer(store, entries)));
   }
   const manifest = await writeImage(options, { ...foundation, layers });
   const { digest, mediaType } = manifest;
@@ -72,7 +74,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
 
 async function writeImage(
   { store, platform }: BuildImageOptions,
-  { layers, env, command }: Foundation,
+  { layers, env, command, annotations }: Foundation,
 ): Promise<Manifest> {
   const config = await writeJson(store, {
     // The same program is the same image whenever it is built.
@@ -81,18 +83,19 @@ async function writeImage(
     os: platform.os,
     config: {
       User: `${IMAGE_USER}:${IMAGE_USER}`,
-      Env: ['PATH=/usr/local/bin:/usr/bin:/bin', ...env],
+      Env: env,
       Entrypoint: command.slice(0, 1),
       Cmd: command.slice(1),
       WorkingDir: APP_FOLDER,
     },
-    rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
   });
   const manifest = await writeJson(store, {
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
     config: { mediaType: OCI_CONFIG, ...config.blob },
-    layers: layers.map((layer) => ({ mediaType: OCI_LAYER, ...layer })),
+    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+    ...(annotations && { annotations }),
   });
   return parseManifest(manifest.bytes);
 }
