@@ -4,6 +4,7 @@ import { ContentStore } from '#images/content-store.ts';
 import { DistributionClient } from '#images/distribution-client.ts';
 import { buildImage, type BuiltImage } from '#images/layer-builder/build-image.ts';
 import type { RegistryCredentials } from '#images/image.ts';
+import { sweepBuilds } from '#images/layer-builder/sweep-builds.ts';
 import { platformOf } from '#images/manifest.ts';
 import { RegistriesFile } from '#images/registries-file.ts';
 import { buildFolderOf, registriesFileOf } from '#supervisor/settings.ts';
@@ -28,7 +29,7 @@ export async function buildSource(build: SourceBuild): Promise<BuiltImage> {
   const store = await ContentStore.open({ ...options, home: buildFolderOf(home) });
   const file = new RegistriesFile(registriesFileOf(home));
   const client = new DistributionClient({ ...options, registries: () => file.current() });
-  return await buildImage({
+  const built = await buildImage({
     source,
     nodePath: process.execPath,
     platform: platformOf(process.arch),
@@ -39,4 +40,6 @@ export async function buildSource(build: SourceBuild): Promise<BuiltImage> {
     onProgress,
     signal,
   });
+  await sweepBuilds(store, systemClock);
+  return built;
 }
