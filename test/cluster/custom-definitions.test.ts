@@ -67,18 +67,20 @@ test('definitions: one object in all versions that are served, with a warning in
   const cluster = await clusterUnderTest();
   const { send } = cluster;
   const { group, target, definition } = await define(cluster, OPEN);
+  // Before its definition changes: Kubernetes serves nothing of a kind for a moment then.
+  const made = await send('POST', target, {
+    apiVersion: `${group}/v1`,
+    kind: 'Thing',
+    metadata: { name: 'a' },
+    spec: { x: 1 },
+  });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
   const { body: defined } = await send('GET', definition);
   const [first] = at(defined, 'spec.versions') as object[];
   const old = { ...first, name: 'v1beta1', storage: false, deprecated: true };
   const gone = { ...first, name: 'v1alpha1', storage: false, served: false };
   const versions = { spec: { versions: [first, old, gone] } };
   assert.equal((await send('PATCH', definition, versions, MERGE)).status, 200);
-  await send('POST', target, {
-    apiVersion: `${group}/v1`,
-    kind: 'Thing',
-    metadata: { name: 'a' },
-    spec: { x: 1 },
-  });
   const older = target.replace('/v1/', '/v1beta1/');
   const deadline = AbortSignal.timeout(10_000);
   let reply = await send('GET', `${older}/a`);
