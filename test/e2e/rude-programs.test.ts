@@ -117,10 +117,11 @@ test('rude programs: one that closes all it has goes on, and can be reached', as
 
 test('rude programs: who ignores SIGTERM has its grace, and no more', async () => {
   const command = node(
-    `process.on('SIGTERM', () => console.log('no')); setInterval(() => {}, 400311)`,
+    `process.on('SIGTERM', () => console.log('no')); console.log('here'); setInterval(() => {}, 400311)`,
   );
   await pod('stubborn', command, { condition: 'condition=Ready', graceSeconds: 2 });
   const follower = platform.kubectlInBackground(['logs', '-f', 'stubborn']);
+  await follower.until(/^here$/m);
   assert.equal(processesWith('400311'), 1);
   const deleted = platform.ok(['delete', 'pod', 'stubborn', '--timeout=30s']);
   await follower.until(/^no$/m);
