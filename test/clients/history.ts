@@ -87,9 +87,11 @@ async function live({ client, cluster, proxy, sees }: Life): Promise<Lived> {
   await proxy.break();
   await churn();
   await forget();
-  await mark('mark-end');
+  await mark('mark-forgotten');
   await forget();
   await proxy.mend();
+  await sees('mark-forgotten');
+  await mark('mark-end'); // Told after all of the list before it, which comes in any order.
   await sees('mark-end');
   return { told, last: String(n), state: await stateOf(client) };
 }

@@ -228,21 +228,18 @@ const nameOf = ({ kind }: Kind): string =>
 /** What Kubernetes takes from nobody, or turns into something else. */
 const NOT_FOR_AUTHORS = [
   /^stringData\./,
+  // What a container's restart policy may be beside Always, and where, is behind a feature gate that is off.
+  /ontainers\.\d+\.restartPolicy$/,
   // Of features that are off in Kubernetes unless asked for.
-  /\.(initC|c)ontainers\.\d+\.restartPolicy$/,
   /^spec\.(preferredHolder|strategy)$/,
-  // A negative one is a second.
+  // One below 0 becomes 1.
   /(^|\.)terminationGracePeriodSeconds$/,
-  // Told by dataSourceRef, of which it is the older word.
+  // An older word for dataSourceRef, which drops what is no claim and no snapshot.
   /^spec\.dataSource\./,
   // An older word for serviceAccountName, of which it becomes a copy.
   /\.serviceAccount$/,
-  // What a container's restart policy may be beside Always, and where, is behind a feature gate that is off.
-  /ontainers\.\d+\.restartPolicy$/,
-  // One below 0 becomes 1.
-  /spec\.terminationGracePeriodSeconds$/,
-  // An older word for dataSourceRef, which drops what is no claim and no snapshot.
-  /^spec\.dataSource\./,
+  // Dropped where the affinity is none.
+  /^spec\.sessionAffinityConfig\./,
   /^spec\.volumeClaimTemplates\.\d+\.(status\..*|apiVersion|kind)$/,
 ];
 const SCALE = { spec: { replicas: 2 } };

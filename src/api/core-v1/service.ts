@@ -39,7 +39,7 @@ export const Service = defineCoreKind<Service>({
 });
 
 /** Reachable at every node's address too. */
-export function hasNodePorts({ spec }: Service): boolean {
+export function hasNodePorts({ spec }: Pick<Service, 'spec'>): boolean {
   return spec?.type === 'NodePort' || spec?.type === 'LoadBalancer';
 }
 
@@ -52,8 +52,7 @@ export function isHeadless({ spec }: Service): boolean {
 function dropFormer(spec: ServiceSpec, previous: ServiceSpec): void {
   const isSame = (field: keyof ServiceSpec): boolean => spec[field] === previous[field];
   const isBalanced = spec.type === 'LoadBalancer';
-  const isOutside = isBalanced || spec.type === 'NodePort';
-  if (!isOutside) {
+  if (hasNodePorts({ spec: previous }) && !hasNodePorts({ spec })) {
     const numbers = (ports: ServiceSpec['ports']): string =>
       (ports ?? []).map(({ nodePort = 0 }) => nodePort).join(' ');
     if (numbers(spec.ports) === numbers(previous.ports)) {
