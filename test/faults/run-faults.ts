@@ -27,7 +27,7 @@ const work = mkdtempSync(path.join(tmpdir(), 'knode-faults-'));
 const table = path.join(work, 'table');
 const tests = spawn(
   process.execPath,
-  ['--test', '--test-concurrency=1', '--test-timeout=3600000', ...files],
+  ['--test', '--test-concurrency=1', '--test-timeout=21600000', ...files],
   {
     stdio: 'inherit',
     env: {
