@@ -57,6 +57,12 @@ function isEnded(job: unknown): boolean {
   return Complete?.status === 'True' || Failed?.status === 'True';
 }
 
+/** The status of a Job that is over for this reason: the condition that said so first, and the one that stays. */
+function ended(first: string, last: string, reason: string): Record<string, unknown> {
+  const conditions = [`${first}=True ${reason}`, `${last}=True ${reason}`];
+  return { ready: 0, terminating: 0, started: true, conditions };
+}
+
 /** What a Job says of itself, without times; empty lists of what is not counted yet count as none. */
 function statusOf(job: unknown): object {
   const {
@@ -143,13 +149,11 @@ test('job: fails when more pods have failed than it may lose', async () => {
   await work.end(pod, 'Failed');
   assert.deepEqual(statusOf(await work.until(isEnded)), {
     failed: 1,
-    ready: 0,
-    terminating: 0,
-    started: true,
-    conditions: [
-      'FailureTarget=True BackoffLimitExceeded: Job has reached the specified backoff limit',
-      'Failed=True BackoffLimitExceeded: Job has reached the specified backoff limit',
-    ],
+    ...ended(
+      'FailureTarget',
+      'Failed',
+      'BackoffLimitExceeded: Job has reached the specified backoff limit',
+    ),
   });
 });
 
@@ -157,13 +161,11 @@ test('job: fails at its deadline, and ends its pods', async () => {
   const work = await start({ activeDeadlineSeconds: 1 });
   assert.deepEqual(statusOf(await work.until(isEnded)), {
     failed: 1,
-    ready: 0,
-    terminating: 0,
-    started: true,
-    conditions: [
-      'FailureTarget=True DeadlineExceeded: Job was active longer than specified deadline',
-      'Failed=True DeadlineExceeded: Job was active longer than specified deadline',
-    ],
+    ...ended(
+      'FailureTarget',
+      'Failed',
+      'DeadlineExceeded: Job was active longer than specified deadline',
+    ),
   });
 });
 
@@ -202,13 +204,7 @@ test('job: what fails by its policy fails it at once', async () => {
   const message = `Container main for pod ${namespace}/${pod} failed with exit code 42 matching FailJob rule at index 0`;
   assert.deepEqual(statusOf(await work.until(isEnded)), {
     failed: 1,
-    ready: 0,
-    terminating: 0,
-    started: true,
-    conditions: [
-      `FailureTarget=True PodFailurePolicy: ${message}`,
-      `Failed=True PodFailurePolicy: ${message}`,
-    ],
+    ...ended('FailureTarget', 'Failed', `PodFailurePolicy: ${message}`),
   });
 });
 
@@ -225,14 +221,8 @@ test('job: is done when the indexes that matter are', async () => {
   assert.deepEqual(statusOf(await work.until(isEnded)), {
     completedIndexes: '0',
     succeeded: 1,
-    ready: 0,
-    terminating: 0,
-    started: true,
     completed: true,
-    conditions: [
-      'SuccessCriteriaMet=True SuccessPolicy: Matched rules at index 0',
-      'Complete=True SuccessPolicy: Matched rules at index 0',
-    ],
+    ...ended('SuccessCriteriaMet', 'Complete', 'SuccessPolicy: Matched rules at index 0'),
   });
 });
 
@@ -251,13 +241,7 @@ test('job: each index has its own losses where it is told so', async () => {
     failedIndexes: '0',
     failed: 1,
     succeeded: 1,
-    ready: 0,
-    terminating: 0,
-    started: true,
-    conditions: [
-      'FailureTarget=True FailedIndexes: Job has failed indexes',
-      'Failed=True FailedIndexes: Job has failed indexes',
-    ],
+    ...ended('FailureTarget', 'Failed', 'FailedIndexes: Job has failed indexes'),
   });
 });
 

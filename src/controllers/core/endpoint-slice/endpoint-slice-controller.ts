@@ -5,9 +5,9 @@ import { matchLabelSelector } from '#api/meta/selector.ts';
 import {
   desiredEndpointSlices,
   hasOwnEndpoints,
-  MANAGED_BY,
   MANAGER,
 } from '#controllers/core/endpoint-slice/desired-endpoint-slices.ts';
+import { publishSlices } from '#controllers/core/endpoint-slice/publish-slices.ts';
 import { defineController, keyOf, on, type Key, type Known } from '#reconcile/controller.ts';
 
 /** Writes where the pods are that a Service with a selector leads to. Slices of others, of the same Service too, stay. */
@@ -21,13 +21,7 @@ export const endpointSliceController = defineController<Service>({
       ? (await client.list(Pod, { namespace })).items.filter((pod) => isSelected(service, pod))
       : [];
     const desired = hasOwnEndpoints(service) ? desiredEndpointSlices(service, pods) : [];
-    for (const slice of desired) await client.apply(EndpointSlice, slice);
-    const names = new Set(desired.map(({ metadata }) => metadata.name));
-    const { items } = await client.list(EndpointSlice, { namespace, ownedBy: uid });
-    for (const { metadata } of items) {
-      if (metadata.labels?.[MANAGED_BY] !== MANAGER || names.has(metadata.name)) continue;
-      await client.delete(EndpointSlice, { namespace, name: metadata.name ?? '' });
-    }
+    await publishSlices(client, { namespace, uid, manager: MANAGER }, desired);
     return {};
   },
 });

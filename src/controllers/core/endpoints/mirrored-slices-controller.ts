@@ -8,6 +8,7 @@ import {
   MANAGED_BY,
   SERVICE_NAME,
 } from '#controllers/core/endpoint-slice/desired-endpoint-slices.ts';
+import { publishSlices } from '#controllers/core/endpoint-slice/publish-slices.ts';
 import { defineController, keyOf, on } from '#reconcile/controller.ts';
 
 const MANAGER = 'endpointslicemirroring-controller.k8s.io';
@@ -31,13 +32,7 @@ export const mirroredSlicesController = defineController<Endpoints>({
       !hasOwnEndpoints(service) &&
       endpoints.metadata.labels?.[SKIP] !== 'true';
     const desired = isMirrored ? desiredSlices(endpoints) : [];
-    for (const slice of desired) await client.apply(EndpointSlice, slice);
-    const names = new Set(desired.map(({ metadata }) => metadata.name));
-    const { items } = await client.list(EndpointSlice, { namespace, ownedBy: uid });
-    for (const { metadata } of items) {
-      if (metadata.labels?.[MANAGED_BY] !== MANAGER || names.has(metadata.name)) continue;
-      await client.delete(EndpointSlice, { namespace, name: metadata.name ?? '' });
-    }
+    await publishSlices(client, { namespace, uid, manager: MANAGER }, desired);
     return {};
   },
 });

@@ -1,14 +1,9 @@
 import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { podsOfNode } from '#controllers/core/node/pods-of-node.ts';
 import { isEnded } from '#controllers/core/pod-state.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
-import {
-  defineController,
-  on,
-  keyOf,
-  type Context,
-  type Controller,
-} from '#reconcile/controller.ts';
+import { defineController, on, type Context, type Controller } from '#reconcile/controller.ts';
 
 /** As Kubernetes: a node that is away may only be starting anew. */
 const QUARANTINE_MS = 40_000;
@@ -26,14 +21,7 @@ export function podGarbageController({ endedMax = ENDED_MAX } = {}): Controller<
   return defineController<Pod>({
     kind: Pod,
     reconcilesDeleting: true,
-    watches: [
-      on(Node, ({ metadata }, known) =>
-        known
-          .list(Pod)
-          .filter(({ spec }) => spec?.nodeName === metadata.name)
-          .map((pod) => keyOf(pod)),
-      ),
-    ],
+    watches: [on(Node, podsOfNode)],
     async reconcile(pod, context) {
       const { spec, metadata } = pod;
       if (isEnded(pod)) {

@@ -1,22 +1,16 @@
 import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { tolerates } from '#api/core-v1/toleration.ts';
+import { podsOfNode } from '#controllers/core/node/pods-of-node.ts';
 import { isActive } from '#controllers/core/pod-state.ts';
 import { timestamp } from '#controllers/core/timestamp.ts';
-import { defineController, keyOf, on, type Context } from '#reconcile/controller.ts';
+import { defineController, on, type Context } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 
 /** Deletes pods from nodes with a NoExecute taint: at once, or when the time is over for which they tolerate it. */
 export const taintEvictionController = defineController<Pod>({
   kind: Pod,
-  watches: [
-    on(Node, ({ metadata }, known) =>
-      known
-        .list(Pod)
-        .filter(({ spec }) => spec?.nodeName === metadata.name)
-        .map((pod) => keyOf(pod)),
-    ),
-  ],
+  watches: [on(Node, podsOfNode)],
   async reconcile(pod, context) {
     const name = pod.spec?.nodeName;
     if (!name || !isActive(pod)) return {};
