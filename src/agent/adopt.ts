@@ -59,9 +59,7 @@ export async function adoptSandboxes(
   for (const sandbox of pods) if (sandbox.record.prepared) await sandbox.bind();
   for (const orphan of orphans) await sweep(orphan.folder, async () => await orphan.remove());
   const kept = [...pods, ...started];
-  const owned = new Set(
-    kept.flatMap(({ record }) => Object.values(record.containers).map(({ id }) => id)),
-  );
+  const owned = new Set(kept.flatMap(({ ids }) => ids));
   for (const { id } of known)
     if (!owned.has(id)) await sweep(id, async () => await parts.runtime.delete(id));
   const addresses = new Set(kept.map(({ address }) => address));

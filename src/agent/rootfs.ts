@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { runCommand } from '#base/command.ts';
@@ -29,6 +29,15 @@ export async function removeMounted(folder: string): Promise<void> {
   const [left] = await mountsBelow(folder);
   if (left !== undefined) throw new Error(`Cannot remove ${folder}: ${left} is still mounted`);
   await rm(folder, { recursive: true, force: true });
+}
+
+/** Whether something is mounted at a file or folder: it is on another file system than the folder it is in. */
+export async function isMounted(target: string): Promise<boolean> {
+  const [own, above] = await Promise.all([
+    stat(target).catch(() => undefined),
+    stat(path.dirname(target)),
+  ]);
+  return own !== undefined && own.dev !== above.dev;
 }
 
 /** `copy` where this machine refuses overlayfs, as it does inside most containers. Tried in `scratch`, which is removed. */

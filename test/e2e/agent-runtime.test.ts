@@ -27,7 +27,7 @@ test('runc: an end that conmon was not there to see is told all the same', async
     isRootReadOnly: false,
     mayGainPrivileges: false,
     hostname: 'unseen',
-    networkNamespace: setting.networkNamespace,
+    joined: { network: setting.networkNamespace },
     cgroupsPath: runtime.cgroupsPathOf(id),
     resources: {},
     mounts: [],

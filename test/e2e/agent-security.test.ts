@@ -116,12 +116,10 @@ test('security: what is not there is named, and waits', async () => {
     containers,
     securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] },
   });
-  await bed.createPod('shared', { containers, shareProcessNamespace: true });
   const absent = { seccompProfile: { type: 'Localhost', localhostProfile: 'absent.json' } };
   await bed.createPod('profile', { containers, securityContext: absent });
   const expected: Readonly<Record<string, readonly [string, RegExp]>> = {
     sysctl: ['SysctlForbidden', /"kernel.msgmax" not allowlisted/],
-    shared: ['CreateContainerConfigError', /shareProcessNamespace: true, which is not there/],
     profile: ['CreateContainerConfigError', /cannot load seccomp profile .*absent.json/],
   };
   for (const [name, [reason, message]] of Object.entries(expected)) {

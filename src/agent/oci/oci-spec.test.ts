@@ -14,7 +14,7 @@ const plan: ContainerPlan = {
   isRootReadOnly: false,
   mayGainPrivileges: true,
   hostname: 'web',
-  networkNamespace: '/run/netns/x',
+  joined: { network: '/run/netns/x' },
   cgroupsPath: '/knode-x/web',
   resources: {},
   mounts: [],

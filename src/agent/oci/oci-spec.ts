@@ -23,8 +23,10 @@ export interface ContainerPlan {
   readonly mayGainPrivileges: boolean;
   readonly seccomp?: OciSeccomp;
   readonly hostname: string;
-  /** The pod's network namespace, which every container of the pod shares. */
-  readonly networkNamespace: string;
+  /** Namespaces that are there already and that it joins, by kind; the pod's network is one. */
+  readonly joined: Readonly<Record<string, string>>;
+  /** The pod's shared memory; its own where absent. */
+  readonly sharedMemory?: string;
   readonly cgroupsPath: string;
   readonly resources: ResourceRequirements;
   /** Given to it besides its own few; it may then use every device. */
@@ -64,8 +66,10 @@ export function ociSpec(plan: ContainerPlan): OciSpec {
     mounts: [...systemMounts(plan), ...plan.mounts],
     linux: {
       namespaces: [
-        ...NAMESPACES.filter((type) => !plan.shared?.includes(type)).map((type) => ({ type })),
-        { type: 'network', path: plan.networkNamespace },
+        ...NAMESPACES.filter(
+          (type) => !plan.shared?.includes(type) && !Object.hasOwn(plan.joined, type),
+        ).map((type) => ({ type })),
+        ...Object.entries(plan.joined).map(([type, path]) => ({ type, path })),
       ],
       cgroupsPath: plan.cgroupsPath,
       resources: {
@@ -147,12 +151,14 @@ function systemMount(destination: string, type: string, options: readonly string
   return { destination, type, source: type, options: ['nosuid', 'noexec', ...options] };
 }
 
-/** With the machine's own shared memory, or with all of /sys, where that was asked for. */
-function systemMounts({ shared = [], hostDevices }: ContainerPlan): readonly OciMount[] {
+/** With shared memory of the pod's or the machine's, and with all of /sys, where that was asked for. */
+function systemMounts({ sharedMemory, hostDevices }: ContainerPlan): readonly OciMount[] {
   const isOpen = hostDevices !== undefined;
   return SYSTEM_MOUNTS.map((mount) => {
-    if (mount.destination === '/dev/shm' && shared.includes('ipc'))
-      return { ...mount, type: 'bind', source: '/dev/shm', options: ['rbind', 'rw'] };
+    if (mount.destination === '/dev/shm' && sharedMemory !== undefined) {
+      const options = ['rbind', 'rw', 'nosuid', 'noexec', 'nodev'];
+      return { ...mount, type: 'bind', source: sharedMemory, options };
+    }
     if (!isOpen || !mount.destination.startsWith('/sys')) return mount;
     return { ...mount, options: mount.options.map((option) => (option === 'ro' ? 'rw' : option)) };
   });

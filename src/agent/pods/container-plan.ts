@@ -12,13 +12,13 @@ import { containerMounts, type MountSources } from '#agent/pods/container-mounts
 import { ContainerProblem, configProblem } from '#agent/pods/container-problem.ts';
 import { expand, machineName, resolveEnvironment, type PodFacts } from '#agent/pods/environment.ts';
 
-export interface PlanSources extends PodFacts, MountSources {
+export interface PlanSources
+  extends PodFacts, MountSources, Pick<ContainerPlan, 'joined' | 'sharedMemory'> {
   readonly image: Image;
   readonly reader: ConfigReader;
   /** The container's folder, with its root filesystem in `rootfs`. */
   readonly bundle: string;
   readonly id: string;
-  readonly networkNamespace: string;
 }
 
 /** Everything of one container looked up. Throws ContainerProblem for what cannot be had. */
@@ -69,7 +69,8 @@ export async function planContainer(
       cwd: container.workingDir || image.config.WorkingDir || '/',
       user: resolveUser({ imageUser, container: security, pod: podSecurity, passwd, group }),
       hostname: machineName(pod, parts.clusterDomain),
-      networkNamespace: sources.networkNamespace,
+      joined: sources.joined,
+      ...(sources.sharedMemory !== undefined && { sharedMemory: sources.sharedMemory }),
       cgroupsPath: parts.runtime.cgroupsPathOf(id),
       resources: resourcesOf(pod, container),
       oomScoreAdj,

@@ -4,7 +4,7 @@ import type { Container } from '#api/generated/core-v1.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
-import { ociSpec } from '#agent/oci/oci-spec.ts';
+import { ociSpec, type ContainerPlan } from '#agent/oci/oci-spec.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
@@ -15,6 +15,7 @@ import {
   type PodRecord,
   type PreparedFor,
 } from '#agent/pods/pod-record.ts';
+import { PodNamespaces } from '#agent/pods/pod-namespaces.ts';
 import { timestamp } from '#agent/pods/pod-status.ts';
 import { writeVolumes } from '#agent/volumes/volumes.ts';
 import { createRootfs, removeMounted } from '#agent/rootfs.ts';
@@ -30,6 +31,7 @@ const ATTEMPTS_KEPT = 2;
 export class PodSandbox {
   readonly folder: string;
   readonly #parts: AgentParts;
+  readonly #namespaces: PodNamespaces;
   #record: PodRecord;
   /** What the runtime said of the containers of an adopted pod; of ours, we know. */
   readonly #states = new Map<string, KnownContainer['state']>();
@@ -43,6 +45,7 @@ export class PodSandbox {
     this.#parts = parts;
     this.#record = record;
     this.folder = sandboxFolder(parts, record.uid);
+    this.#namespaces = new PodNamespaces({ parts, podFolder: this.folder, uid: record.uid });
     for (const { id, state } of known) this.#states.set(id, state);
   }
 
@@ -70,7 +73,10 @@ export class PodSandbox {
     try {
       await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
       await writePodRecord(sandbox.folder, sandbox.#record);
-      if (!isHosted) await sandbox.#createNetwork();
+      await Promise.all([
+        sandbox.#namespaces.ensure(),
+        ...(isHosted ? [] : [sandbox.#createNetwork()]),
+      ]);
       await writeEtc(pod, sandbox.folder, { address, ...parts });
     } catch (error) {
       await sandbox.remove();
@@ -93,6 +99,12 @@ export class PodSandbox {
     return this.#parts.network.pathOf(this.address);
   }
 
+  /** The runtime's ids of all that the sandbox has, whether they are there or not. */
+  get ids(): readonly string[] {
+    const containers = Object.values(this.#record.containers).map(({ id }) => id);
+    return [...containers, this.#namespaces.holderId];
+  }
+
   get hasContainers(): boolean {
     return Object.keys(this.#record.containers).length > 0;
   }
@@ -107,6 +119,7 @@ export class PodSandbox {
 
   /** After a reboot the record is there and the network is not: it is made again, and `true` says so. */
   async ensureNetwork(): Promise<boolean> {
+    await this.#namespaces.ensure();
     if (this.#record.hostNetwork) return false;
     const existing = await this.#parts.network.list();
     this.#hasNetwork = existing.has(this.address);
@@ -146,8 +159,8 @@ export class PodSandbox {
       await createRootfs({ layers: image.layers, bundle, method: rootfsMethod });
       await writeTerminationLog(bundle);
       await using keep = new AsyncDisposableStack();
-      const { networkNamespace } = this;
-      const own = { container, image, reader, bundle, id, keep, networkNamespace };
+      const namespaces = await this.#namespacesFor(pod);
+      const own = { container, image, reader, bundle, id, keep, ...namespaces };
       const sources = { ...this.#facts(pod), ...own };
       const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
       const spec = ociSpec(plan);
@@ -221,8 +234,9 @@ export class PodSandbox {
       await removeMounted(path.join(bundle, folder));
   }
 
-  /** Gives address and namespace back; the folder with its logs stays. */
-  async releaseNetwork(): Promise<void> {
+  /** Gives address and namespaces back; the folder with its logs stays. */
+  async releaseNamespaces(): Promise<void> {
+    await this.#namespaces.release();
     if (!this.#hasNetwork) return;
     this.#hasNetwork = false;
     await this.#parts.network.remove(this.address);
@@ -243,7 +257,7 @@ export class PodSandbox {
     await this.#keepLogs();
     // Whatever there is of it: this also undoes what was half made.
     this.#hasNetwork = !this.#record.hostNetwork;
-    await this.releaseNetwork();
+    await this.releaseNamespaces();
     await removeMounted(this.folder);
   }
 
@@ -278,6 +292,17 @@ export class PodSandbox {
         error,
       });
     }
+  }
+
+  /** What a container joins rather than has of its own. */
+  async #namespacesFor({ spec }: Pod): Promise<Pick<ContainerPlan, 'joined' | 'sharedMemory'>> {
+    const network = this.networkNamespace;
+    const pid = spec?.shareProcessNamespace && (await this.#namespaces.processes(network));
+    const { ipc, sharedMemory } = this.#namespaces;
+    return {
+      joined: { network, ...(!spec?.hostIPC && { ipc }), ...(pid && { pid }) },
+      sharedMemory: spec?.hostIPC ? '/dev/shm' : sharedMemory,
+    };
   }
 
   async #createNetwork(): Promise<void> {

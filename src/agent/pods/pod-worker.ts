@@ -141,7 +141,7 @@ export class PodWorker {
       });
       await stopInOrder(this.#containers, this.#decided?.graceMs ?? this.#graceMs);
       this.#fate = this.#decided;
-      await this.#sandbox?.releaseNetwork();
+      await this.#sandbox?.releaseNamespaces();
       await this.#sandbox?.releaseVolumes();
     } catch (error) {
       // The stop's own reason is no failure; anything else is a bug, and this pod's alone.

@@ -61,7 +61,6 @@ export async function securityPlan(
 
 function refuseAbsent(spec: Pod['spec']): void {
   const absent = Object.entries({
-    'shareProcessNamespace: true': spec?.shareProcessNamespace === true,
     'hostUsers: false': spec?.hostUsers === false,
     runtimeClassName: Boolean(spec?.runtimeClassName),
   }).find(([, isAsked]) => isAsked);

@@ -32,7 +32,7 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
       isRootReadOnly: false,
       mayGainPrivileges: false,
       hostname: 'contract',
-      networkNamespace: setting.networkNamespace,
+      joined: { network: setting.networkNamespace },
       cgroupsPath: runtime.cgroupsPathOf(id),
       resources: { limits: { memory: '512Mi' } },
       mounts: [],
@@ -97,7 +97,7 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
       resources: {},
       mounts: [],
       user: { uid: 0, gid: 0, additionalGids: [] },
-      networkNamespace: setting.networkNamespace,
+      joined: { network: setting.networkNamespace },
       cgroupsPath: runtime.cgroupsPathOf(id),
     });
     await assert.rejects(

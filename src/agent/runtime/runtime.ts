@@ -43,6 +43,8 @@ export interface Runtime extends AsyncDisposable {
   reopenLog(id: string): Promise<void>;
   /** A `run` without input, and with as much output as probes keep; a command that an abort ended has no exit code. */
   exec(id: string, command: readonly string[], limit: AbortSignal): Promise<ExecResult>;
+  /** The machine's number of the container's first process; undefined where none runs. */
+  processOf(id: string): Promise<number | undefined>;
   /** What the container uses; undefined where it has ended. */
   usage(id: string): Promise<Usage | undefined>;
 }

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { runCommand } from '#base/command.ts';
 import type { EmptyDirVolumeSource, Volume } from '#api/generated/core-v1.ts';
@@ -9,6 +9,7 @@ import { ContainerProblem, mountProblem } from '#agent/pods/container-problem.ts
 import { hostPath } from '#agent/volumes/host-path.ts';
 import { writeVersioned } from '#agent/volumes/versioned-folder.ts';
 import { giveToGroup } from '#agent/volumes/volume-group.ts';
+import { isMounted } from '#agent/rootfs.ts';
 
 export interface VolumeSources extends ConfigSources {
   /** Every volume of the pod's own is a folder in it, named after the volume. */
@@ -94,7 +95,7 @@ async function makeEmptyDir(
     throw mountProblem(path.basename(folder), `emptyDir medium "${medium}" is not there`);
   const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
   // A boot takes the memory away and leaves the folder.
-  const isMissing = medium === 'Memory' && (isNew || !(await isMountPoint(folder)));
+  const isMissing = medium === 'Memory' && (isNew || !(await isMounted(folder)));
   if (isMissing) {
     const size = sizeLimit === undefined ? [] : [`size=${Math.ceil(amountOf(sizeLimit))}`];
     const options = ['nosuid', 'nodev', ...size].join(',');
@@ -103,9 +104,4 @@ async function makeEmptyDir(
   if (!isNew && !isMissing) return;
   if (gid !== undefined) await chown(folder, 0, gid);
   await chmod(folder, gid === undefined ? 0o777 : 0o2777);
-}
-
-async function isMountPoint(folder: string): Promise<boolean> {
-  const [own, above] = await Promise.all([stat(folder), stat(path.dirname(folder))]);
-  return own.dev !== above.dev;
 }

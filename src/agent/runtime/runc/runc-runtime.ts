@@ -238,6 +238,10 @@ class RuncRuntime implements Runtime {
     return { exitCode: limit.aborted ? undefined : exitCode, output };
   }
 
+  processOf(id: string): Promise<number | undefined> {
+    return initOf(this.#stateOf(id));
+  }
+
   usage(id: string): Promise<Usage | undefined> {
     return cgroupUsage(this.cgroupsPathOf(id));
   }
