@@ -56,7 +56,13 @@ export async function adoptSandboxes(
       ({ pods, started, orphans })[fate].push(sandbox);
     }
   }
-  for (const sandbox of pods) if (sandbox.record.prepared) await sandbox.bind();
+  for (const sandbox of pods) {
+    if (!sandbox.record.prepared) continue;
+    await sandbox.thaw();
+    await sandbox.bind();
+  }
+  // It was perhaps about to be called.
+  for (const sandbox of started) await sandbox.thaw();
   for (const orphan of orphans) await sweep(orphan.folder, async () => await orphan.remove());
   const kept = [...pods, ...started];
   const owned = new Set(kept.flatMap(({ ids }) => ids));

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
+import type { PreparedCounts } from '#base/prepared-counts.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
@@ -34,6 +35,7 @@ import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { imagesOfPods } from '#agent/pods/pod-record.ts';
 import { ConfigWatch } from '#agent/config-watch.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
+import { preparedMax } from '#agent/prepared/next-place.ts';
 import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
 import { chooseRootfsMethod } from '#agent/rootfs.ts';
 import { instanceCgroup, openRunc } from '#agent/runtime/runc/runc-runtime.ts';
@@ -59,6 +61,8 @@ export interface AgentOptions {
   readonly listen?: readonly string[];
   /** `cluster.local` unless told. */
   readonly clusterDomain?: string;
+  /** How many prepared sandboxes there are at most; by the machine's memory unless told. */
+  readonly preparedMax?: number;
   /** Asks whoever sends requests to let go of a pod that is about to be stopped; at once where absent. */
   readonly drain?: AgentParts['drain'];
 }
@@ -67,6 +71,7 @@ export interface AgentOptions {
 export interface Agent extends AsyncDisposable {
   /** A HeadStart: starts prepared sandboxes of a Deployment, before any object says so. */
   start(target: StartTarget, onStopped: (pod: string) => void): readonly StartingPod[];
+  prepared(): PreparedCounts;
   /** For the API server's name generator. */
   reservedName(
     kind: Kind,
@@ -119,7 +124,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });
     const { started } = adopted;
     const config = new ConfigWatch(informing);
-    const pool = new PreparedPool(parts, { replicaSets, config, started, signal: stop.signal });
+    const { preparedMax: capacity = preparedMax(os.totalmem()) } = options;
+    const preparing = { replicaSets, services, config, started, capacity, signal: stop.signal };
+    const pool = new PreparedPool(parts, preparing);
     const podSet = new PodSet({ parts, pods, pool, config, adopted: adopted.pods });
     const facts = await boundNode(options, parts.podsFolder);
     await registerNode(client, facts);
@@ -134,6 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return {
       metrics,
       start: (target, onStopped) => pool.start(target, onStopped),
+      prepared: () => pool.counts(),
       reservedName: (kind, object) => pool.reservedName(kind, object),
       imagesInUse: () => imagesOfPods(parts.podsFolder),
       access: podAccess({

@@ -1,13 +1,18 @@
 import type { Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { LimitRange } from '#api/core-v1/limit-range.ts';
+import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
+import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import { Informer, type InformerOptions } from '#client/informer.ts';
 
 type ConfigHandler = (namespace: string, dependency: string) => void;
 
-/** Says when something changes that pods are made from: `namespace`, `ConfigMap/name`. */
+/**
+ * Says when something changes that pods are made or admitted by: `namespace` (empty where it is of all), `ConfigMap/name`.
+ */
 export class ConfigWatch implements AsyncDisposable {
   readonly #informers: readonly AsyncDisposable[];
   readonly #handlers = new Set<ConfigHandler>();
@@ -24,7 +29,14 @@ export class ConfigWatch implements AsyncDisposable {
       });
       return informer;
     };
-    this.#informers = [watch(ConfigMap), watch(Secret), watch(ServiceAccount)];
+    this.#informers = [
+      watch(ConfigMap),
+      watch(Secret),
+      watch(ServiceAccount),
+      watch(ResourceQuota),
+      watch(LimitRange),
+      watch(PriorityClass),
+    ];
   }
 
   onChange(handler: ConfigHandler): Disposable {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { PreparedCounts } from '#base/prepared-counts.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
@@ -8,6 +9,7 @@ import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
 import { describeLimit, isShort, machineReport } from './machine-report.ts';
 import { readyOf } from './service-ready.ts';
+import { preparedCounts } from './node-prepared.ts';
 import { describePlatform } from './up.ts';
 import { print, printJson, printTable, UserError } from './terminal.ts';
 
@@ -24,13 +26,14 @@ export async function status(
     { name: 'supervisor', pid: supervisor.pid, state: 'ready', restarts: 0 },
     ...supervisor.parts,
   ].map((part) => ({ ...part, memoryBytes: memoryOf(part.pid) }));
-  const [counts, limits] = await Promise.all([
+  const [counts, prepared, limits] = await Promise.all([
     countsOf(invocation),
+    preparedCounts(invocation),
     machineReport(invocation.home, parts),
   ]);
   if (output === 'json') {
     const machine = limits.map(({ name, available, total }) => ({ name, available, total }));
-    printJson({ home: invocation.home, parts, ...counts, machine });
+    printJson({ home: invocation.home, parts, ...counts, prepared, machine });
     return;
   }
   printTable(
@@ -49,6 +52,7 @@ export async function status(
   if (record) describePlatform(JSON.parse(record.settings) as Settings, print);
   if (counts)
     print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
+  if (prepared) print(`  prepared    ${describePrepared(prepared)}`);
   const [memory, disk] = limits.map((limit) => `${limit.name} ${describeLimit(limit)}`);
   print(`  machine     ${memory}; ${disk}`);
   for (const limit of limits.filter(isShort))
@@ -68,6 +72,11 @@ async function countsOf(
     servicesReady: services.items.filter((service) => readyOf(service).status === 'True').length,
     pods: pods.items.length,
   };
+}
+
+function describePrepared(counts: PreparedCounts): string {
+  const { ready, making, capacity, starting, used, discarded } = counts;
+  return `${ready} of ${capacity} sandboxes ready, ${making} being made, ${starting} starting; ${used} used, ${discarded} discarded`;
 }
 
 /** Proportional share: what the machine would get back if the process ended (proc(5), smaps_rollup). */

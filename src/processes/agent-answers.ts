@@ -1,6 +1,9 @@
 import type { Agent } from '#agent/agent.ts';
+import { jsonReply } from '#apiserver/status-reply.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { ApiOptions } from './api.ts';
+
+const pods = { group: '', plural: 'pods' } as const;
 
 /** What the API server asks the agent, beside `others`; while it starts there is nothing to tell. */
 export function agentAnswers(
@@ -12,7 +15,6 @@ export function agentAnswers(
     if (!found) throw new ApiError('ServiceUnavailable', 'the agent is starting');
     return found;
   };
-  const pods = { group: '', plural: 'pods' };
   return {
     generateName: (kind, object) => agent()?.reservedName(kind, object),
     metrics: {
@@ -21,6 +23,14 @@ export function agentAnswers(
     },
     connections: [
       ...others,
+      {
+        // Ours alone, for `knode status`.
+        group: '',
+        plural: 'nodes',
+        subresource: 'prepared',
+        methods: ['GET'],
+        handle: async () => jsonReply(running().prepared()),
+      },
       {
         ...pods,
         subresource: 'log',
@@ -38,33 +48,37 @@ export function agentAnswers(
           await running().access.keptLog({ namespace, name, query, signal }),
       },
     ],
-    streams: [
-      {
-        ...pods,
-        subresource: 'exec',
-        open: async ({ namespace = '', name, query }) => ({
-          kind: 'program',
-          run: await running().access.exec({ namespace, name, query }),
-          query,
-        }),
-      },
-      {
-        ...pods,
-        subresource: 'attach',
-        open: async ({ namespace = '', name, query }) => ({
-          kind: 'program',
-          run: await running().access.attach({ namespace, name, query }),
-          query,
-        }),
-      },
-      {
-        ...pods,
-        subresource: 'portforward',
-        open: async ({ namespace = '', name, query }) => ({
-          kind: 'ports',
-          dial: await running().access.forward({ namespace, name, query }),
-        }),
-      },
-    ],
+    streams: streamsOf(running),
   };
+}
+
+function streamsOf(running: () => Agent): NonNullable<ApiOptions['streams']> {
+  return [
+    {
+      ...pods,
+      subresource: 'exec',
+      open: async ({ namespace = '', name, query }) => ({
+        kind: 'program',
+        run: await running().access.exec({ namespace, name, query }),
+        query,
+      }),
+    },
+    {
+      ...pods,
+      subresource: 'attach',
+      open: async ({ namespace = '', name, query }) => ({
+        kind: 'program',
+        run: await running().access.attach({ namespace, name, query }),
+        query,
+      }),
+    },
+    {
+      ...pods,
+      subresource: 'portforward',
+      open: async ({ namespace = '', name, query }) => ({
+        kind: 'ports',
+        dial: await running().access.forward({ namespace, name, query }),
+      }),
+    },
+  ];
 }

@@ -4,7 +4,12 @@ import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { LimitRange } from '#api/core-v1/limit-range.ts';
+import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import type { PodSpec } from '#api/generated/core-v1.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
 import { readPodRecords } from '#agent/pods/pod-record.ts';
 import { isReady, NODE_IMAGE, startAgentBed, type AgentBed } from '#test/support/agent-bed.ts';
@@ -12,24 +17,35 @@ import { isReady, NODE_IMAGE, startAgentBed, type AgentBed } from '#test/support
 const SERVER = `require('node:http').createServer((q, s) => s.end(process.env.POD + ' ' + process.env.COLOR)).listen(8080)`;
 
 /** A ReplicaSet at zero, as a Deployment's controller would make it. */
-async function createReplicaSet(bed: AgentBed, count = 1): Promise<ReplicaSet> {
-  const labels = { app: 'web' };
+async function createReplicaSet(
+  bed: AgentBed,
+  {
+    app = 'web',
+    spec = {},
+    annotations = {},
+  }: {
+    readonly app?: string;
+    readonly spec?: Partial<PodSpec>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<ReplicaSet> {
+  const labels = { app };
   return bed.cluster.client.create(ReplicaSet, {
     apiVersion: 'apps/v1',
     kind: 'ReplicaSet',
     metadata: {
-      name: 'web-1',
+      name: `${app}-1`,
       namespace: 'default',
-      annotations: { 'knode.dev/prepared-sandboxes': String(count) },
+      annotations: { 'knode.dev/prepared-sandboxes': '1' },
       ownerReferences: [
-        { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', uid: 'd', controller: true },
+        { apiVersion: 'apps/v1', kind: 'Deployment', name: app, uid: 'd', controller: true },
       ],
     },
     spec: {
       replicas: 0,
       selector: { matchLabels: labels },
       template: {
-        metadata: { labels },
+        metadata: { labels, annotations },
         spec: {
           containers: [
             {
@@ -44,6 +60,7 @@ async function createReplicaSet(bed: AgentBed, count = 1): Promise<ReplicaSet> {
               readinessProbe: { tcpSocket: { port: 'http' } },
             },
           ],
+          ...spec,
         },
       },
     },
@@ -77,7 +94,7 @@ async function preparedName(bed: AgentBed, isWanted: (name: string) => boolean):
   for (const deadlineMs = performance.now() + 20_000; performance.now() < deadlineMs;) {
     const found = await readPodRecords(path.join(bed.home, 'agent/pods'));
     const record = found.find((each) => each.record?.prepared)?.record;
-    if (record && isWanted(record.name)) return record.name;
+    if (record && isWanted(record.name) && bed.agent.prepared().ready === 1) return record.name;
     await sleep(systemClock, 10);
   }
   throw new Error('no sandbox was prepared');
@@ -163,4 +180,129 @@ test('prepared: what has started runs on for the next process, and goes with its
   assert.deepEqual(bed.agent.start(target, resolve), [first], 'and is known to be starting');
   await bed.cluster.client.delete(ReplicaSet, { namespace: 'default', name: 'web-1' });
   assert.equal(await promise, first.name);
+});
+
+/** Of which ReplicaSets sandboxes are prepared, once that is so many. */
+async function preparedApps(bed: AgentBed, count: number): Promise<readonly string[]> {
+  for (const deadlineMs = performance.now() + 20_000; performance.now() < deadlineMs;) {
+    const found = await readPodRecords(path.join(bed.home, 'agent/pods'));
+    const apps = found.flatMap(({ record }) => (record?.prepared ? [record.name.slice(0, 1)] : []));
+    if (apps.length === count) return apps.toSorted();
+    await sleep(systemClock, 10);
+  }
+  throw new Error(`there were not ${count} prepared sandboxes`);
+}
+
+test('prepared: where places are few, those called last have them', async () => {
+  await using bed = await startAgentBed({ preparedMax: 2 });
+  await setColor(bed, 'green');
+  const scale = (app: string, replicas: number): Promise<unknown> =>
+    bed.cluster.client.patch(
+      ReplicaSet,
+      { namespace: 'default', name: `${app}-1` },
+      { spec: { replicas } },
+      { type: 'merge' },
+    );
+  for (const app of ['a', 'b', 'c']) await createReplicaSet(bed, { app });
+  assert.equal((await preparedApps(bed, 2)).length, 2);
+  for (const app of ['c', 'a', 'b']) {
+    await scale(app, 1);
+    await scale(app, 0);
+  }
+  const isSettled = async (): Promise<boolean> =>
+    (await preparedApps(bed, 2)).join() === 'a,b' &&
+    bed.agent.prepared().ready === 2 &&
+    bed.agent.prepared().making === 0;
+  for (const deadlineMs = performance.now() + 20_000; !(await isSettled());) {
+    assert.ok(performance.now() < deadlineMs, 'those called last have none');
+    await sleep(systemClock, 10);
+  }
+});
+
+test('prepared: made anew when admission would refuse its pod, or make it otherwise', async () => {
+  await using bed = await startAgentBed();
+  const { client } = bed.cluster;
+  const namespace = 'default';
+  await setColor(bed, 'green');
+  await client.create(PriorityClass, {
+    apiVersion: 'scheduling.k8s.io/v1',
+    kind: 'PriorityClass',
+    metadata: { name: 'high' },
+    value: 1000,
+  });
+  await createReplicaSet(bed, { spec: { priorityClassName: 'high' } });
+  const first = await preparedName(bed, () => true);
+  await client.create(LimitRange, {
+    apiVersion: 'v1',
+    kind: 'LimitRange',
+    metadata: { name: 'limits', namespace },
+    spec: { limits: [{ type: 'Container', default: { memory: '96Mi' } }] },
+  });
+  const second = await preparedName(bed, (name) => name !== first);
+  await client.create(Service, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'other', namespace },
+    spec: { ports: [{ port: 80 }] },
+  });
+  const third = await preparedName(bed, (name) => name !== second);
+  await client.create(ResourceQuota, {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'enough', namespace },
+    spec: { hard: { pods: '1' } },
+  });
+  await setColor(bed, 'blue');
+  const fourth = await preparedName(bed, (name) => name !== third);
+  assert.equal(new Set(await bed.agent.imagesInUse()).size, 1, 'its image is not collected');
+  await client.patch(
+    ResourceQuota,
+    { namespace, name: 'enough' },
+    { spec: { hard: { pods: '0' } } },
+    { type: 'merge' },
+  );
+  await preparedApps(bed, 0);
+  await client.delete(ResourceQuota, { namespace, name: 'enough' });
+  const fifth = await preparedName(bed, (name) => name !== fourth);
+  await client.delete(PriorityClass, { name: 'high' });
+  await preparedApps(bed, 0);
+  assert.notEqual(fifth, fourth);
+});
+
+test('prepared: a program that is kept frozen goes on at the call, and after a restart', async () => {
+  await using bed = await startAgentBed();
+  await setColor(bed, 'green');
+  await createReplicaSet(bed, { annotations: { 'knode.dev/freeze': 'true' } });
+  const name = await preparedName(bed, () => true);
+  const found = await readPodRecords(path.join(bed.home, 'agent/pods'));
+  const address = found.find(({ record }) => record?.name === name)?.record?.address ?? '';
+  // The kernel still accepts the connection; the program says nothing.
+  const silent = fetch(`http://${address}:8080/`, { signal: AbortSignal.timeout(300) });
+  await assert.rejects(silent, { name: 'TimeoutError' });
+  const starting = await startOnce(bed);
+  assert.deepEqual(starting, { name, address });
+  assert.equal(await answer(address), `${name} green`);
+  await bed.restart();
+  assert.equal(await answer(address), `${name} green`);
+  await bed.cluster.client.delete(ReplicaSet, { namespace: 'default', name: 'web-1' });
+  await preparedApps(bed, 0);
+});
+
+test('prepared: a program that ends before it is ready is not kept frozen', async () => {
+  await using bed = await startAgentBed();
+  const annotations = { 'knode.dev/freeze': 'true' };
+  const readinessProbe = { tcpSocket: { port: 8080 } };
+  const container = { name: 'main', image: NODE_IMAGE, args: ['-e', '0'], readinessProbe };
+  await createReplicaSet(bed, { annotations, spec: { containers: [container] } });
+  await preparedApps(bed, 1);
+  await preparedApps(bed, 0);
+});
+
+test('prepared: a frozen program goes with its ReplicaSet', async () => {
+  await using bed = await startAgentBed();
+  await setColor(bed, 'green');
+  await createReplicaSet(bed, { annotations: { 'knode.dev/freeze': 'true' } });
+  await preparedName(bed, () => true);
+  await bed.cluster.client.delete(ReplicaSet, { namespace: 'default', name: 'web-1' });
+  await preparedApps(bed, 0);
 });

@@ -46,6 +46,7 @@ test('commands: deploy, list, curl, logs, kubeconfig --merge, status, delete', a
     parts: { name: string; state: string }[];
     services: number;
     servicesReady: number;
+    prepared: { capacity: number; ready: number };
     machine: { name: string; available: number; total: number }[];
   };
   assert.deepEqual(
@@ -57,6 +58,8 @@ test('commands: deploy, list, curl, logs, kubeconfig --merge, status, delete', a
     status.machine.map(({ name }) => name).join(', '),
     'memory, disk, inodes, processes, files of supervisor, files of control, files of gateway',
   );
+  assert.ok(status.prepared.capacity > 0 && status.prepared.ready <= status.prepared.capacity);
+  assert.match((await it.knode('status')).stdout, /^ {2}prepared {4}\d of \d+ sandboxes ready, /m);
   assert.ok(status.machine.every(({ available, total }) => available >= 0 && available <= total));
   assert.match((await it.knode('status')).stdout, /^ {2}machine {5}memory .+ GiB free; disk /m);
   const pressures = await it.ok([

@@ -6,6 +6,8 @@ import { jsonLog, silentLog } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { PodSpec } from '#api/generated/core-v1.ts';
+import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
+import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
 import { Informer } from '#client/informer.ts';
 import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
@@ -39,7 +41,9 @@ export interface AgentBed extends AsyncDisposable {
 const WAIT_MS = 30_000;
 
 export async function startAgentBed(
-  options: Partial<Pick<AgentOptions, 'drain'>> & { readonly isLoud?: boolean } = {},
+  options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax'>> & {
+    readonly isLoud?: boolean;
+  } = {},
 ): Promise<AgentBed> {
   const home = await mkdtemp(path.join(tmpdir(), 'knode-agent-'));
   const instance = path.basename(home).slice(-6).toLowerCase();
@@ -49,6 +53,7 @@ export async function startAgentBed(
   const state: { agent?: Agent } = {};
   const cluster = await startCluster({
     clock: systemClock,
+    admission: (store, kinds) => [limitRanger(store), resourceQuotas(store, kinds)],
     server: {
       generateName: (kind, object) => state.agent?.reservedName(kind, object),
       services: { range: ranges.services },
@@ -65,7 +70,7 @@ export async function startAgentBed(
       images: imagesWith(layer),
       nodeName: NODE_NAME,
       openPorts: { tcp: [], udp: [] },
-      ...(options.drain && { drain: options.drain }),
+      ...options,
     });
   state.agent = await open();
   const end = new AbortController();

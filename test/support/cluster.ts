@@ -41,6 +41,8 @@ export interface ClusterOptions {
   readonly server?: Partial<ApiServerOptions>;
   /** What is used, where anybody asks. */
   readonly metrics?: MetricsReader;
+  /** What admission does besides. */
+  readonly admission?: (store: Store, kinds: ServedKinds) => readonly AdmissionStep[];
   /** Writes that admission refuses, and with what. */
   readonly refuse?: (object: KubeObject) => ApiError | undefined;
   /** Prints what the platform logs: for looking into a failing test. */
@@ -85,7 +87,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     ? await CustomResources.open({ store, builtIn, clock, log, signal })
     : fixedKinds(builtIn);
   const all = options.extensible?.(kinds);
-  const admission = options.refuse ? [refusal(options.refuse)] : [];
+  const steps = options.admission?.(store, kinds) ?? [];
+  const admission = options.refuse ? [...steps, refusal(options.refuse)] : steps;
   const deps = { store, kinds, clock, random, log, admission };
   const routes = options.metrics ? metricsRoutes(options.metrics, clock) : [];
   const server = createApiServer({ ...deps, routes, ...options.server });

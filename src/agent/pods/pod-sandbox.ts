@@ -187,6 +187,15 @@ export class PodSandbox {
     return starting;
   }
 
+  /** Stops the processor time of what has started, until `thaw`. */
+  async freeze(): Promise<void> {
+    await this.#each(async (id) => await this.#parts.runtime.freeze(id));
+  }
+
+  async thaw(): Promise<void> {
+    await this.#each(async (id) => await this.#parts.runtime.thaw(id));
+  }
+
   /** Aborted when the attempt has ended and its log is whole. */
   endOf(id: string): AbortSignal {
     const end = this.#ends.get(id) ?? new AbortController();
@@ -263,6 +272,10 @@ export class PodSandbox {
 
   bundleOf(name: string, attempt: number): string {
     return path.join(this.folder, 'containers', name, String(attempt));
+  }
+
+  async #each(run: (id: string) => Promise<void>): Promise<void> {
+    await Promise.all(Object.values(this.#record.containers).map(({ id }) => run(id)));
   }
 
   async #start(id: string): Promise<void> {

@@ -1,22 +1,33 @@
 import os from 'node:os';
+import type { PreparedCounts } from '#base/prepared-counts.ts';
 import type { Kind } from '#api/kind.ts';
 import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
 import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
+import type { Service } from '#api/core-v1/service.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { tokenRenewalSeconds } from '#agent/volumes/config-files.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
+import { isKeptFrozen } from '#agent/prepared/freeze-when-ready.ts';
+import { nextPlace } from '#agent/prepared/next-place.ts';
 import {
-  canBePrepared,
+  contender,
+  isIdle,
+  unknownCallMs,
+  wantedCount,
+  type Client,
+  type Entry,
+} from '#agent/prepared/prepared-client.ts';
+import {
   deploymentOf,
   isPreparedAs,
+  isStillAdmitted,
   prepareSandbox,
+  SERVICES,
   type PreparedSandbox,
 } from '#agent/prepared/prepared-sandbox.ts';
-
-const PREPARED_ANNOTATION = 'knode.dev/prepared-sandboxes';
 
 /** A pod that is on its way, with the address it will have. */
 export interface StartingPod {
@@ -32,39 +43,23 @@ export interface StartTarget {
 
 export interface PreparedPoolOptions {
   readonly replicaSets: Informer<ReplicaSet>;
+  /** Pods are told of those of their namespace. */
+  readonly services: Informer<Service>;
   readonly config: Pick<ConfigWatch, 'onChange'>;
   /** Taken over from an earlier process: they run, and have no object yet. */
   readonly started: readonly PodSandbox[];
+  /** How many there are at most, those that are being made included and those that have started not. */
+  readonly capacity: number;
   readonly signal: AbortSignal;
 }
 
-/** Longest between a start, or a name given out, and the Pod object that has to follow. */
+/** Longest between a start, or a name given out, and its Pod object. */
 const OBJECT_MS = 30_000;
 const RETRY_MS = 10_000;
-const PREPARED_MAX = 64;
-/** A created container and its conmon: 1.4 MB and 0.5 MB; rounded up. */
-const PREPARED_BYTES = 2 * 1024 * 1024;
-const MEMORY_SHARE = 0.05;
-
-interface Entry extends PreparedSandbox {
-  readonly replicaSet: string;
-  readonly deployment: string | undefined;
-  readonly onStopped: Set<(pod: string) => void>;
-  isStarted: boolean;
-  isNamed: boolean;
-  deadline: Disposable | undefined;
-  /** Until its tokens have to be renewed. */
-  fresh: Disposable | undefined;
-}
-
-/** One ReplicaSet that wants prepared sandboxes, from its first sight until it is gone. */
-interface Client {
-  replicaSet: ReplicaSet;
-  readonly entries: Set<Entry>;
-  making: AbortController | undefined;
-  calledMs: number;
-  template: string;
-}
+/** What admission reads, and the sandbox itself does not. */
+const ADMISSION = /^(ResourceQuota|LimitRange|PriorityClass)\//;
+/** Making one keeps a core busy, and pods that somebody waits for are made by the same. */
+const MAKING_MAX = os.availableParallelism();
 
 /**
  * Sandboxes that are made but not started, for ReplicaSets at zero that ask for them by annotation. What is here belongs
@@ -76,20 +71,29 @@ export class PreparedPool implements AsyncDisposable {
   readonly #byUid = new Map<string, Entry>();
   readonly #subscription: Disposable;
   readonly #watch: Disposable;
+  readonly #serviceWatch: Disposable;
   readonly #tasks = new Set<Promise<void>>();
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
-  readonly #capacity = Math.min(
-    PREPARED_MAX,
-    Math.floor((os.totalmem() * MEMORY_SHARE) / PREPARED_BYTES),
-  );
+  /** Whose pods admission might refuse now, or make otherwise. */
+  readonly #doubted = new Set<Client>();
+  #isAsking = false;
+  #making = 0;
+  readonly #counters = { used: 0, discarded: 0 };
+  readonly #capacity: number;
 
-  constructor(parts: AgentParts, { replicaSets, config, started, signal }: PreparedPoolOptions) {
+  constructor(parts: AgentParts, options: PreparedPoolOptions) {
+    const { replicaSets, services, config, started, capacity, signal } = options;
     this.#parts = parts;
+    this.#capacity = capacity;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     this.#watch = config.onChange((namespace, dependency) =>
       this.#dependencyChanged(namespace, dependency),
     );
+    this.#serviceWatch = services.onChange(({ previous, current }) => {
+      const { namespace = '' } = (current ?? previous)?.metadata ?? {};
+      this.#dependencyChanged(namespace, SERVICES);
+    });
     this.#subscription = replicaSets.onChange(({ previous, current }) => {
       if (previous && previous.metadata.uid !== current?.metadata.uid) this.#forget(previous);
       if (current) this.#observe(current);
@@ -133,18 +137,29 @@ export class PreparedPool implements AsyncDisposable {
     return { name: entry.pod.metadata.name ?? '', uid: entry.pod.metadata.uid ?? '' };
   }
 
+  counts(): PreparedCounts {
+    const entries = [...this.#byUid.values()];
+    const starting = entries.filter(({ isStarted }) => isStarted).length;
+    const now = { ready: entries.length - starting, making: this.#making, starting };
+    return { capacity: this.#capacity, ...now, ...this.#counters };
+  }
+
   /** The sandbox that was prepared for this pod, which from now on is the caller's. */
   async take(pod: Pod): Promise<PodSandbox | undefined> {
     const entry = this.#byUid.get(pod.metadata.uid ?? '');
     if (!entry) return undefined;
     this.#release(entry);
+    this.#fill();
     if (isPreparedAs(entry, pod)) {
+      this.#counters.used += 1;
+      await entry.sandbox.thaw();
       await entry.sandbox.bind();
       return entry.sandbox;
     }
     this.#parts.log.warn('agent: a prepared sandbox did not fit its pod', {
       pod: pod.metadata.name,
     });
+    this.#counters.discarded += 1;
     await entry.sandbox.remove();
     return undefined;
   }
@@ -161,6 +176,8 @@ export class PreparedPool implements AsyncDisposable {
     this.#stop.abort();
     this.#subscription[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
+    this.#serviceWatch[Symbol.dispose]();
+    for (const client of this.#clients.values()) client.retry?.[Symbol.dispose]();
     for (const entry of this.#byUid.values()) {
       if (entry.isStarted) this.#release(entry);
       else this.#discard(entry);
@@ -191,19 +208,21 @@ export class PreparedPool implements AsyncDisposable {
       template,
       entries: new Set<Entry>(),
       making: undefined,
-      calledMs: 0,
+      retry: undefined,
+      calledMs: unknownCallMs(replicaSet, this.#parts.clock.now()),
     };
     this.#clients.set(uid, client);
     if (client.template !== template) this.#discardPrepared(client);
-    if (client.replicaSet.spec?.replicas !== 0) client.calledMs = this.#parts.clock.monotonicMs();
-    Object.assign(client, { replicaSet, template });
     const isAtZero = replicaSet.spec?.replicas === 0;
+    if (!isAtZero || client.replicaSet.spec?.replicas !== 0)
+      client.calledMs = this.#parts.clock.monotonicMs();
+    Object.assign(client, { replicaSet, template });
     for (const entry of client.entries) {
       if (!isAtZero) this.#expect(entry);
-      else if (!entry.isStarted && !entry.isNamed) this.#unexpect(entry);
+      else if (isIdle(entry)) this.#unexpect(entry);
     }
     if (wanted === 0) this.#discardPrepared(client);
-    this.#fill(client);
+    this.#fillAnew(client);
   }
 
   #forget(replicaSet: ReplicaSet): void {
@@ -211,25 +230,37 @@ export class PreparedPool implements AsyncDisposable {
     if (!client) return;
     this.#clients.delete(replicaSet.metadata.uid ?? '');
     client.making?.abort();
+    client.retry?.[Symbol.dispose]();
     for (const entry of client.entries) this.#discard(entry);
   }
 
-  /** Makes one more where one is missing and there is room; then looks again. */
-  #fill(client: Client): void {
+  /** What kept it from being made may be over. */
+  #fillAnew(client: Client): void {
+    client.retry?.[Symbol.dispose]();
+    client.retry = undefined;
+    this.#fill();
+  }
+
+  /** Makes what is missing, as far as there is room. Called whenever a place is free or somebody wants one. */
+  #fill(): void {
+    while (!this.#signal.aborted && this.#making < MAKING_MAX) {
+      const place = nextPlace([...this.#clients.values()].map(contender), this.#capacity);
+      if (!place) return;
+      const victim = place.instead && [...place.instead.client.entries].find(isIdle);
+      if (victim) this.#remove(victim);
+      this.#make(place.next.client);
+    }
+  }
+
+  #make(client: Client): void {
     const { replicaSet } = client;
-    const isAtZero = replicaSet.spec?.replicas === 0 && canBePrepared(replicaSet);
-    const missing = wantedCount(replicaSet) - client.entries.size;
-    if (!isAtZero || missing <= 0 || client.making || this.#signal.aborted) return;
-    if (!this.#clients.has(replicaSet.metadata.uid ?? '') || !this.#hasRoom(client)) return;
     const making = new AbortController();
     client.making = making;
+    this.#making += 1;
     this.#do(async () => {
-      let isMade = false;
       try {
         const signal = AbortSignal.any([making.signal, this.#signal]);
-        const prepared = await prepareSandbox(this.#parts, replicaSet, signal);
-        this.#add(client, prepared);
-        isMade = true;
+        this.#add(client, await prepareSandbox(this.#parts, replicaSet, signal));
       } catch (error) {
         if (making.signal.aborted || this.#signal.aborted) return;
         const { namespace, name } = replicaSet.metadata;
@@ -238,10 +269,11 @@ export class PreparedPool implements AsyncDisposable {
           replicaSet: name,
           error,
         });
+        client.retry = this.#parts.clock.after(RETRY_MS, () => this.#fillAnew(client));
       } finally {
         client.making = undefined;
-        if (isMade || making.signal.aborted) this.#fill(client);
-        else if (!this.#signal.aborted) this.#parts.clock.after(RETRY_MS, () => this.#fill(client));
+        this.#making -= 1;
+        this.#fill();
       }
     });
   }
@@ -261,25 +293,13 @@ export class PreparedPool implements AsyncDisposable {
     const seconds = tokenRenewalSeconds(prepared.pod.spec?.volumes);
     if (seconds !== undefined) {
       entry.fresh = this.#parts.clock.after(seconds * 1000, () => {
-        if (!entry.isStarted && !entry.isNamed) this.#discard(entry);
+        if (isIdle(entry)) this.#discard(entry);
       });
     }
     client.entries.add(entry);
     this.#byUid.set(prepared.pod.metadata.uid ?? '', entry);
     if (replicaSet.spec?.replicas !== 0) this.#expect(entry);
     return entry;
-  }
-
-  /** Where all places are taken, the ReplicaSet that was called longest ago gives one up. */
-  #hasRoom(client: Client): boolean {
-    const idle = [...this.#byUid.values()].filter((entry) => !entry.isStarted);
-    if (idle.length < this.#capacity) return true;
-    const ages = [...this.#clients.values()].filter((each) => each.entries.size > 0);
-    const oldest = ages.toSorted((a, b) => a.calledMs - b.calledMs)[0];
-    if (!oldest || oldest.calledMs >= client.calledMs) return false;
-    const victim = [...oldest.entries].find((entry) => !entry.isStarted && !entry.isNamed);
-    if (victim) this.#discard(victim);
-    return victim !== undefined;
   }
 
   #start(entry: Entry): void {
@@ -291,6 +311,7 @@ export class PreparedPool implements AsyncDisposable {
       const names = (entry.pod.spec?.containers ?? []).map(({ name }) => name);
       try {
         await Promise.all(names.map((name) => entry.sandbox.startContainer(name)));
+        if (client && isKeptFrozen(client.replicaSet)) await entry.sandbox.thaw();
       } catch (error) {
         this.#parts.log.error('agent: a prepared sandbox could not be started', {
           pod: entry.pod.metadata.name,
@@ -312,31 +333,53 @@ export class PreparedPool implements AsyncDisposable {
   }
 
   #dependencyChanged(namespace: string, dependency: string): void {
+    const isAdmission = ADMISSION.test(dependency);
     for (const client of this.#clients.values()) {
-      if (client.replicaSet.metadata.namespace !== namespace) continue;
+      if (namespace !== '' && client.replicaSet.metadata.namespace !== namespace) continue;
       // What is being made may have read the old state; nobody knows yet what it reads.
       client.making?.abort();
       const stale = [...client.entries].filter(
-        (entry) => !entry.isStarted && !entry.isNamed && entry.dependencies.has(dependency),
+        (entry) => isIdle(entry) && entry.dependencies.has(dependency),
       );
       for (const entry of stale) this.#discard(entry);
-      this.#fill(client);
+      if (isAdmission) this.#doubted.add(client);
+      else this.#fillAnew(client);
+    }
+    if (isAdmission && !this.#isAsking) this.#do(() => this.#askAgain());
+  }
+
+  /** One question at a time, however often a quota changes: one answer stands for all sandboxes of a ReplicaSet. */
+  async #askAgain(): Promise<void> {
+    this.#isAsking = true;
+    try {
+      // One that is doubted again meanwhile comes again.
+      for (const client of this.#doubted) {
+        this.#doubted.delete(client);
+        const [entry, ...others] = [...client.entries].filter(isIdle);
+        if (!entry || this.#signal.aborted) continue;
+        if (await isStillAdmitted(this.#parts, client.replicaSet, entry)) continue;
+        for (const each of [entry, ...others]) if (isIdle(each)) this.#discard(each);
+      }
+    } finally {
+      this.#isAsking = false;
     }
   }
 
   #discardPrepared(client: Client): void {
     client.making?.abort();
-    for (const entry of client.entries) {
-      if (!entry.isStarted && !entry.isNamed) this.#discard(entry);
-    }
+    for (const entry of [...client.entries].filter(isIdle)) this.#discard(entry);
   }
 
   #discard(entry: Entry): void {
+    this.#remove(entry);
+    this.#fill();
+  }
+
+  #remove(entry: Entry): void {
     if (!this.#release(entry)) return;
+    this.#counters.discarded += 1;
     for (const tell of entry.onStopped) tell(entry.pod.metadata.name ?? '');
     this.#do(() => entry.sandbox.remove());
-    const client = this.#clients.get(entry.replicaSet);
-    if (client) this.#fill(client);
   }
 
   #release(entry: Entry): boolean {
@@ -349,14 +392,9 @@ export class PreparedPool implements AsyncDisposable {
   #do(task: () => Promise<void>): void {
     const running = task()
       .catch((error: unknown) => {
-        this.#parts.log.error('agent: a prepared sandbox could not be removed', { error });
+        this.#parts.log.error('agent: prepared sandboxes could not be looked after', { error });
       })
       .finally(() => this.#tasks.delete(running));
     this.#tasks.add(running);
   }
-}
-
-function wantedCount({ metadata }: ReplicaSet): number {
-  const count = Number(metadata.annotations?.[PREPARED_ANNOTATION] ?? 0);
-  return Number.isInteger(count) && count > 0 ? Math.min(count, PREPARED_MAX) : 0;
 }

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { controllerOf, controllerReference } from '#api/meta/object-meta.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
+import { freezeWhenReady, isKeptFrozen } from '#agent/prepared/freeze-when-ready.ts';
 import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { pullImage } from '#agent/pods/image-pull.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
@@ -11,9 +13,12 @@ import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 export interface PreparedSandbox {
   readonly pod: Pod;
   readonly sandbox: PodSandbox;
-  /** `ConfigMap/name`, `Secret/name`, `ServiceAccount/name` that its environment and files were made from. */
+  /** `ConfigMap/name`, `Secret/name`, `ServiceAccount/name`, SERVICES: what its environment and files were made from. */
   readonly dependencies: ReadonlySet<string>;
 }
+
+/** A dependency on all Services of the namespace. */
+export const SERVICES = 'Services';
 
 /** The Deployment that the ReplicaSet belongs to. */
 export function deploymentOf(replicaSet: ReplicaSet): string | undefined {
@@ -41,22 +46,30 @@ export async function prepareSandbox(
       const image = await pullImage(container, { parts, pod, waiting: () => undefined, signal });
       await sandbox.createContainer(pod, container, { image, reader });
     }
+    if (isKeptFrozen(replicaSet)) await freezeWhenReady(parts, { pod, sandbox }, signal);
     signal.throwIfAborted();
   } catch (error) {
     await sandbox.remove();
     throw error;
   }
   const account = `ServiceAccount/${pod.spec?.serviceAccountName ?? 'default'}`;
-  return { pod, sandbox, dependencies: new Set([...reader.names, account]) };
+  const services = pod.spec?.enableServiceLinks === false ? [] : [SERVICES];
+  return { pod, sandbox, dependencies: new Set([...reader.names, account, ...services]) };
 }
 
 /**
  * Init containers have to run before the others are made, so a pod that has some is not prepared; nor is one without an
- * address of its own, which nobody could be sent to before it listens.
+ * address of its own, which nobody could be sent to before it listens; nor one with claims, which only a pod that exists keeps
+ * from being given to somebody else.
  */
 export function canBePrepared(replicaSet: ReplicaSet): boolean {
-  const { initContainers = [], hostNetwork = false } = replicaSet.spec?.template?.spec ?? {};
-  return initContainers.length === 0 && !hostNetwork;
+  const {
+    initContainers = [],
+    hostNetwork = false,
+    volumes = [],
+  } = replicaSet.spec?.template?.spec ?? {};
+  const hasClaims = volumes.some((volume) => volume.persistentVolumeClaim ?? volume.ephemeral);
+  return initContainers.length === 0 && !hostNetwork && !hasClaims;
 }
 
 /** Whether the object that came is what was prepared; admission may have changed since. */
@@ -67,6 +80,20 @@ export function isPreparedAs(prepared: Pick<PreparedSandbox, 'pod'>, pod: Pod): 
     spec?.serviceAccountName,
   ];
   return isDeepStrictEqual(shape(prepared.pod), shape(pod));
+}
+
+/** Whether admission would let its pod be made now, and make it the same. Rejects where it cannot be asked. */
+export async function isStillAdmitted(
+  parts: AgentParts,
+  replicaSet: ReplicaSet,
+  prepared: Pick<PreparedSandbox, 'pod'>,
+): Promise<boolean> {
+  try {
+    return isPreparedAs(prepared, await admittedPod(parts, replicaSet));
+  } catch (error) {
+    if (error instanceof ApiError) return false;
+    throw error;
+  }
 }
 
 async function admittedPod(parts: AgentParts, replicaSet: ReplicaSet): Promise<Pod> {

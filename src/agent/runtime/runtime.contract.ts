@@ -56,6 +56,29 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
     assert.deepEqual(await runtime.list(), []);
   });
 
+  test(`${name}: what is frozen does nothing until it is thawed, and is deleted all the same`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = await create(runtime, setting, 'setTimeout(() => {}, 1e6)');
+    await runtime.start(id);
+    await runtime.freeze(id);
+    assert.deepEqual(await runtime.list(), [{ id, state: 'running' }]);
+    const first = await runtime.usage(id);
+    const second = await runtime.usage(id);
+    assert.equal(second?.cpuNanos, first?.cpuNanos);
+    await runtime.thaw(id);
+    await runtime.thaw(id);
+    await runtime.kill(id, 'SIGKILL');
+    assert.equal((await runtime.exited(id, never)).exitCode, 137);
+    await runtime.delete(id);
+    const other = await create(runtime, setting, 'setTimeout(() => {}, 1e6)');
+    await runtime.start(other);
+    await runtime.freeze(other);
+    await runtime.delete(other);
+    assert.deepEqual(await runtime.list(), []);
+    await runtime.thaw(other);
+  });
+
   test(`${name}: a later process adopts what runs, and hears what ended meanwhile`, async () => {
     await using setting = await setup();
     let id = '';

@@ -9,6 +9,10 @@ export interface Runtime extends AsyncDisposable {
   create(request: CreateRequest): Promise<void>;
   /** Lets a created container run its program. Throws RuntimeError where it has ended. */
   start(id: string): Promise<void>;
+  /** Stops the processor time of all its processes until `thaw`; memory and connections stay. */
+  freeze(id: string): Promise<void>;
+  /** Lets a frozen container go on; also where it is not frozen, or gone. */
+  thaw(id: string): Promise<void>;
   /** Signals the container's first process, by a name like `SIGTERM` or a number; resolves also where it has ended. */
   kill(id: string, signal: string): Promise<void>;
   /**

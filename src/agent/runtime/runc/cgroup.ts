@@ -16,6 +16,21 @@ export async function isOomKilled(cgroup: string): Promise<boolean> {
   return false;
 }
 
+/** Lets what is frozen go on; also what is not. Version 2 has a file in every cgroup, version 1 a hierarchy of its own. */
+export async function thawCgroup(cgroup: string): Promise<void> {
+  const files = [
+    [path.join(ROOT, cgroup, 'cgroup.freeze'), '0'],
+    [path.join(ROOT, 'freezer', cgroup, 'freezer.state'), 'THAWED'],
+  ] as const;
+  for (const [file, state] of files) {
+    try {
+      await writeFile(file, state, { flag: 'r+' });
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT', 'ENODEV')) throw error;
+    }
+  }
+}
+
 /**
  * Bounds how many processes all of the cgroup's containers have together, so that the rest of the machine can start some
  * too. Without effect where the machine counts no processes by cgroup, or lets nobody write there.

@@ -14,7 +14,7 @@ import {
   type Runtime,
   type Usage,
 } from '#agent/runtime/runtime.ts';
-import { isOomKilled } from '#agent/runtime/runc/cgroup.ts';
+import { isOomKilled, thawCgroup } from '#agent/runtime/runc/cgroup.ts';
 import { cgroupUsage } from '#agent/runtime/runc/cgroup-usage.ts';
 import { createUnderConmon, PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
 import { execCommand } from '#agent/runtime/runc/exec-command.ts';
@@ -130,6 +130,15 @@ class RuncRuntime implements Runtime {
     await openExecFifo({ folder: this.#stateOf(id), ended });
   }
 
+  async freeze(id: string): Promise<void> {
+    // Not by the file alone: version 1 may hang between the two states, and runc tries until it is frozen.
+    await this.#run('pause', id);
+  }
+
+  async thaw(id: string): Promise<void> {
+    await thawCgroup(this.cgroupsPathOf(id));
+  }
+
   async kill(id: string, signal: string): Promise<void> {
     try {
       await this.#run('kill', id, signal);
@@ -158,6 +167,8 @@ class RuncRuntime implements Runtime {
       () => false,
     );
     if (wasKnown) {
+      // What is frozen does not die.
+      await this.thaw(id);
       await this.#run('delete', '--force', id);
       // conmon writes the exit file after the fact: wait, or the file would stay behind.
       const limit = new AbortController();

@@ -1,0 +1,26 @@
+import { bodyText } from '#base/http-message.ts';
+import type { PreparedCounts } from '#base/prepared-counts.ts';
+import { Node } from '#api/core-v1/node.ts';
+import { createClient } from '#client/create-client.ts';
+import { httpsTransport } from '#client/https-transport.ts';
+import { parseKubeconfig } from '#client/kubeconfig.ts';
+import { readKubeconfig } from './kubeconfig.ts';
+import type { Invocation } from './invocation.ts';
+
+const ANSWER_MS = 10_000;
+
+/** The prepared sandboxes of the platform's node; undefined while its agent starts. */
+export async function preparedCounts({ home }: Invocation): Promise<PreparedCounts | undefined> {
+  await using transport = httpsTransport(parseKubeconfig(readKubeconfig(home)));
+  const [node] = (await createClient(transport.send).list(Node)).items;
+  if (!node) return undefined;
+  const reply = await transport.send({
+    method: 'GET',
+    target: `/api/v1/nodes/${node.metadata.name}/prepared`,
+    headers: { accept: 'application/json' },
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const text = await bodyText(reply.body);
+  // Written by the agent of the same program.
+  return reply.status === 200 ? (JSON.parse(text) as PreparedCounts) : undefined;
+}
