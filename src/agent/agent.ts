@@ -36,7 +36,8 @@ import { imagesOfPods } from '#agent/pods/pod-record.ts';
 import { ConfigWatch } from '#agent/config-watch.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
 import { preparedMax } from '#agent/prepared/next-place.ts';
-import { PreparedPool, type StartingPod, type StartTarget } from '#agent/prepared/prepared-pool.ts';
+import type { ReservedName, StartingPod, StartTarget } from '#agent/prepared/head-start.ts';
+import { PreparedPool } from '#agent/prepared/prepared-pool.ts';
 import { chooseRootfsMethod } from '#agent/rootfs.ts';
 import { instanceCgroup, openRunc } from '#agent/runtime/runc/runc-runtime.ts';
 
@@ -73,10 +74,7 @@ export interface Agent extends AsyncDisposable {
   start(target: StartTarget, onStopped: (pod: string) => void): readonly StartingPod[];
   prepared(): PreparedCounts;
   /** For the API server's name generator. */
-  reservedName(
-    kind: Kind,
-    object: KubeObject,
-  ): { readonly name: string; readonly uid: string } | undefined;
+  reservedName(kind: Kind, object: KubeObject): ReservedName | undefined;
   /** What the node and its pods use, as of the last round: for `metrics.k8s.io`. */
   readonly metrics: Pick<UsageMeter, 'pods' | 'nodes'>;
   /** Digests of the images that containers of this machine were made from, prepared and ended ones included. */
@@ -111,10 +109,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const slices = new Informer(EndpointSlice, informing);
   const replicaSets = new Informer(ReplicaSet, informing);
   const informers = [pods, services, slices, replicaSets];
+  const config = new ConfigWatch(informing);
   try {
     const parts = await openParts(options, (namespace) => services.list(namespace));
     await prepareHost(ranges);
-    await Promise.all(informers.map((informer) => informer.synced()));
+    await Promise.all([...informers, config].map((each) => each.synced()));
     const { listen = [], ownPorts = openPorts } = options;
     const network = { instance, nodeName, ranges, openPorts, ownPorts, listen, services, slices };
     const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
@@ -123,7 +122,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const cgroup = instanceCgroup(instance);
     const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });
     const { started } = adopted;
-    const config = new ConfigWatch(informing);
     const { preparedMax: capacity = preparedMax(os.totalmem()) } = options;
     const preparing = { replicaSets, services, config, started, capacity, signal: stop.signal };
     const pool = new PreparedPool(parts, preparing);

@@ -1,5 +1,7 @@
 import type { Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
+import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { LimitRange } from '#api/core-v1/limit-range.ts';
 import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
@@ -14,7 +16,7 @@ type ConfigHandler = (namespace: string, dependency: string) => void;
  * Says when something changes that pods are made or admitted by: `namespace` (empty where it is of all), `ConfigMap/name`.
  */
 export class ConfigWatch implements AsyncDisposable {
-  readonly #informers: readonly AsyncDisposable[];
+  readonly #informers: readonly (AsyncDisposable & Pick<Informer<KubeObject>, 'synced'>)[];
   readonly #handlers = new Set<ConfigHandler>();
 
   constructor(options: InformerOptions) {
@@ -22,8 +24,7 @@ export class ConfigWatch implements AsyncDisposable {
       const informer = new Informer(kind, options);
       informer.onChange(({ previous, current }) => {
         const object = current ?? previous;
-        // The first list tells of nothing that changed.
-        if (!object || !informer.isSynced || isSame(previous, current)) return;
+        if (!object || isSame(previous, current)) return;
         const { namespace = '', name } = object.metadata;
         for (const handler of this.#handlers) handler(namespace, `${kind.kind}/${name}`);
       });
@@ -36,7 +37,14 @@ export class ConfigWatch implements AsyncDisposable {
       watch(ResourceQuota),
       watch(LimitRange),
       watch(PriorityClass),
+      watch(MutatingWebhookConfiguration),
+      watch(ValidatingWebhookConfiguration),
     ];
+  }
+
+  /** From then on only what changes is told. */
+  async synced(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.synced()));
   }
 
   onChange(handler: ConfigHandler): Disposable {

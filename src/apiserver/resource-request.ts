@@ -25,11 +25,15 @@ export interface ResourceRequest extends UserRequest {
   readonly representation: Representation;
 }
 
+export interface GivenName {
+  readonly name: string;
+  readonly uid: string;
+  /** Called where the object is not made after all, or not by this name. */
+  readonly release?: () => void;
+}
+
 /** Hands out the name and uid of an object that has only a generateName; undefined: the server makes them up. */
-export type NameGenerator = (
-  kind: Kind,
-  object: KubeObject,
-) => { readonly name: string; readonly uid: string } | undefined;
+export type NameGenerator = (kind: Kind, object: KubeObject) => GivenName | undefined;
 
 /** What the verbs work with. */
 export interface Deps {

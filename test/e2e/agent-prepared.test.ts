@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { Namespace } from '#api/core-v1/namespace.ts';
 import { LimitRange } from '#api/core-v1/limit-range.ts';
 import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { Service } from '#api/core-v1/service.ts';
@@ -151,6 +152,35 @@ test('prepared: starts before its object exists, and the object finds it', async
     [],
     'none is prepared above zero',
   );
+});
+
+test('prepared: its name and uid are for pods of its namespace that are really made', async () => {
+  await using bed = await startAgentBed();
+  const { client } = bed.cluster;
+  await setColor(bed, 'green');
+  const replicaSet = await createReplicaSet(bed);
+  const starting = await startOnce(bed);
+  const create = (namespace: string, labels = {}): Promise<Pod> =>
+    client.create(Pod, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        generateName: 'web-1-',
+        namespace,
+        labels,
+        ownerReferences: [controllerReference(replicaSet)],
+      },
+      spec: { containers: [], ...replicaSet.spec?.template?.spec, nodeName: 'bed' },
+    });
+  await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'b' } });
+  const forged = await create('b');
+  assert.notEqual(forged.metadata.name, starting.name);
+  await assert.rejects(create('default', { wrong: '-' }), { reason: 'Invalid' });
+  const pod = await create('default');
+  assert.equal(pod.metadata.name, starting.name);
+  const ready = await bed.podOnce(starting.name, isReady);
+  assert.equal(ready.metadata.uid, pod.metadata.uid);
+  assert.equal(ready.status?.podIP, starting.address);
 });
 
 test('prepared: made anew when what it read changes', async () => {

@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { backoffMs } from '#base/backoff.ts';
 import type { PreparedCounts } from '#base/prepared-counts.ts';
 import type { Kind } from '#api/kind.ts';
 import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
@@ -10,36 +11,27 @@ import type { AgentParts } from '#agent/agent-parts.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { tokenRenewalSeconds } from '#agent/volumes/config-files.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
+import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
+import type { ReservedName, StartingPod, StartTarget } from '#agent/prepared/head-start.ts';
 import { isKeptFrozen } from '#agent/prepared/freeze-when-ready.ts';
 import { nextPlace } from '#agent/prepared/next-place.ts';
 import {
   contender,
   isIdle,
-  unknownCallMs,
+  newClient,
+  newEntry,
+  templateOf,
   wantedCount,
   type Client,
   type Entry,
 } from '#agent/prepared/prepared-client.ts';
 import {
-  deploymentOf,
   isPreparedAs,
   isStillAdmitted,
   prepareSandbox,
   SERVICES,
   type PreparedSandbox,
 } from '#agent/prepared/prepared-sandbox.ts';
-
-/** A pod that is on its way, with the address it will have. */
-export interface StartingPod {
-  readonly name: string;
-  readonly address: string;
-}
-
-export interface StartTarget {
-  readonly namespace: string;
-  readonly deployment: string;
-  readonly count: number;
-}
 
 export interface PreparedPoolOptions {
   readonly replicaSets: Informer<ReplicaSet>;
@@ -55,9 +47,9 @@ export interface PreparedPoolOptions {
 
 /** Longest between a start, or a name given out, and its Pod object. */
 const OBJECT_MS = 30_000;
-const RETRY_MS = 10_000;
+const RETRY = { firstMs: 10_000, maxMs: 300_000 };
 /** What admission reads, and the sandbox itself does not. */
-const ADMISSION = /^(ResourceQuota|LimitRange|PriorityClass)\//;
+const ADMISSION = /^(ResourceQuota|LimitRange|PriorityClass|\w+WebhookConfiguration)\//;
 /** Making one keeps a core busy, and pods that somebody waits for are made by the same. */
 const MAKING_MAX = os.availableParallelism();
 
@@ -75,9 +67,8 @@ export class PreparedPool implements AsyncDisposable {
   readonly #tasks = new Set<Promise<void>>();
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
-  /** Whose pods admission might refuse now, or make otherwise. */
-  readonly #doubted = new Set<Client>();
-  #isAsking = false;
+  /** Whose pods admission might refuse now, or make otherwise; one question at a time, however often a quota changes. */
+  readonly #doubted: WorkQueue<Client>;
   #making = 0;
   readonly #counters = { used: 0, discarded: 0 };
   readonly #capacity: number;
@@ -87,6 +78,13 @@ export class PreparedPool implements AsyncDisposable {
     this.#parts = parts;
     this.#capacity = capacity;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.#doubted = new WorkQueue({
+      clock: parts.clock,
+      signal: this.#signal,
+      concurrency: 1,
+      idOf: ({ replicaSet }) => replicaSet.metadata.uid ?? '',
+      work: async (client) => await this.#askAgain(client),
+    });
     this.#watch = config.onChange((namespace, dependency) =>
       this.#dependencyChanged(namespace, dependency),
     );
@@ -123,18 +121,18 @@ export class PreparedPool implements AsyncDisposable {
   }
 
   /** For the API server's name generator: the reserved name and uid of a pod that a ReplicaSet is making. */
-  reservedName(
-    kind: Kind,
-    object: KubeObject,
-  ): { readonly name: string; readonly uid: string } | undefined {
+  reservedName(kind: Kind, object: KubeObject): ReservedName | undefined {
     if (kind.kind !== 'Pod' || kind.group !== '') return undefined;
     const client = this.#clients.get(controllerOf(object)?.uid ?? '');
+    // Anybody can say whose pod theirs is; what was prepared holds what pods of its namespace may read.
+    if (client?.replicaSet.metadata.namespace !== object.metadata.namespace) return undefined;
     const free = [...(client?.entries ?? [])].filter((entry) => !entry.isNamed);
     const entry = free.find((each) => each.isStarted) ?? free[0];
     if (!entry) return undefined;
     entry.isNamed = true;
     this.#expect(entry);
-    return { name: entry.pod.metadata.name ?? '', uid: entry.pod.metadata.uid ?? '' };
+    const { name = '', uid = '' } = entry.pod.metadata;
+    return { name, uid, release: () => this.#unname(entry) };
   }
 
   counts(): PreparedCounts {
@@ -150,15 +148,18 @@ export class PreparedPool implements AsyncDisposable {
     if (!entry) return undefined;
     this.#release(entry);
     this.#fill();
-    if (isPreparedAs(entry, pod)) {
-      this.#counters.used += 1;
-      await entry.sandbox.thaw();
-      await entry.sandbox.bind();
-      return entry.sandbox;
+    const { name } = pod.metadata;
+    try {
+      if (isPreparedAs(entry, pod)) {
+        await entry.sandbox.thaw();
+        await entry.sandbox.bind();
+        this.#counters.used += 1;
+        return entry.sandbox;
+      }
+      this.#parts.log.warn('agent: a prepared sandbox did not fit its pod', { pod: name });
+    } catch (error) {
+      this.#parts.log.error('agent: a prepared sandbox could not be used', { pod: name, error });
     }
-    this.#parts.log.warn('agent: a prepared sandbox did not fit its pod', {
-      pod: pod.metadata.name,
-    });
     this.#counters.discarded += 1;
     await entry.sandbox.remove();
     return undefined;
@@ -177,6 +178,7 @@ export class PreparedPool implements AsyncDisposable {
     this.#subscription[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     this.#serviceWatch[Symbol.dispose]();
+    await this.#doubted[Symbol.asyncDispose]();
     for (const client of this.#clients.values()) client.retry?.[Symbol.dispose]();
     for (const entry of this.#byUid.values()) {
       if (entry.isStarted) this.#release(entry);
@@ -202,15 +204,8 @@ export class PreparedPool implements AsyncDisposable {
     const { uid = '', deletionTimestamp } = replicaSet.metadata;
     const wanted = wantedCount(replicaSet);
     if (deletionTimestamp || (wanted === 0 && !this.#clients.has(uid))) return;
-    const template = JSON.stringify(replicaSet.spec?.template);
-    const client = this.#clients.get(uid) ?? {
-      replicaSet,
-      template,
-      entries: new Set<Entry>(),
-      making: undefined,
-      retry: undefined,
-      calledMs: unknownCallMs(replicaSet, this.#parts.clock.now()),
-    };
+    const template = templateOf(replicaSet);
+    const client = this.#clients.get(uid) ?? newClient(replicaSet, this.#parts.clock.now());
     this.#clients.set(uid, client);
     if (client.template !== template) this.#discardPrepared(client);
     const isAtZero = replicaSet.spec?.replicas === 0;
@@ -236,6 +231,11 @@ export class PreparedPool implements AsyncDisposable {
 
   /** What kept it from being made may be over. */
   #fillAnew(client: Client): void {
+    client.failures = 0;
+    this.#tryAnew(client);
+  }
+
+  #tryAnew(client: Client): void {
     client.retry?.[Symbol.dispose]();
     client.retry = undefined;
     this.#fill();
@@ -255,21 +255,28 @@ export class PreparedPool implements AsyncDisposable {
   #make(client: Client): void {
     const { replicaSet } = client;
     const making = new AbortController();
+    const signal = AbortSignal.any([making.signal, this.#signal]);
     client.making = making;
     this.#making += 1;
     this.#do(async () => {
       try {
-        const signal = AbortSignal.any([making.signal, this.#signal]);
-        this.#add(client, await prepareSandbox(this.#parts, replicaSet, signal));
+        const prepared = await prepareSandbox(this.#parts, replicaSet, signal);
+        // The last moment at which something could change before `entries` has it.
+        if (signal.aborted) await prepared.sandbox.remove();
+        else this.#add(client, prepared);
+        client.failures = 0;
       } catch (error) {
-        if (making.signal.aborted || this.#signal.aborted) return;
+        if (signal.aborted) return;
+        client.failures += 1;
+        const retryMs = backoffMs(RETRY, client.failures);
         const { namespace, name } = replicaSet.metadata;
         this.#parts.log.warn('agent: a sandbox could not be prepared', {
           namespace,
           replicaSet: name,
+          retryMs,
           error,
         });
-        client.retry = this.#parts.clock.after(RETRY_MS, () => this.#fillAnew(client));
+        client.retry = this.#parts.clock.after(retryMs, () => this.#tryAnew(client));
       } finally {
         client.making = undefined;
         this.#making -= 1;
@@ -280,16 +287,7 @@ export class PreparedPool implements AsyncDisposable {
 
   #add(client: Client, prepared: PreparedSandbox): Entry {
     const { replicaSet } = client;
-    const entry: Entry = {
-      ...prepared,
-      replicaSet: replicaSet.metadata.uid ?? '',
-      deployment: deploymentOf(replicaSet),
-      onStopped: new Set(),
-      isStarted: false,
-      isNamed: false,
-      deadline: undefined,
-      fresh: undefined,
-    };
+    const entry = newEntry(replicaSet, prepared);
     const seconds = tokenRenewalSeconds(prepared.pod.spec?.volumes);
     if (seconds !== undefined) {
       entry.fresh = this.#parts.clock.after(seconds * 1000, () => {
@@ -327,6 +325,12 @@ export class PreparedPool implements AsyncDisposable {
     entry.deadline ??= this.#parts.clock.after(OBJECT_MS, () => this.#discard(entry));
   }
 
+  /** Nothing came of it. What was not started may be out of date: as one that was named it missed what changed. */
+  #unname(entry: Entry): void {
+    entry.isNamed = false;
+    if (!entry.isStarted) this.#discard(entry);
+  }
+
   #unexpect(entry: Entry): void {
     entry.deadline?.[Symbol.dispose]();
     entry.deadline = undefined;
@@ -345,24 +349,15 @@ export class PreparedPool implements AsyncDisposable {
       if (isAdmission) this.#doubted.add(client);
       else this.#fillAnew(client);
     }
-    if (isAdmission && !this.#isAsking) this.#do(() => this.#askAgain());
   }
 
-  /** One question at a time, however often a quota changes: one answer stands for all sandboxes of a ReplicaSet. */
-  async #askAgain(): Promise<void> {
-    this.#isAsking = true;
-    try {
-      // One that is doubted again meanwhile comes again.
-      for (const client of this.#doubted) {
-        this.#doubted.delete(client);
-        const [entry, ...others] = [...client.entries].filter(isIdle);
-        if (!entry || this.#signal.aborted) continue;
-        if (await isStillAdmitted(this.#parts, client.replicaSet, entry)) continue;
-        for (const each of [entry, ...others]) if (isIdle(each)) this.#discard(each);
-      }
-    } finally {
-      this.#isAsking = false;
-    }
+  /** One answer stands for all sandboxes of a ReplicaSet. */
+  async #askAgain(client: Client): Promise<Result> {
+    const [entry, ...others] = [...client.entries].filter(isIdle);
+    if (!entry) this.#fillAnew(client);
+    else if (!(await isStillAdmitted(this.#parts, client.replicaSet, entry)))
+      for (const each of [entry, ...others]) if (isIdle(each)) this.#discard(each);
+    return {};
   }
 
   #discardPrepared(client: Client): void {

@@ -102,6 +102,19 @@ test('quota: writes at the same moment do not share the last place', async () =>
   assert.equal(replies.filter(({ status }) => status === 201).length, 3);
 });
 
+test('quota: those who only ask take nothing from one another, nor from those who mean it', async () => {
+  await using wire = await start();
+  await quota(wire, { pods: 1 });
+  const ask = (name: string): Promise<WireReply> =>
+    wire.send('POST', `${BASE}/pods?dryRun=All`, pod(name));
+  const replies = await Promise.all([ask('a'), ask('b'), createPod(wire, 'c')]);
+  assert.deepEqual(
+    replies.map(({ status }) => status),
+    [201, 201, 201],
+  );
+  assert.equal((await ask('e')).status, 403, 'the place is taken now');
+});
+
 test('quota: one with a scope counts only pods in it', async () => {
   await using wire = await start();
   await quota(wire, { pods: 0 }, { scopes: ['BestEffort'] });

@@ -38,7 +38,7 @@ export function resourceQuotas(store: Store, kinds: ServedKinds): AdmissionStep 
   const pending = new Set<Pending>();
   return {
     handles: (kind) => kind.scope === 'Namespaced' && kind.storedAs === undefined,
-    async reserve(object, { kind, previous, subresource }) {
+    async reserve(object, { kind, previous, subresource, isDryRun }) {
       if (subresource !== undefined) return undefined;
       const { namespace = '', name = '' } = object.metadata;
       const usage = addedUsage(kind, object, previous);
@@ -57,6 +57,8 @@ export function resourceQuotas(store: Store, kinds: ServedKinds): AdmissionStep 
         const why = excess(quota, { requested: limitedBy(quota, usage), used });
         if (why !== undefined) throw forbidden(kind, name, why);
       }
+      // What is only asked takes nothing from those who mean it.
+      if (isDryRun) return undefined;
       const replaces = previous?.metadata.resourceVersion;
       const reservation: Pending = { kind, object, usage, replaces };
       pending.add(reservation);

@@ -27,6 +27,7 @@ import {
   isDryRun,
   writeOptionsOf,
   type Deps,
+  type GivenName,
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';
 import { keyOf, storedText } from '#apiserver/stored-object.ts';
@@ -65,7 +66,9 @@ export async function createObject(
   }
   if (kind.subresources.includes('status')) dropStatus(kind, object);
   const isGenerated = !object.metadata.name && !!object.metadata.generateName;
-  startLife(kind, object, deps);
+  using unused = new DisposableStack();
+  const given = startLife(kind, object, deps);
+  if (given?.release) unused.defer(given.release);
   const now = timestamp(deps.clock);
   const write = { request, current: undefined, part: partOf(request), now };
   await using _reservations = await admitObject(object, {
@@ -87,6 +90,7 @@ export async function createObject(
     return objectReply(request, object, options);
   }
   const entry = await store(request, object, { deps, tries: isGenerated ? NAME_TRIES : 1 });
+  if (object.metadata.uid === given?.uid) unused.move();
   return entryReply(request, entry, options);
 }
 
@@ -107,7 +111,7 @@ function placeIn(request: ResourceRequest, object: KubeObject): void {
   metadata.namespace = namespace;
 }
 
-function startLife(kind: Kind, object: KubeObject, deps: Deps): void {
+function startLife(kind: Kind, object: KubeObject, deps: Deps): GivenName | undefined {
   const { metadata } = object;
   if (metadata.resourceVersion) {
     throw new ApiError('BadRequest', 'resourceVersion should not be set on objects to be created');
@@ -122,6 +126,7 @@ function startLife(kind: Kind, object: KubeObject, deps: Deps): void {
   metadata.uid = given?.uid ?? deps.random.uuid();
   metadata.creationTimestamp = timestamp(deps.clock);
   if (hasGeneration(kind)) metadata.generation = 1;
+  return given;
 }
 
 /** What an author says of it is not believed; only a Node comes with what it is. */
@@ -151,6 +156,7 @@ async function store(
       if (!(error instanceof KeyExists)) throw error;
       if (tries <= 1) throw alreadyExists(request.kind, name);
       object.metadata.name = madeUpName(object.metadata.generateName ?? '', deps);
+      object.metadata.uid = deps.random.uuid();
     }
   }
 }

@@ -54,6 +54,30 @@ test('create: a name made up from generateName, or handed out by the platform', 
   assert.equal(at(given.body, 'metadata.uid'), 'u-1');
 });
 
+test('create: a name that was handed out is given back where nothing is made by it', async () => {
+  const released: string[] = [];
+  const names = ['asked', 'refused', 'taken', 'made'];
+  await using wire = await startWire({
+    generateName: (_kind, { metadata }) => {
+      const name = metadata.generateName === 'given-' ? names.shift() : undefined;
+      return name === undefined
+        ? undefined
+        : { name, uid: `uid-${name}`, release: () => void released.push(name) };
+    },
+  });
+  await wire.send('POST', CONFIG_MAPS, { metadata: { name: 'taken' } });
+  const metadata = { generateName: 'given-' };
+  await wire.send('POST', `${CONFIG_MAPS}?dryRun=All`, { metadata });
+  const refused = { metadata: { ...metadata, labels: { a: '-' } } };
+  assert.equal((await wire.send('POST', CONFIG_MAPS, refused)).status, 422);
+  const otherwise = await wire.send('POST', CONFIG_MAPS, { metadata });
+  assert.match(String(at(otherwise.body, 'metadata.name')), /^given-[a-z0-9]{5}$/);
+  assert.notEqual(at(otherwise.body, 'metadata.uid'), 'uid-taken');
+  const made = await wire.send('POST', CONFIG_MAPS, { metadata });
+  assert.equal(at(made.body, 'metadata.uid'), 'uid-made');
+  assert.deepEqual(released, ['asked', 'refused', 'taken']);
+});
+
 test('create: refusals name what was wrong', async () => {
   await using wire = await startWire();
   const object = { metadata: { name: 'a' } };
