@@ -14,6 +14,7 @@ import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
 import { type Digest, hexOf, isDigest } from './digest.ts';
+import { RoomKeeper } from './disk-room.ts';
 import { ImageError } from './image.ts';
 import { InTurn } from './in-turn.ts';
 import { unlessMissing } from './missing-file.ts';
@@ -148,7 +149,7 @@ export class ContentStore {
     const handle = await open(file, 'wx', 0o600);
     const place = (digest: Digest): Promise<void> =>
       this.#turns.run(digest, () => this.#place(file, digest));
-    return new Upload({ file, handle, bytesMax, place });
+    return new Upload({ file, handle, bytesMax, place, room: new RoomKeeper(this.#ingest) });
   }
 
   async deleteBlob(digest: Digest): Promise<void> {
@@ -199,6 +200,7 @@ interface UploadParts {
   readonly handle: FileHandle;
   readonly bytesMax: number;
   readonly place: (digest: Digest) => Promise<void>;
+  readonly room: RoomKeeper;
 }
 
 /** One blob on its way in. Its calls must not overlap. */
@@ -217,11 +219,12 @@ export class Upload {
     return this.#size;
   }
 
-  /** Throws ImageError `Invalid` beyond the limit. */
+  /** Throws ImageError: `Invalid` beyond the limit, `Unavailable` where the disk has no room. */
   async write(chunk: Uint8Array): Promise<void> {
-    const { handle, bytesMax } = this.#parts;
+    const { handle, bytesMax, room } = this.#parts;
     if (this.#size + chunk.length > bytesMax)
       throw new ImageError('Invalid', `blob: more than the ${bytesMax} bytes it may have`);
+    await room.take(chunk.length);
     await handle.writeFile(chunk);
     this.#hash.update(chunk);
     this.#size += chunk.length;

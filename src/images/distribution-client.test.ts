@@ -298,6 +298,22 @@ test('client: pushes an index with its images', async () => {
   await newClient().push(reference, { store: local, manifest: index, signal });
   assert.equal(await newClient().resolve(reference, { signal }), index.digest);
   assert.equal(await bed.store.pushed.find('indexed', digest), digest);
+
+  // Twenty indexes, each of which names the one below it twice: a million ways down.
+  await local.ingest([index.bytes]);
+  let top = index;
+  for (let level = 0; level < 20; level += 1) {
+    const below = { digest: top.digest, mediaType: OCI_INDEX, size: top.bytes.length };
+    top = parseManifest(
+      Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [below, below] }),
+      ),
+    );
+    await local.ingest([top.bytes]);
+  }
+  bed.asked.length = 0;
+  await newClient().push(reference, { store: local, manifest: top, signal });
+  assert.equal(bed.asked.filter((line) => line.startsWith('PUT')).length, 20 + 2);
 });
 
 test('client: an aborted call ends with the reason', async () => {

@@ -20,8 +20,9 @@ import {
 import type { RegistryAnswer } from './registry-http.ts';
 
 const ACCEPT = MANIFEST_MEDIA_TYPES.join(', ');
-/** A download that stands still this long is broken off and resumed. */
+/** A download that stands still this long, or brings less than PROGRESS_BYTES_MIN in that long, is broken off and resumed. */
 const STALL_MS = 30_000;
+const PACE_MS = 300_000;
 /** Interruptions of one blob's download with next to nothing between them. */
 const STALLS_MAX = 5;
 const PROGRESS_BYTES_MIN = 64 * 1024;
@@ -68,12 +69,14 @@ export class DistributionClient {
     reference: Reference,
     access: RegistryAccess,
   ): Promise<Manifest> {
-    const answer = await this.#connection.call(host, manifestPath(reference), {
+    const { bytes, declared } = await this.#connection.read(host, manifestPath(reference), {
       ...pullCall(reference, access),
       headers: { accept: ACCEPT },
+      take: async (answer) => ({
+        bytes: await this.#readWhole(answer, host),
+        declared: answer.header('content-type')?.split(';')[0]?.trim(),
+      }),
     });
-    const bytes = await this.#readWhole(answer, host);
-    const declared = answer.header('content-type')?.split(';')[0]?.trim();
     const manifest = parseManifest(
       bytes,
       declared && MANIFEST_MEDIA_TYPES.includes(declared) ? declared : undefined,
@@ -162,8 +165,8 @@ export class DistributionClient {
       try {
         return await ask(host);
       } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof ImageError) || at === hosts.length - 1) throw error;
+        const isLast = signal.aborted || at === hosts.length - 1;
+        if (!(error instanceof ImageError) || isLast) throw error;
       }
     throw new ImageError('Invalid', `registry ${domain}: no host is known for it`);
   }
@@ -173,12 +176,15 @@ export class DistributionClient {
     const host = (await this.#connection.hostsOf(reference.domain)).at(-1);
     if (!host)
       throw new ImageError('Invalid', `registry ${reference.domain}: no host is known for it`);
-    await this.#pushTo(host, reference, options);
+    await this.#pushTo(host, reference, { ...options, sent: new Set() });
   }
 
-  async #pushTo(host: RegistryHost, reference: Reference, options: PushOptions): Promise<void> {
-    const { store, manifest } = options;
+  async #pushTo(host: RegistryHost, reference: Reference, options: Pushing): Promise<void> {
+    const { store, manifest, sent } = options;
     const { content } = manifest;
+    // Indexes of indexes may name the same one in more ways than there is time for.
+    if (!reference.tag && sent.has(manifest.digest)) return;
+    sent.add(manifest.digest);
     if (content.kind === 'index')
       for (const child of content.manifests) {
         const bytes = await store.read(child.digest, MANIFEST_BYTES_MAX);
@@ -249,20 +255,28 @@ export class DistributionClient {
     return answer;
   }
 
-  /** A body that fails when nothing arrives for a while. */
+  /** A body that fails when nothing arrives for a while, or next to nothing for long. */
   async *#unstalled({ body }: RegistryAnswer): AsyncGenerator<Uint8Array> {
-    const late = (): void =>
-      void body.destroy(new Error(`nothing received for ${STALL_MS / 1000} seconds`));
-    let timer = this.#clock.after(STALL_MS, late);
+    const limit = (ms: number, what: string): Disposable =>
+      this.#clock.after(ms, () => void body.destroy(new Error(`${what} for ${ms / 1000} seconds`)));
+    let stall = limit(STALL_MS, 'nothing received');
+    let pace = limit(PACE_MS, 'next to nothing received');
+    let received = 0;
     try {
       for await (const chunk of body) {
-        timer[Symbol.dispose]();
+        stall[Symbol.dispose]();
         // Without an encoding, a request's body comes as Buffers.
+        received += (chunk as Buffer).length;
         yield chunk as Buffer;
-        timer = this.#clock.after(STALL_MS, late);
+        stall = limit(STALL_MS, 'nothing received');
+        if (received < PROGRESS_BYTES_MIN) continue;
+        pace[Symbol.dispose]();
+        pace = limit(PACE_MS, 'next to nothing received');
+        received = 0;
       }
     } finally {
-      timer[Symbol.dispose]();
+      stall[Symbol.dispose]();
+      pace[Symbol.dispose]();
     }
   }
 }
@@ -270,6 +284,11 @@ export class DistributionClient {
 export interface PushOptions extends RegistryAccess {
   readonly store: ContentStore;
   readonly manifest: Manifest;
+}
+
+interface Pushing extends PushOptions {
+  /** Manifests that are there already, or on their way. */
+  readonly sent: Set<Digest>;
 }
 
 interface BlobPush {

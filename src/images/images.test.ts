@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '#base/clock.ts';
@@ -168,6 +168,9 @@ test('images: one for another machine, or whose layers are not what it says, is 
   }
   await assert.rejects(images.find('localhost/swapped:v1'), hasReason('Invalid', 'unpacks to'));
   await assert.rejects(images.find('localhost/doubled:v1'), hasReason('Invalid', '2 layers'));
+  // It would not be refused for the same reason if it were looked at again.
+  await writeFile(store.blobPath(asDigest(other.layers[0] ?? '')), 'no archive');
+  await assert.rejects(images.find('localhost/swapped:v1'), hasReason('Invalid', 'unpacks to'));
   assert.equal(layers.length, 1);
   assert.deepEqual(await readdir(path.join(store.home, 'layers')), []);
 });

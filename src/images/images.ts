@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { ContentStore } from './content-store.ts';
 import { type Digest, digestOf } from './digest.ts';
+import { requireRoom } from './disk-room.ts';
 import type { DistributionClient } from './distribution-client.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { type Image, ImageError, type Images, type RegistryAccess } from './image.ts';
@@ -215,6 +216,7 @@ export class LocalImages implements Images {
     using _pulling = this.#markPulled(root.digest);
     for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
     const blobs = childrenOf(manifest);
+    await this.#requireRoom(blobs);
     await forEachLimited(blobs, { limit: DOWNLOADS_AT_ONCE, signal }, (blob, shared) =>
       this.#download(reference, blob, { ...access, signal: shared }),
     );
@@ -228,6 +230,14 @@ export class LocalImages implements Images {
         `${formatReference(reference)}: its content was removed while it was pulled`,
       );
     return image;
+  }
+
+  /** Better not begun than broken off when the disk is full. */
+  async #requireRoom(blobs: readonly Descriptor[]): Promise<void> {
+    const { store } = this.#options;
+    let missingBytes = 0;
+    for (const { digest, size } of blobs) if (!(await store.stat(digest))) missingBytes += size;
+    if (missingBytes > 0) await requireRoom(store.home, missingBytes);
   }
 
   #markPulled(root: Digest): Disposable {

@@ -38,6 +38,8 @@ export class LayerStore {
   /** When a folder was last asked for; older than the longest grace is forgotten. */
   readonly #askedAt = new Map<string, Date>();
   readonly #turns = new InTurn();
+  /** Content never changes, so what was refused once would be refused again, after as much work. */
+  readonly #refused = new Map<string, ImageError>();
 
   private constructor(store: ContentStore, { owners, clock }: LayerStoreOptions) {
     this.#folder = path.join(store.home, 'layers');
@@ -94,6 +96,8 @@ export class LayerStore {
 
   async #unpack(layer: LayerSource, where: UnpackWhere): Promise<void> {
     const { folder, lowers, budget, signal } = where;
+    const known = this.#refused.get(`${folder} ${layer.blob}`);
+    if (known) throw known;
     const target = this.#temporary();
     try {
       const archive = this.#store.blobPath(layer.blob);
@@ -110,6 +114,12 @@ export class LayerStore {
       // One sync of the file system instead of one for each of thousands of files.
       await runCommand(['sync', '-f', target], { timeoutMs: SYNC_TIMEOUT_MS, signal });
       await moveInto(target, folder);
+    } catch (error) {
+      if (error instanceof ImageError && error.reason === 'Invalid') {
+        if (this.#refused.size >= REFUSED_MAX) this.#refused.clear();
+        this.#refused.set(`${folder} ${layer.blob}`, error);
+      }
+      throw error;
     } finally {
       await rm(target, { recursive: true, force: true });
     }
@@ -119,6 +129,8 @@ export class LayerStore {
     return path.join(this.#folder, `${TEMPORARY}${path.basename(this.#store.temporaryPath())}`);
   }
 }
+
+const REFUSED_MAX = 1000;
 
 const TEMPORARY = '.unfinished-';
 

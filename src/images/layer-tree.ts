@@ -33,6 +33,13 @@ export interface Attributes {
   readonly modifiedAt: Date;
 }
 
+export interface LayerTreeOptions {
+  readonly owners: Owners;
+  readonly lowers: LowerLayers;
+  /** Called before a folder is made that no entry describes; what it throws refuses the layer. */
+  readonly onImpliedFolder: () => void;
+}
+
 /**
  * A layer being unpacked below `root`, which nobody else touches. Nothing is ever written through a link: a path is
  * used only when each of its folders was made here.
@@ -41,23 +48,22 @@ export class LayerTree {
   readonly #root: string;
   readonly #owners: Owners;
   readonly #lowers: LowerLayers;
+  readonly #onImpliedFolder: () => void;
   /** Every folder made so far; its attributes are set last, because they may forbid writing into it. */
   readonly #folders = new Map<string, Attributes>();
   #whiteoutDevice: string | undefined;
 
-  private constructor(root: string, owners: Owners, lowers: LowerLayers) {
+  private constructor(root: string, { owners, lowers, onImpliedFolder }: LayerTreeOptions) {
     this.#root = root;
     this.#owners = owners;
     this.#lowers = lowers;
+    this.#onImpliedFolder = onImpliedFolder;
   }
 
   /** Makes the folder `root`, which must not exist. */
-  static async create(
-    root: string,
-    { owners, lowers }: { readonly owners: Owners; readonly lowers: LowerLayers },
-  ): Promise<LayerTree> {
+  static async create(root: string, options: LayerTreeOptions): Promise<LayerTree> {
     await mkdir(root, { mode: 0o700 });
-    const tree = new LayerTree(root, owners, lowers);
+    const tree = new LayerTree(root, options);
     tree.#folders.set('', await tree.#attributesBelow(''));
     return tree;
   }
@@ -157,6 +163,7 @@ export class LayerTree {
   async #ensureParents(folder: string): Promise<void> {
     if (this.#folders.has(folder)) return;
     await this.#ensureParents(parentOf(folder));
+    this.#onImpliedFolder();
     try {
       await mkdir(this.#at(folder), { mode: 0o700 });
     } catch (error) {

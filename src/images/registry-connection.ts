@@ -23,6 +23,11 @@ export interface Call extends Omit<RegistryRequest, 'trust'> {
   readonly accept: readonly number[];
 }
 
+/** A call whose answer is read before it counts as one. */
+interface Reading<T> extends Call {
+  readonly take: (answer: RegistryAnswer) => Promise<T>;
+}
+
 const RETRY: BackoffPolicy = { firstMs: 300, maxMs: 10_000, jitter: 0.5 };
 const ATTEMPTS_MAX = 5;
 /** Of a mirror: what it cannot give, the registry itself can. */
@@ -51,18 +56,28 @@ export class RegistryConnection {
   /**
    * Calls a registry for one repository. Connection errors, 408, 429 and 5xx are tried again with jittered back-off, no
    * sooner than the registry says; a 401 is answered once. The caller reads or discards the answer. Throws ImageError, or
-   * the signal's reason.
+   * the signal's reason; where a pause before the next attempt is cut short, what the last one said.
    */
-  async call({ base, isMirror }: RegistryHost, path: string, call: Call): Promise<RegistryAnswer> {
+  async call(host: RegistryHost, path: string, call: Call): Promise<RegistryAnswer> {
+    return await this.read(host, path, { ...call, take: async (answer) => answer });
+  }
+
+  /** As `call`, with what `take` makes of the answer; where it throws `Unavailable`, that is tried again as well. */
+  async read<T>({ base, isMirror }: RegistryHost, path: string, call: Reading<T>): Promise<T> {
+    const { clock, random } = this.#options;
     const url = new URL(path, base);
     const attemptsMax = isMirror ? MIRROR_ATTEMPTS_MAX : ATTEMPTS_MAX;
     for (let attempt = 1; ; attempt += 1) {
-      const { answer, error } = await this.#attempt(url, call, { isMirror });
-      if (!error) return answer;
+      const asked = await this.#attempt(url, call, { isMirror });
+      const outcome = asked.error ? asked : await taken(asked.answer, call);
+      if (!outcome.error) return outcome.value;
+      const { error } = outcome;
       if (error.reason !== 'Unavailable' || attempt >= attemptsMax) throw error;
-      const askedMs = answer ? retryAfterMs(answer, this.#options.clock) : 0;
-      const delayMs = Math.max(askedMs, backoffMs(RETRY, attempt, this.#options.random));
-      await sleep(this.#options.clock, delayMs, call.signal);
+      const askedMs = asked.answer ? retryAfterMs(asked.answer, clock) : 0;
+      const delayMs = Math.max(askedMs, backoffMs(RETRY, attempt, random));
+      await sleep(clock, delayMs, call.signal).catch((cut: unknown) => {
+        throw call.signal.aborted ? error : cut;
+      });
     }
   }
 
@@ -142,6 +157,22 @@ export class RegistryConnection {
 type Attempt =
   | { readonly answer: RegistryAnswer; readonly error?: undefined }
   | { readonly answer?: RegistryAnswer; readonly error: ImageError };
+
+async function taken<T>(
+  answer: RegistryAnswer,
+  { take, signal }: Reading<T>,
+): Promise<
+  | { readonly value: T; readonly error?: undefined }
+  | { readonly value?: undefined; readonly error: ImageError }
+> {
+  try {
+    return { value: await take(answer) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ImageError) return { error };
+    throw error;
+  }
+}
 
 async function outcomeOf(answer: RegistryAnswer, url: URL, call: Call): Promise<Attempt> {
   if (call.accept.includes(answer.status)) return { answer };

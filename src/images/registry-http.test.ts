@@ -235,3 +235,60 @@ test('client: a registry that is slow takes nothing from another', async () => {
   stop.abort();
   await Promise.all(first);
 });
+
+test('client: an answer that trickles, and an error or a token that never ends, are given up', async () => {
+  await using folder = await temporaryFolder();
+  const client = await clientWith(folder.path, '', {
+    ...hastyClock,
+    after: (delayMs, run) => hastyClock.after(delayMs / 10, run),
+  });
+  const pull = async (host: string): Promise<unknown> =>
+    await client.manifest(parseReference(`${host}/hello:v1`), { signal });
+  await using trickling = await listen((_request, response) => {
+    response.writeHead(200);
+    const drip = (): void =>
+      void (response.destroyed || response.write(' ', () => setImmediate(drip)));
+    drip();
+  });
+  await assert.rejects(pull(trickling.host), hasReason('Unavailable', 'broke off'));
+  await using failing = await listen((_request, response) => {
+    response.writeHead(503).write('{"errors":[');
+  });
+  await assert.rejects(pull(failing.host), hasReason('Unavailable', 'status 503'));
+  assert.equal(failing.seen.length, 5, 'each attempt ends');
+  await using tokens = await listen(({ url }, response) => {
+    if (url?.startsWith('/token')) return void response.writeHead(200).write('{"token":"');
+    const realm = `Bearer realm="http://${tokens.host}/token"`;
+    return void response.writeHead(401, { 'www-authenticate': realm }).end();
+  });
+  await assert.rejects(pull(tokens.host), hasReason('Unavailable', 'token answer broke off'));
+});
+
+test('client: a manifest that breaks off is asked for again; a pause that is cut short says what for', async () => {
+  await using folder = await temporaryFolder();
+  await using breaking = await listen((_request, response) => {
+    if (breaking.seen.length > 2) return void response.end(MANIFEST);
+    response.writeHead(200, { 'content-length': MANIFEST.length });
+    return void response.write(MANIFEST.slice(0, 9), () => response.destroy());
+  });
+  const client = await clientWith(folder.path, '');
+  const reference = parseReference(`${breaking.host}/hello:v1`);
+  assert.equal((await client.manifest(reference, { signal })).digest, digestOf(MANIFEST));
+  assert.equal(breaking.seen.length, 3);
+  await using busy = await listen((_request, response) => {
+    response.writeHead(429, { 'retry-after': '20' }).end();
+  });
+  const gone = new AbortController();
+  const patient = await clientWith(folder.path, '', {
+    ...hastyClock,
+    after(delayMs, run) {
+      // The pause that the registry asked for; nothing else is as long.
+      if (delayMs === 20_000) setImmediate(() => gone.abort(new Error('no answer in time')));
+      return hastyClock.after(delayMs, run);
+    },
+  });
+  await assert.rejects(
+    patient.resolve(parseReference(`${busy.host}/hello:v1`), { signal: gone.signal }),
+    hasReason('Unavailable', 'status 429'),
+  );
+});

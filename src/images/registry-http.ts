@@ -104,9 +104,10 @@ export class RegistryHttp {
     else pipeline(createReadStream(body.file), call).catch(() => undefined);
     try {
       const message = await promise;
-      return new RegistryAnswer(url, message, () => {
+      const release = (): void => {
         if (!call.writableFinished) call.destroy();
-      });
+      };
+      return new RegistryAnswer({ url, body: message, clock: this.#clock, release });
     } catch (error) {
       signal.throwIfAborted();
       late.signal.throwIfAborted();
@@ -141,15 +142,24 @@ function stalled(ms: number): Error {
   return new Error(`no answer within ${ms / 1000} seconds`);
 }
 
+interface AnswerParts {
+  readonly url: URL;
+  readonly body: IncomingMessage;
+  readonly clock: Clock;
+  readonly release: () => void;
+}
+
 /** What a registry said; its body streams. */
 export class RegistryAnswer {
   readonly url: URL;
   readonly status: number;
   readonly body: IncomingMessage;
+  readonly #clock: Clock;
   readonly #release: () => void;
 
-  constructor(url: URL, body: IncomingMessage, release: () => void) {
+  constructor({ url, body, clock, release }: AnswerParts) {
     this.url = url;
+    this.#clock = clock;
     // An answer to a request of ours always has one.
     this.status = body.statusCode ?? 0;
     this.body = body;
@@ -162,9 +172,10 @@ export class RegistryAnswer {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
-  /** The whole body as text; undefined beyond `charactersMax`, or when it breaks off. */
+  /** The whole body as text; undefined beyond `charactersMax`, when it breaks off, and when it takes too long to come. */
   async text(charactersMax: number): Promise<string | undefined> {
     let text = '';
+    using _late = this.#clock.after(ANSWER_TIMEOUT_MS, () => void this.body.destroy());
     try {
       for await (const chunk of this.body.setEncoding('utf8')) {
         text += chunk as string;

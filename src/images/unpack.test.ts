@@ -220,6 +220,7 @@ test('unpack: archives that are none, end early or grow too much are refused', a
     ['flipped', Buffer.concat([gzipSync(tar).subarray(0, 60), Buffer.alloc(200)]), undefined],
     ['bomb', bomb, budgets.bytes],
     ['many', await tarOf([{ name: 'a' }, { name: 'b' }]), budgets.entries],
+    ['deep', await tarOf([{ name: 'a/b/c/d' }]), new UnpackBudget({ entriesMax: 3 })],
   ] as const)
     await assert.rejects(
       unpack(folder.path, archive, { name, ...(budget && { budget }) }),

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type ExtractEvents } from 'tar-stream';
 import type { Digest } from './digest.ts';
+import { RoomKeeper } from './disk-room.ts';
 import { parseEntryPath, parseWhiteout } from './entry-path.ts';
 import { ImageError } from './image.ts';
 import { type Attributes, LayerTree, type Owners } from './layer-tree.ts';
@@ -57,12 +58,19 @@ export async function unpackLayer(options: UnpackOptions): Promise<Digest> {
   const { archive, budget, signal } = options;
   const hash = createHash('sha256');
   const lowers = new LowerLayers(options.lowers);
-  const tree = await LayerTree.create(options.target, { owners: options.owners, lowers });
+  const tree = await LayerTree.create(options.target, {
+    owners: options.owners,
+    lowers,
+    // A few bytes of a name can ask for two thousand of them.
+    onImpliedFolder: () => budget.takeEntry(),
+  });
+  const room = new RoomKeeper(options.target);
   const entries = extract();
   const decompressor = await decompressorOf(archive);
   const metered = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of source) {
       budget.takeBytes(chunk.length);
+      await room.take(chunk.length);
       hash.update(chunk);
       yield chunk;
     }

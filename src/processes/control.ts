@@ -124,7 +124,7 @@ async function startControllers(
     autoscaler,
     resolveDigest: async (image, { metadata, spec }, signal) => {
       const puller = { ...spec, namespace: metadata.namespace ?? '' };
-      const credentials = await pullCredentials(api.client, puller, image);
+      const { credentials } = await pullCredentials(api.client, puller, image);
       return await content.images.resolve(image, { credentials, signal });
     },
     clock,

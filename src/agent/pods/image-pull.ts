@@ -3,11 +3,14 @@ import { sleep } from '#base/clock.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Container } from '#api/generated/core-v1.ts';
 import { ImageError, type Image } from '#images/image.ts';
+import { parseReference } from '#images/reference.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 
 /** Kubernetes' figures: 10 s, doubled to 5 minutes. */
 const PULL_RETRY = { firstMs: 10_000, maxMs: 300_000, jitter: 0.1 };
+/** What no registry can mend is looked at again so often: somebody may load the image. */
+const LOOK_AGAIN_MS = 10_000;
 /** How long the error itself is shown before the state says that we wait. */
 const SHOWN_MS = 1_000;
 
@@ -24,7 +27,7 @@ export async function pullImage(
     says = () => undefined,
     signal,
   }: {
-    readonly parts: Pick<AgentParts, 'client' | 'images' | 'clock' | 'random'>;
+    readonly parts: PullParts;
     /** Whose pull secrets open the registry. */
     readonly pod: Pod;
     readonly waiting: (reason: string, message: string) => void;
@@ -34,38 +37,42 @@ export async function pullImage(
   },
 ): Promise<Image> {
   const { clock, random } = parts;
-  const reference = container.image ?? '';
   for (let attempt = 1; ; attempt += 1) {
-    const problem = await attemptPull(container, { parts, pod, says, signal });
-    if (!(problem instanceof ImagePullProblem)) return problem;
-    waiting(problem.reason, problem.message);
-    const isPull = problem.reason === 'ErrImagePull';
-    if (isPull)
-      says('Warning', 'Failed', `Failed to pull image "${reference}": ${problem.message}`);
-    says(
-      'Warning',
-      isPull ? 'Failed' : problem.reason,
-      isPull ? 'Error: ErrImagePull' : problem.message,
-    );
-    const delayMs = backoffMs(PULL_RETRY, attempt, random);
+    const outcome = await attemptPull(container, { parts, pod, says, signal });
+    if ('image' in outcome) return outcome.image;
+    const { reason, message } = outcome;
+    waiting(reason, message);
+    says('Warning', ...eventOf(outcome, container.image ?? ''));
+    says('Warning', 'Failed', `Error: ${reason}`);
     await sleep(clock, SHOWN_MS, signal);
-    if (isPull) {
-      says('Normal', 'BackOff', `Back-off pulling image "${reference}"`);
-      waiting('ImagePullBackOff', `Back-off pulling image "${reference}": ${problem.message}`);
+    if (reason !== 'ErrImagePull') {
+      await sleep(clock, LOOK_AGAIN_MS - SHOWN_MS, signal);
+      continue;
     }
-    await sleep(clock, delayMs - SHOWN_MS, signal);
+    const backOff = `Back-off pulling image "${container.image}"`;
+    says('Normal', 'BackOff', backOff);
+    says('Warning', 'Failed', 'Error: ImagePullBackOff');
+    waiting('ImagePullBackOff', `${backOff}: ${reason}: ${message}`);
+    await sleep(clock, backoffMs(PULL_RETRY, attempt, random) - SHOWN_MS, signal);
   }
 }
 
 type SaysEvent = (type: 'Normal' | 'Warning', reason: string, message: string) => void;
+type PullParts = Pick<AgentParts, 'client' | 'images' | 'clock' | 'random'>;
 
-class ImagePullProblem {
-  readonly reason: string;
+interface ImagePullProblem {
+  readonly reason: 'ErrImagePull' | 'ErrImageNeverPull' | 'InvalidImageName';
   readonly message: string;
-  constructor(reason: string, message: string) {
-    this.reason = reason;
-    this.message = message;
-  }
+}
+
+/** What is told of a problem before its reason is. */
+function eventOf(
+  { reason, message }: ImagePullProblem,
+  reference: string,
+): readonly [reason: string, message: string] {
+  if (reason === 'InvalidImageName') return ['InspectFailed', message];
+  if (reason === 'ErrImageNeverPull') return [reason, message];
+  return ['Failed', `Failed to pull image "${reference}": ${message}`];
 }
 
 async function attemptPull(
@@ -76,33 +83,54 @@ async function attemptPull(
     says,
     signal,
   }: {
-    parts: Pick<AgentParts, 'client' | 'images' | 'clock'>;
+    parts: PullParts;
     pod: Pod;
     says: SaysEvent;
     signal: AbortSignal;
   },
-): Promise<Image | ImagePullProblem> {
+): Promise<{ readonly image: Image } | ImagePullProblem> {
+  const why = whyInvalid(reference);
+  if (why !== undefined) return { reason: 'InvalidImageName', message: why };
   try {
     const present = imagePullPolicy === 'Always' ? undefined : await images.find(reference);
     if (present) {
       says('Normal', 'Pulled', `Container image "${reference}" already present on machine`);
-      return present;
+      return { image: present };
     }
     if (imagePullPolicy === 'Never') {
       const message = `Container image "${reference}" is not present with pull policy of Never`;
-      return new ImagePullProblem('ErrImageNeverPull', message);
+      return { reason: 'ErrImageNeverPull', message };
     }
     const puller = { ...spec, namespace: metadata.namespace ?? '' };
-    const credentials = await pullCredentials(client, puller, reference);
+    const { credentials, missing } = await pullCredentials(client, puller, reference);
+    if (missing.length > 0)
+      says(
+        'Warning',
+        'FailedToRetrieveImagePullSecret',
+        `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`,
+      );
     says('Normal', 'Pulling', `Pulling image "${reference}"`);
     const beganMs = clock.monotonicMs();
     const image = await images.pull(reference, { credentials, signal });
     const took = duration(clock.monotonicMs() - beganMs);
     says('Normal', 'Pulled', `Successfully pulled image "${reference}" in ${took}`);
-    return image;
+    return { image };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ImageError)) throw error;
+    return { reason: 'ErrImagePull', message: error.message };
+  }
+}
+
+/** In the kubelet's words first: clients match on them. */
+function whyInvalid(reference: string): string | undefined {
+  try {
+    parseReference(reference);
+    return undefined;
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
-    return new ImagePullProblem('ErrImagePull', error.message);
+    const name = JSON.stringify(reference);
+    return `Failed to apply default image tag ${name}: couldn't parse image name ${name}: invalid reference format (${error.message})`;
   }
 }
 

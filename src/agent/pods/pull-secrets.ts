@@ -12,6 +12,12 @@ export interface Puller {
   readonly imagePullSecrets?: readonly { readonly name?: string | undefined }[] | undefined;
 }
 
+export interface PullCredentials {
+  readonly credentials: readonly RegistryCredentials[];
+  /** Names of Secrets that are not there. */
+  readonly missing: readonly string[];
+}
+
 const KEYS = {
   'kubernetes.io/dockerconfigjson': '.dockerconfigjson',
   'kubernetes.io/dockercfg': '.dockercfg',
@@ -25,21 +31,18 @@ export async function pullCredentials(
   client: Client,
   { namespace, serviceAccountName = 'default', imagePullSecrets = [] }: Puller,
   image: string,
-): Promise<readonly RegistryCredentials[]> {
+): Promise<PullCredentials> {
   const account = await client.get(ServiceAccount, { namespace, name: serviceAccountName });
   const named = [...imagePullSecrets, ...(account?.imagePullSecrets ?? [])];
-  const names = new Set(named.flatMap(({ name }) => name ?? []));
-  const configs = await Promise.all(
-    [...names].map((name) => readConfig(client, { namespace, name })),
-  );
-  return credentialsFor(parseReference(image), configs.flat());
+  const names = [...new Set(named.flatMap(({ name }) => name || []))];
+  const secrets = await Promise.all(names.map((name) => client.get(Secret, { namespace, name })));
+  return {
+    credentials: credentialsFor(parseReference(image), secrets.flatMap(configOf)),
+    missing: names.filter((_name, at) => secrets[at] === undefined),
+  };
 }
 
-async function readConfig(
-  client: Client,
-  ref: { readonly namespace: string; readonly name: string },
-): Promise<readonly DockerConfig[]> {
-  const secret = await client.get(Secret, ref);
+function configOf(secret: Secret | undefined): readonly DockerConfig[] {
   const key = Object.entries(KEYS).find(([type]) => type === secret?.type)?.[1];
   const text = key && secret?.data?.[key];
   if (!text) return [];

@@ -130,6 +130,9 @@ export class UploadSessions implements AsyncDisposable {
   }
 }
 
+/** RFC 4918 §11.5. */
+const INSUFFICIENT_STORAGE = 507;
+
 interface Session {
   readonly id: string;
   readonly repository: string;
@@ -151,7 +154,14 @@ async function append(request: RegistryRequest, session: Session): Promise<void>
   const length = Number(request.headers['content-length'] ?? 0);
   if (upload.size + length > BLOB_BYTES_MAX)
     throw new RegistryError('SIZE_INVALID', `blob: more than ${BLOB_BYTES_MAX} bytes`);
-  for await (const chunk of request.body) await upload.write(chunk);
+  try {
+    for await (const chunk of request.body) await upload.write(chunk);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    const { message: why } = error;
+    if (error.reason === 'Invalid') throw new RegistryError('SIZE_INVALID', why, { cause: error });
+    throw new RegistryError('UNKNOWN', why, { status: INSUFFICIENT_STORAGE, cause: error });
+  }
 }
 
 function progress(session: Session, status: number): RegistryReply {
