@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { Client } from '#client/client.ts';
-import { createClient } from '#client/create-client.ts';
-import { httpsTransport } from '#client/https-transport.ts';
-import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { call, pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
+import { connect } from '#test/support/platform-client.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
 const REQUESTS_PER_SECOND = 100;
@@ -53,12 +49,6 @@ test('kill -9 of control under 100 requests/s: no warm request fails, no write i
   assert.ok(acknowledged.length > 0, 'nothing was written: this would prove nothing');
   assert.deepEqual(await containers(client), before);
 });
-
-function connect(it: Platform): { client: Client; transport: AsyncDisposable } {
-  const kubeconfig = readFileSync(path.join(it.home, 'kubeconfig'), 'utf8');
-  const transport = httpsTransport(parseKubeconfig(kubeconfig));
-  return { client: createClient(transport.send), transport };
-}
 
 async function warmService(it: Platform): Promise<string> {
   const image = await sampleImage(it);
