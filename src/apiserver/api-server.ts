@@ -4,8 +4,10 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import { ApiError, methodNotAllowed } from '#api/meta/api-error.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
+import { consult } from '#apiserver/admission/consult.ts';
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
 import { definitionCheck } from '#apiserver/custom-resources/definition-check.ts';
 import { conditionCheck } from '#apiserver/webhooks/condition-check.ts';
@@ -25,7 +27,6 @@ import {
 } from '#apiserver/admission/service-addresses.ts';
 import { parseAccept } from '#apiserver/representation.ts';
 import {
-  isTrue,
   type Deps,
   type NameGenerator,
   type ResourceRequest,
@@ -34,6 +35,7 @@ import { parseResourcePath } from '#apiserver/resource-path.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
 import { errorReply, withWarnings } from '#apiserver/status-reply.ts';
 import { findSubresource, type Connection } from '#apiserver/subresources/subresource.ts';
+import { connectOptions } from '#apiserver/upgrade/connect-options.ts';
 import type { StreamConnection, StreamSource } from '#apiserver/upgrade/stream-source.ts';
 import type { Attributes, Authorizer } from '#apiserver/user.ts';
 import { create } from '#apiserver/verbs/create.ts';
@@ -126,7 +128,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   return {
     kinds,
-    connect: (request) => connect(request, { kinds, streams, authorizer }),
+    connect: (request) =>
+      connect(request, { kinds, streams, authorizer, admission: deps.admission }),
     async handle(request) {
       try {
         return await inFlight.run(request, answer);
@@ -155,20 +158,24 @@ interface Connecting {
   readonly kinds: KindTable;
   readonly streams: readonly StreamConnection[];
   readonly authorizer: Authorizer | undefined;
+  readonly admission: readonly AdmissionStep[];
 }
 
 async function connect(
   request: UserRequest,
-  { kinds, streams, authorizer }: Connecting,
+  { kinds, streams, authorizer, admission }: Connecting,
 ): Promise<StreamSource> {
   const [path = '', search = ''] = splitTarget(request.target);
   const resource = resourceRequest(request, { path, search, kinds });
   const attributes = attributesOf(request, path, resource);
   await authorize(authorizer, attributes);
   const stream = resource && streamOf(resource, streams);
-  if (!stream) throw new ApiError('BadRequest', `${path} cannot be upgraded`);
+  if (!resource || !stream) throw new ApiError('BadRequest', `${path} cannot be upgraded`);
   // WebSockets begin with GET; being allowed to read is not being allowed to run programs.
   await authorize(authorizer, { ...attributes, verb: 'create' });
+  const sent = connectOptions(stream.subresource, resource.query);
+  // A reply that changes protocols has no place for warnings, nor a stream for what a webhook would rather run.
+  await consult(sent, { ...resource, method: 'CONNECT' }, { admission, warn: () => undefined });
   return await stream.open(resource);
 }
 
@@ -205,15 +212,24 @@ function resourceRequest(
   // A namespaced kind is also listed over all namespaces; an object of one is only found in its own.
   if (isNamespaced && kind.scope === 'Cluster') return undefined;
   if (!isNamespaced && kind.scope === 'Namespaced' && parsed.name !== undefined) return undefined;
+  if (parsed.rest !== undefined) return undefined;
+  const { name = '' } = parsed;
+  const query = new URLSearchParams(search);
   return {
     ...request,
     kind,
     namespace: parsed.namespace,
-    name: parsed.name ?? '',
+    name,
     subresource: parsed.subresource,
-    query: new URLSearchParams(search),
+    query,
+    // One object is watched by its older path alone; else by a selector of its name.
+    isWatch: parsed.isWatch ?? (isRead(request) && name === '' && isTrue(query, 'watch')),
     representation: 'object',
   };
+}
+
+function isRead({ method }: UserRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 async function authorize(
@@ -270,7 +286,7 @@ function verbName(
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      if (resource && isWatch(resource)) return 'watch';
+      if (resource?.isWatch) return 'watch';
       return name === '' ? 'list' : 'get';
     case 'POST':
       return 'create';
@@ -285,10 +301,6 @@ function verbName(
   }
 }
 
-function isWatch({ query }: ResourceRequest): boolean {
-  return query.has('watch') && isTrue(query, 'watch');
-}
-
 type ResourceHandler = (request: ResourceRequest, deps: Deps) => Promise<HttpReply>;
 
 function verbOf(request: ResourceRequest, connections: readonly Connection[]): ResourceHandler {
@@ -299,9 +311,10 @@ function verbOf(request: ResourceRequest, connections: readonly Connection[]): R
     (asked, deps) =>
       verb({ ...asked, representation }, deps);
   const isCollection = request.name === '';
+  if (request.isWatch && request.method !== 'GET') throw methodNotAllowed();
   switch (request.method) {
     case 'GET':
-      if (isWatch(request)) return run(watch);
+      if (request.isWatch) return run(watch);
       return run(isCollection ? list : get);
     case 'POST':
       if (isCollection) return run(create);

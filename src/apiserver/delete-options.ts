@@ -1,10 +1,11 @@
 import type { FieldError } from '#api/kind.ts';
 import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import { wrongValue } from '#api/meta/field-error.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
-import { integerOf, isDryRun, isTrue, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { integerOf, isDryRun, type ResourceRequest } from '#apiserver/resource-request.ts';
 
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number;

@@ -70,10 +70,15 @@ const derivedFields: Readonly<Record<string, Pick<Requirement, 'paths'> & { abse
   'pods spec.hostNetwork': { paths: [['spec', 'hostNetwork']], absent: 'false' },
 };
 
+/** What is between commas; a backslash before one, before `=` or before another backslash makes it part of a value. */
+const PART = /(?<=^|,)(?:\\.|[^,\\]|\\$)*(?=,|$)/g;
+const ESCAPED = /^(?:\\[\\,=]|[^\\,=])*$/;
+
 /** Parses `metadata.name=a,status.phase!=Running`. Throws BadRequest for a field this kind cannot be selected by. */
 export function parseFieldSelector(kind: Kind, text: string): FieldSelector {
   if (text.trim() === '') return { matches: () => true };
-  const requirements = text.split(',').map((part) => parseRequirement(kind, part.trim(), text));
+  const parts = [...text.matchAll(PART)].map(([part]) => part.trim()).filter(Boolean);
+  const requirements = parts.map((part) => parseRequirement(kind, part, text));
   const name = requirements.find(
     ({ field, isEqual }) => isEqual && field === 'metadata.name',
   )?.value;
@@ -89,8 +94,13 @@ export function parseFieldSelector(kind: Kind, text: string): FieldSelector {
 
 function parseRequirement(kind: Kind, part: string, whole: string): Requirement {
   const match = /^([^=!]+?)(==|=|!=)(.*)$/.exec(part);
-  const [, field, operator, value] = match ?? [];
-  if (field === undefined || value === undefined) {
+  const [, field, operator, escaped = ''] = match ?? [];
+  const value = escaped.replaceAll(/\\([\\,=])/g, '$1');
+  if (!ESCAPED.test(escaped)) {
+    const found = `invalid field selector: '${escaped}' has an unescaped character or an invalid escape sequence`;
+    throw new ApiError('BadRequest', found);
+  }
+  if (field === undefined) {
     throw new ApiError('BadRequest', `invalid selector: '${whole}'; can't understand '${part}'`);
   }
   const own =

@@ -29,6 +29,10 @@ const DEFAULT_LIMITS: Limits = {
 /** Where an administrator, and whoever asks whether the server is well, must get in even now. */
 const HEALTH = /^\/(healthz|livez|readyz)([/?]|$)/;
 
+/** Whatever could be one; what turns out to be none ends at once. */
+const STREAMING =
+  /[?&](watch|follow)(?!=(0|false)(&|$))(=|&|$)|^\/(api|apis\/[^/]+)\/[^/]+\/watch\//i;
+
 type Sort = 'reading' | 'writing' | 'streaming';
 
 /**
@@ -97,5 +101,5 @@ function seated(seat: Disposable, body: Stream): Stream {
 
 function sortOf({ method, target }: UserRequest): Sort {
   if (method !== 'GET' && method !== 'HEAD') return 'writing';
-  return /[?&](watch|follow)=(1|t|true)(&|$)/i.test(target) ? 'streaming' : 'reading';
+  return STREAMING.test(target) ? 'streaming' : 'reading';
 }

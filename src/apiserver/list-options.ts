@@ -2,7 +2,7 @@ import type { FieldError } from '#api/kind.ts';
 import { ApiError, invalidOptions } from '#api/meta/api-error.ts';
 import { forbiddenField } from '#api/meta/field-error.ts';
 import { unsupportedErrors } from '#api/meta/value-errors.ts';
-import { integerOf, isTrue } from '#apiserver/resource-request.ts';
+import { integerOf, type ResourceRequest } from '#apiserver/resource-request.ts';
 
 const MATCH = 'resourceVersionMatch';
 const SEND = 'sendInitialEvents';
@@ -11,8 +11,10 @@ const SEND = 'sendInitialEvents';
  * Refuses what a list or watch asks for that contradicts itself, in Kubernetes' words: meta/v1 ListOptions. Throws Invalid,
  * and BadRequest for a continued page of another version.
  */
-export function checkListOptions(query: URLSearchParams): void {
-  const isWatch = query.has('watch') && isTrue(query, 'watch');
+export function checkListOptions({
+  query,
+  isWatch,
+}: Pick<ResourceRequest, 'query' | 'isWatch'>): void {
   const errors = isWatch ? watchErrors(query) : listErrors(query);
   if (errors.length > 0) throw invalidOptions('ListOptions', errors);
   integerOf(query, 'timeoutSeconds');

@@ -12,6 +12,8 @@ const GZIP_LEVEL = 4;
 const STALL_MS = 30_000;
 /** What a client that stalls makes wait in memory besides the reply itself. */
 const PIECE_BYTES = 64 * 1024;
+/** What a reply that says nothing of it may be kept for: it is for whoever asked, and for now. */
+const NEVER_KEPT = 'no-cache, private';
 const compress = promisify(gzip);
 
 /** What the responses of HTTP/1.1 and HTTP/2 have in common. */
@@ -101,8 +103,9 @@ async function drained(response: NodeResponse, { clock, signal }: Writing): Prom
 }
 
 /** A warning may quote what somebody wrote in any script: header values are bytes to HTTP, and Latin-1 to Node. */
-function wireHeaders(headers: HttpReply['headers']): Record<string, string> {
-  const { warning } = headers;
-  if (warning === undefined) return { ...headers };
+function wireHeaders(given: HttpReply['headers']): Record<string, string> {
+  const headers = { 'cache-control': NEVER_KEPT, ...given };
+  const { warning } = given;
+  if (warning === undefined) return headers;
   return { ...headers, warning: Buffer.from(warning).toString('latin1') };
 }

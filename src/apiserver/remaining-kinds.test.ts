@@ -176,6 +176,15 @@ test('kinds: what nothing acts on yet says so', async () => {
     headers['warning'],
     '299 - "PodDisruptionBudgets are stored, but nothing keeps to them yet"',
   );
+  const level = (name: string, standard: string) =>
+    wire.send('POST', '/api/v1/namespaces', {
+      metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': standard } },
+    });
+  assert.equal((await level('free', 'privileged')).headers['warning'], undefined);
+  assert.equal(
+    (await level('strict', 'restricted')).headers['warning'],
+    '299 - "metadata.labels[pod-security.kubernetes.io/enforce]: stored, but pods are not held to it yet"',
+  );
 });
 
 test('kinds: the columns that kubectl users know', async () => {

@@ -10,6 +10,8 @@ export interface ResourcePath {
   readonly subresource?: string;
   /** What follows the subresource, without a leading slash: `proxy/<this>`. */
   readonly rest?: string;
+  /** Asked for by the older `/api/v1/watch/…`. */
+  readonly isWatch?: true;
 }
 
 const NAMESPACE_SUBRESOURCES = ['status', 'finalize'];
@@ -22,17 +24,20 @@ export function parseResourcePath(path: string): ResourcePath | undefined {
   if (!isCore && segments[0] !== 'apis') return undefined;
   const [group, version] = isCore ? ['', segments[1]] : [segments[1], segments[2]];
   const rest = segments.slice(isCore ? 2 : 3);
+  const isWatch = rest[0] === 'watch';
+  if (isWatch) rest.shift();
   if (group === undefined || version === undefined || rest.length === 0) return undefined;
   const [first, second, third] = rest;
+  const base = { group, version, ...(isWatch && { isWatch }) };
   const isOfNamespace =
     rest.length < 3 ||
     (isCore && rest.length === 3 && NAMESPACE_SUBRESOURCES.includes(third ?? ''));
-  if (first !== 'namespaces' || isOfNamespace) return ofParts({ group, version }, rest);
-  return ofParts({ group, version, ...(second && { namespace: second }) }, rest.slice(2));
+  if (first !== 'namespaces' || isOfNamespace) return ofParts(base, rest);
+  return ofParts({ ...base, ...(second && { namespace: second }) }, rest.slice(2));
 }
 
 function ofParts(
-  base: { group: string; version: string; namespace?: string },
+  base: Pick<ResourcePath, 'group' | 'version' | 'namespace' | 'isWatch'>,
   parts: readonly string[],
 ): ResourcePath | undefined {
   const [plural, name, subresource, ...rest] = parts;

@@ -21,6 +21,7 @@ export interface ResourceRequest extends UserRequest {
   /** Empty where the request is about the collection. */
   readonly name: string;
   readonly subresource: string | undefined;
+  readonly isWatch: boolean;
   readonly query: URLSearchParams;
   readonly representation: Representation;
 }
@@ -110,10 +111,4 @@ export function integerOf(query: URLSearchParams, name: string): number | undefi
     );
   }
   return Number(text);
-}
-
-/** `1`, `true` and a bare name are true, as in Go's strconv.ParseBool. */
-export function isTrue(query: URLSearchParams, name: string): boolean {
-  const value = query.get(name)?.toLowerCase();
-  return value === '' || value === '1' || value === 't' || value === 'true';
 }

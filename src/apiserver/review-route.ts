@@ -9,8 +9,6 @@ import { jsonReply } from '#apiserver/status-reply.ts';
 
 export interface ReviewRoute<T extends KubeObject> {
   readonly kind: Kind<T>;
-  /** Where it is POSTed, if not to the kind's own collection: `{ group: '', plural: 'serviceaccounts', subresource: 'token' }`. */
-  readonly at?: Pick<ResourcePath, 'group' | 'version' | 'plural' | 'subresource'>;
   /** Returns the object with its answer. Throws ApiError. */
   answer(review: T, request: UserRequest, path: ResourcePath): Promise<T>;
 }
@@ -18,9 +16,8 @@ export interface ReviewRoute<T extends KubeObject> {
 /** A route for a kind that is never stored: it is POSTed with a question and comes back with the answer. */
 export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route {
   const { kind } = review;
-  const at = review.at ?? { group: kind.group, version: kind.version, plural: kind.plural };
   return {
-    matches: (_method, path) => isAt(at, kind, parseResourcePath(path)),
+    matches: (_method, path) => isOf(kind, parseResourcePath(path)),
     async handle(request) {
       if (request.method !== 'POST') throw methodNotAllowed();
       const path = parseResourcePath(request.target.split('?')[0] ?? '');
@@ -32,25 +29,30 @@ export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route
   };
 }
 
-function isAt(
-  at: Pick<ResourcePath, 'group' | 'version' | 'plural' | 'subresource'>,
-  kind: Kind,
-  path: ResourcePath | undefined,
-): boolean {
+function isOf({ group, version, plural, scope }: Kind, path: ResourcePath | undefined): boolean {
   return (
     path !== undefined &&
-    path.group === at.group &&
-    path.version === at.version &&
-    path.plural === at.plural &&
-    path.subresource === at.subresource &&
-    (path.name !== undefined) === (at.subresource !== undefined) &&
-    (path.namespace !== undefined) === (kind.scope === 'Namespaced')
+    path.group === group &&
+    path.version === version &&
+    path.plural === plural &&
+    path.subresource === undefined &&
+    path.isWatch === undefined &&
+    path.name === undefined &&
+    (path.namespace !== undefined) === (scope === 'Namespaced')
   );
 }
 
 /** The object in the request's body, checked against the kind's schema. Throws BadRequest or Invalid. */
-async function readReview<T extends KubeObject>(kind: Kind<T>, request: UserRequest): Promise<T> {
+export async function readReview<T extends KubeObject>(
+  kind: Kind<T>,
+  request: UserRequest,
+): Promise<T> {
   const { value } = await decodeBody(request.body, request.headers['content-type']);
+  return asReview(kind, value);
+}
+
+/** The same of a decoded value. */
+export function asReview<T extends KubeObject>(kind: Kind<T>, value: unknown): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ApiError('BadRequest', `the body is no object: a ${kind.kind} was expected`);
   }

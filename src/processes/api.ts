@@ -29,6 +29,7 @@ import {
   type BoundLookup,
 } from '#apiserver/authentication/service-account-tokens.ts';
 import { tokenKeys } from '#apiserver/authentication/token-key.ts';
+import { tokenRequest } from '#apiserver/authentication/token-request.ts';
 import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
 import { accessReviewRoutes } from '#apiserver/authorization/access-reviews.ts';
 import { GATEWAY_USER } from '#apiserver/authorization/bootstrap-roles.ts';
@@ -115,6 +116,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     kinds,
     authorizer,
     convert,
+    connections: [...options.connections, tokenRequest({ tokens, audiences, lookup, clock })],
     services: { range: options.serviceRange, reserved: options.reserved },
     routes: [
       ...discoveryRoutes(() => kinds.current()),
@@ -122,7 +124,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...healthRoutes(options.readiness),
       versionRoute({ version: packageVersion(), architecture: process.arch }),
       ...oidcRoutes({ keys, issuer, serverUrl }),
-      ...tokenRoutes({ tokens, audiences, lookup, clock }),
+      ...tokenRoutes({ tokens, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
       ...metricsRoutes(options.metrics, clock),
     ],

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterUnderTest, type ClusterUnderTest } from '#test/support/cluster-under-test.ts';
+import {
+  clusterUnderTest,
+  uniqueName,
+  type ClusterUnderTest,
+} from '#test/support/cluster-under-test.ts';
 import { at, type WatchEvent } from '#test/support/wire.ts';
 
 const MERGE = { headers: { 'content-type': 'application/merge-patch+json' } };
@@ -140,6 +144,7 @@ test('delete: a namespace is emptied, says so, and takes nothing new', async () 
   const marked = await send('DELETE', target);
   assert.equal(marked.status, 200);
   assert.equal(at(marked.body, 'status.phase'), 'Terminating');
+  assert.equal(at(marked.body, 'metadata.deletionGracePeriodSeconds'), undefined);
   assert.deepEqual(at(marked.body, 'spec.finalizers'), ['kubernetes']);
   const late = await send('POST', maps, { metadata: { name: 'late' } });
   assert.equal(late.status, 403);
@@ -190,4 +195,55 @@ test('delete: pods without a node go at once, and are told whole', async () => {
   assert.equal(status, 200);
   assert.equal(at(body, 'kind'), 'Pod');
   assert.equal((await send('GET', `${pods}/a`)).status, 404);
+});
+
+test('delete: of some kinds it is told what is gone, of the others that it is', async () => {
+  const { namespace, send } = await withConfigMaps();
+  const within = `/api/v1/namespaces/${namespace}`;
+  const name = uniqueName('gone');
+  const container = { name: 'main', image: 'sample:v1' };
+  const kinds: readonly [collection: string, kind: string, object: object][] = [
+    [`${within}/serviceaccounts`, 'ServiceAccount', {}],
+    [`${within}/services`, 'Service', { spec: { clusterIP: 'None' } }],
+    [`${within}/podtemplates`, 'PodTemplate', { template: { spec: { containers: [container] } } }],
+    [`${within}/resourcequotas`, 'ResourceQuota', { spec: {} }],
+    ['/apis/storage.k8s.io/v1/storageclasses', 'StorageClass', { provisioner: 'example.com/x' }],
+    [`${within}/configmaps`, 'Status', {}],
+    [`${within}/secrets`, 'Status', {}],
+    [`/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`, 'Status', {}],
+  ];
+  for (const [collection, kind, object] of kinds) {
+    const made = await send('POST', collection, { metadata: { name }, ...object });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    const { status, body } = await send('DELETE', `${collection}/${name}`);
+    assert.equal(status, 200);
+    assert.equal(at(body, 'kind'), kind, collection);
+    const place = kind === 'Status' ? 'details' : 'metadata';
+    assert.equal(at(body, `${place}.uid`), at(made.body, 'metadata.uid'));
+  }
+});
+
+test('delete: a job leaves its pods unless told otherwise, and says so', async () => {
+  const { namespace, send } = await withConfigMaps();
+  const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+  const containers = [{ name: 'main', image: 'sample:v1' }];
+  const template = { spec: { restartPolicy: 'Never', containers } };
+  const make = async (name: string): Promise<void> => {
+    const { status } = await send('POST', jobs, {
+      metadata: { name },
+      spec: { suspend: true, template },
+    });
+    assert.equal(status, 201);
+  };
+  await make('a');
+  const kept = await send('DELETE', `${jobs}/a`);
+  assert.deepEqual(at(kept.body, 'metadata.finalizers'), ['orphan']);
+  assert.equal(
+    kept.headers['warning'],
+    '299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"',
+  );
+  await make('b');
+  const gone = await send('DELETE', `${jobs}/b?propagationPolicy=Background`);
+  assert.equal(at(gone.body, 'kind'), 'Status');
+  assert.equal(gone.headers['warning'], undefined);
 });

@@ -116,7 +116,20 @@ test('list: label selectors', async () => {
     const reply = await get(`labelSelector=${encodeURIComponent(selector)}`);
     assert.deepEqual(namesIn(reply), names, selector);
   }
-  for (const selector of ['a in', 'a in (x', '-bad', 'app=-bad', 'app>x', 'a===b']) {
+  for (const selector of [
+    'a in',
+    'a in (x',
+    '-bad',
+    'app=-bad',
+    'app>x',
+    'a===b',
+    'a/b/c',
+    'a-',
+    'A/b',
+    'a in (x!)',
+    'a notin (x/y)',
+    'a in (x y)',
+  ]) {
     const { status, body } = await get(`labelSelector=${encodeURIComponent(selector)}`);
     assert.equal(status, 400, selector);
     assert.equal(at(body, 'reason'), 'BadRequest');
@@ -134,6 +147,31 @@ test('list: field selectors', async () => {
     at(unknown.body, 'message'),
     '"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"',
   );
+});
+
+test('list: values of field selectors may be escaped, and must be', async () => {
+  const { send, namespace } = await clusterUnderTest();
+  const events = `/api/v1/namespaces/${await namespace()}/events`;
+  const get = (selector: string): Promise<WireReply> =>
+    send('GET', `${events}?fieldSelector=${encodeURIComponent(selector)}`);
+  const involvedObject = { kind: 'Pod', namespace: events.split('/')[4], name: 'p' };
+  const odd = { metadata: { name: 'odd' }, involvedObject, reason: 'a,b=\\', message: 'm' };
+  assert.equal((await send('POST', events, odd)).status, 201);
+  assert.deepEqual(namesIn(await get('reason=a\\,b\\=\\\\,involvedObject.kind=Pod,')), ['odd']);
+  assert.deepEqual(namesIn(await get('reason!=a\\,b\\=\\\\')), []);
+  for (const selector of ['reason=a=b', 'reason=a\\b', 'reason=a\\', 'reason', 'reason=a,b']) {
+    assert.equal((await get(selector)).status, 400, selector);
+  }
+});
+
+test('get: what is to be newer than all there is cannot be had', async () => {
+  const { send, namespace } = await clusterUnderTest();
+  const accounts = `/api/v1/namespaces/${await namespace()}/serviceaccounts`;
+  const { status, body } = await send('GET', `${accounts}/default?resourceVersion=999999999999`);
+  assert.equal(status, 504);
+  assert.equal(at(body, 'details.causes.0.reason'), 'ResourceVersionTooLarge');
+  assert.equal((await send('GET', `${accounts}/default?resourceVersion=1`)).status, 200);
+  assert.equal((await send('GET', `${accounts}/default?resourceVersion=0`)).status, 200);
 });
 
 test('list: the fields each kind is selected by', async () => {
@@ -215,6 +253,7 @@ test('methods: what is not for a path is not allowed there', async () => {
   for (const target of [
     `${inside}/nope`,
     `${inside}/configmaps/a/status`,
+    `${inside}/pods/a/status/more`,
     '/api/v1/configmaps/a',
   ]) {
     assert.equal((await send('GET', target)).status, 404, target);

@@ -149,3 +149,28 @@ test('watch: metadata alone', async () => {
   assert.equal(at(object, 'metadata.name'), 'a');
   await events.return();
 });
+
+test('watch: by the older path, of a collection and of one object', async () => {
+  const { leases, make, watch, send } = await withLeases();
+  await make('a', { x: '1' });
+  await make('b');
+  const older = leases.replace('/v1/', '/v1/watch/');
+  const labelled = watch(`${older}?labelSelector=x`);
+  assert.equal(await said(labelled), 'ADDED a');
+  await labelled.return();
+  const one = watch(`${older}/b`);
+  assert.equal(await said(one), 'ADDED b');
+  await send('DELETE', `${leases}/a`);
+  await send('DELETE', `${leases}/b`);
+  assert.equal(await said(one), 'DELETED b');
+  await one.return();
+  assert.equal((await send('POST', older, {})).status, 405);
+});
+
+test('watch: one object is asked for by a selector; at its own path it is read', async () => {
+  const { leases, make, send } = await withLeases();
+  await make('a');
+  const { status, body } = await send('GET', `${leases}/a?watch=1`);
+  assert.equal(status, 200);
+  assert.equal(at(body, 'kind'), 'Lease');
+});

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import type { KubeconfigTarget } from '#client/kubeconfig.ts';
 import { clusterUnderTest, uniqueName } from '#test/support/cluster-under-test.ts';
 import { patchResponse, startWebhookServer } from '#test/support/webhook-server.ts';
 import { at, type WireReply } from '#test/support/wire.ts';
@@ -359,3 +364,83 @@ test('webhooks: those that change are asked in order, and again where they want 
   assert.equal(unfit.status, 422);
   assert.match(String(at(unfit.body, 'message')), /metadata.labels: Invalid value: "bad!"/);
 });
+
+test('webhooks: are asked about what is sent to a subresource and stored nowhere', async () => {
+  await using bed = await withWebhooks();
+  const { send, namespace, server } = bed;
+  const within = `/api/v1/namespaces/${namespace}`;
+  const containers = [{ name: 'main', image: 'sample:v1' }];
+  const spec = { schedulerName: 'nobody', containers };
+  await send('POST', `${within}/pods`, { metadata: { name: 'p' }, spec });
+  const resources = ['pods/*', 'serviceaccounts/token'];
+  const all = { rules: [rule({ apiGroups: ['*'], apiVersions: ['*'], resources })] };
+  await bed.configure('validating', {
+    name: 'v.example.com',
+    path: '/v',
+    changes: { rules: [...all.rules, rule()] },
+  });
+  const fields = [
+    'operation',
+    'kind.kind',
+    'resource.resource',
+    'subResource',
+    'name',
+    'namespace',
+  ];
+  const refused = 'admission webhook "v.example.com" denied the request: no';
+  const no = (): void =>
+    void server.answers.set('/v', () => ({ allowed: false, status: { message: 'no' } }));
+  const asked = (...more: string[]): unknown[] | undefined => bed.asked(...fields, ...more).at(0);
+
+  no();
+  const token = await send('POST', `${within}/serviceaccounts/default/token`, {});
+  assert.equal(at(token.body, 'message'), refused);
+  const ofToken = ['CREATE', 'TokenRequest', 'serviceaccounts', 'token', 'default', namespace];
+  assert.deepEqual(asked('object.kind', 'oldObject'), [...ofToken, 'TokenRequest', null]);
+
+  const target = { kind: 'Node', name: 'n' };
+  const binding = await send('POST', `${within}/pods/p/binding`, {
+    metadata: { name: 'p' },
+    target,
+  });
+  assert.equal(at(binding.body, 'message'), refused);
+  const ofBinding = ['CREATE', 'Binding', 'pods', 'binding', 'p', namespace];
+  assert.deepEqual(asked('object.target.name'), [...ofBinding, 'n']);
+
+  const eviction = await send('POST', `${within}/pods/p/eviction`, { metadata: { name: 'p' } });
+  assert.equal(at(eviction.body, 'message'), refused);
+  const ofEviction = ['CREATE', 'Eviction', 'pods', 'eviction', 'p', namespace];
+  assert.deepEqual(asked('object.kind', 'kind.group'), [...ofEviction, 'Eviction', 'policy']);
+
+  const exec = `${within}/pods/p/exec?command=ls&command=-l&stdout=true&container=main`;
+  assert.equal(at(await upgradeRefused(bed.target, exec), 'message'), refused);
+  const ofExec = ['CONNECT', 'PodExecOptions', 'pods', 'exec', 'p', namespace];
+  assert.deepEqual(asked('object', 'options'), [
+    ...ofExec,
+    {
+      kind: 'PodExecOptions',
+      apiVersion: 'v1',
+      stdout: true,
+      container: 'main',
+      command: ['ls', '-l'],
+    },
+    null,
+  ]);
+
+  server.answers.clear();
+  const bound = await send('POST', `${within}/pods/p/binding`, { metadata: { name: 'p' }, target });
+  assert.equal(bound.status, 201, JSON.stringify(bound.body));
+  assert.equal(bed.asked('kind.kind').length, 1, 'of the Binding, not of the pod as well');
+});
+
+/** What the server says to a client that asks for a WebSocket and is refused. */
+async function upgradeRefused(target: KubeconfigTarget, path: string): Promise<unknown> {
+  const { server, ca, certificate } = target;
+  const url = `${server.replace('https', 'wss')}${path}`;
+  const socket = new WebSocket(url, ['v5.channel.k8s.io'], { ca, ...certificate });
+  socket.on('error', () => undefined);
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+  const said: unknown = JSON.parse(await text(response));
+  socket.terminate();
+  return said;
+}

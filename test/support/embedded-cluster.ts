@@ -2,6 +2,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
+import { notFound } from '#api/meta/api-error.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import type { StreamConnection } from '#apiserver/upgrade/stream-source.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { openApi } from '#processes/api.ts';
 import { ensureClusterObjects } from '#processes/cluster-objects.ts';
@@ -24,6 +27,13 @@ const POD_FACING = '127.0.0.2';
 const SERVICES = '10.96.0.0/16';
 const API_SERVICE = '10.96.0.1';
 const DNS_SERVICE = '10.96.0.10';
+
+function noPods(subresource: StreamConnection['subresource']): StreamConnection {
+  const { group, plural } = Pod;
+  const open = ({ name }: { readonly name: string }): Promise<never> =>
+    Promise.reject(notFound(Pod, name));
+  return { group, plural, subresource, open };
+}
 
 /** The API and the controllers of Kubernetes' own kinds, wired as in control, on a store in memory; no agent. */
 export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
@@ -56,7 +66,8 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
       readiness: () => [],
       connections: [],
       metrics: { pods: () => [], nodes: () => [] },
-      streams: [],
+      // Nobody runs pods here, so that none is there to connect to.
+      streams: [noPods('exec'), noPods('portforward')],
       generateName: () => undefined,
     }),
   );

@@ -3,6 +3,7 @@ import type { DialPort, RemoteProgram } from '#base/standard-streams.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import type { Container } from '#api/generated/core-v1.ts';
 import { attachTo } from '#agent/access/attach.ts';
 import { dialInside } from '#agent/access/dial-inside.ts';
@@ -107,8 +108,4 @@ function runningContainer(
   const isRunning = record && !record.terminated && sandbox.stateOf(record.id) === 'running';
   if (spec && isRunning) return { spec, record };
   throw new ApiError('NotFound', `unable to upgrade connection: container not found ("${name}")`);
-}
-
-function isTrue(query: URLSearchParams, name: string): boolean {
-  return /^(1|t|true)$/i.test(query.get(name) ?? '');
 }

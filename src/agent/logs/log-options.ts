@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { FieldError } from '#api/kind.ts';
 import { ApiError, invalid } from '#api/meta/api-error.ts';
 import { forbiddenField, wrongValue } from '#api/meta/field-error.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { negativeErrors } from '#api/meta/value-errors.ts';
 
 /** What a client asks of a log (core/v1 PodLogOptions), checked. */
@@ -77,10 +78,4 @@ function logTime(text: string | undefined): string {
       `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": it is not an RFC 3339 time`,
     );
   return new Date(time).toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length) + (match[1] ?? '');
-}
-
-/** As Kubernetes reads one in a query: whatever does not say no. */
-function isTrue(query: URLSearchParams, name: string): boolean {
-  const text = query.get(name);
-  return text !== null && !/^(0|false)$/i.test(text);
 }

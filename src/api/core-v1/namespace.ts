@@ -5,6 +5,9 @@ import { wrongValue } from '#api/meta/field-error.ts';
 /** The label every namespace carries with its own name, so that selectors can name it. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
+/** Of the standards that pods in it are to keep; `privileged` asks for nothing. */
+const STANDARD = /^pod-security\.kubernetes\.io\/(enforce|audit|warn)$/;
+
 const FINALIZER = 'kubernetes';
 /** `example.com/cleanup` */
 const QUALIFIED = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
@@ -30,6 +33,10 @@ export const Namespace = defineCoreKind<Namespace>({
     namespace.spec = { ...namespace.spec, finalizers };
     namespace.status = { phase: 'Active' };
   },
+  warnings: ({ metadata }) =>
+    Object.entries(metadata.labels ?? {})
+      .filter(([label, standard]) => STANDARD.test(label) && standard !== 'privileged')
+      .map(([label]) => `metadata.labels[${label}]: stored, but pods are not held to it yet`),
   validate: ({ spec }) =>
     (spec?.finalizers ?? []).flatMap((name, index) =>
       name === FINALIZER || QUALIFIED.test(name)

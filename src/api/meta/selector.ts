@@ -1,5 +1,5 @@
 import { ApiError } from '#api/meta/api-error.ts';
-import { labelValue } from '#api/meta/name-errors.ts';
+import { labelValue, qualifiedName } from '#api/meta/name-errors.ts';
 
 /** What a LabelSelector object says; all of it must hold. An empty one selects everything. */
 export interface LabelSelector {
@@ -15,7 +15,7 @@ type Labels = Readonly<Record<string, string>> | undefined;
 export type LabelMatch = (labels: Labels) => boolean;
 
 const REQUIREMENT =
-  /^\s*(?:(?<absent>!)\s*)?(?<key>[A-Za-z0-9][\w./-]*)\s*(?:(?<set>\bin|\bnotin)\s*\((?<values>[^()]*)\)|(?<compare>==|=|!=|>|<)\s*(?<value>[\w.-]*))?\s*$/;
+  /^\s*(?:(?<absent>!)\s*)?(?<key>[\w./-]+)\s*(?:(?<set>\bin|\bnotin)\s*\((?<values>[^()]*)\)|(?<compare>==|=|!=|>|<)\s*(?<value>[\w.-]*))?\s*$/;
 
 /** Parses `app=a,tier in (x,y),!old`. Throws BadRequest where it is none of Kubernetes' forms. */
 export function parseLabelSelector(text: string): LabelMatch {
@@ -60,31 +60,41 @@ function parseRequirement(part: string, whole: string): LabelMatch {
       `unable to parse requirement "${part.trim()}" of the label selector "${whole}"`,
     );
   }
+  const [wrongKey] = qualifiedName(key);
+  if (wrongKey !== undefined) throw unfit('<nil>', key, wrongKey);
   if (groups['absent']) return requirement(key, 'DoesNotExist', []);
   if (groups['set']) {
     const values = (groups['values'] ?? '').split(',').map((value) => value.trim());
-    return requirement(key, groups['set'] === 'in' ? 'In' : 'NotIn', values);
+    return requirement(key, groups['set'] === 'in' ? 'In' : 'NotIn', labelValues(key, values));
   }
   const operator = groups['compare'];
   const value = groups['value'] ?? '';
   if (operator === undefined) return requirement(key, 'Exists', []);
   const isOrder = operator === '>' || operator === '<';
   if (isOrder && !/^-?\d+$/.test(value)) {
-    throw new ApiError(
-      'BadRequest',
-      `unable to parse requirement: values[0]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
-    );
+    const why = "for 'Gt', 'Lt' operators, the value must be an integer";
+    throw unfit('values[0]', value, why);
   }
-  const [why] = labelValue(value);
-  if (why !== undefined) {
-    throw new ApiError(
-      'BadRequest',
-      `unable to parse requirement: values[0][${key}]: Invalid value: "${value}": ${why}`,
-    );
+  const values = labelValues(key, [value]);
+  if (operator === '>') return requirement(key, 'Gt', values);
+  if (operator === '<') return requirement(key, 'Lt', values);
+  return requirement(key, operator === '!=' ? 'NotIn' : 'In', values);
+}
+
+/** The values, each of which some label may have. Throws BadRequest. */
+function labelValues(key: string, values: readonly string[]): readonly string[] {
+  for (const [index, value] of values.entries()) {
+    const [why] = labelValue(value);
+    if (why !== undefined) throw unfit(`values[${index}][${key}]`, value, why);
   }
-  if (operator === '>') return requirement(key, 'Gt', [value]);
-  if (operator === '<') return requirement(key, 'Lt', [value]);
-  return requirement(key, operator === '!=' ? 'NotIn' : 'In', [value]);
+  return values;
+}
+
+function unfit(path: string, value: string, why: string): ApiError {
+  return new ApiError(
+    'BadRequest',
+    `unable to parse requirement: ${path}: Invalid value: "${value}": ${why}`,
+  );
 }
 
 function requirement(key: string, operator: string, values: readonly string[]): LabelMatch {

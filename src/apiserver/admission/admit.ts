@@ -9,7 +9,7 @@ import type { User } from '#apiserver/user.ts';
 /** What is about to be written, for steps that look at more than the object. */
 export interface AdmissionRequest {
   readonly kind: Kind;
-  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE';
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
   readonly user: User;
   readonly subresource: string | undefined;
   readonly previous: KubeObject | undefined;
@@ -22,7 +22,7 @@ export interface AdmissionRequest {
   readonly warn: (text: string) => void;
 }
 
-/** How a write to the part of an object that a Scale shows is told to others: as that Scale. */
+/** How what is not the object itself is told to others: a write to its scale as a Scale, a call of its exec as the options of it. */
 export interface AdmissionView {
   readonly kind: Pick<Kind, 'group' | 'version' | 'kind'>;
   of(object: KubeObject): KubeObject;
@@ -41,6 +41,14 @@ export interface AdmissionStep {
   check?(object: KubeObject | undefined, request: AdmissionRequest): Promise<void>;
   /** The last word on what everybody else has let pass; else as `admit`. */
   reserve?(object: KubeObject, request: AdmissionRequest): Promise<Disposable | undefined>;
+  /**
+   * Asks others about what is sent to a subresource and stored nowhere: a Binding, an Eviction, the options of an exec. The
+   * request's view shows it; `object` has no more than its name and namespace.
+   */
+  consult?(
+    object: KubeObject,
+    request: AdmissionRequest & { readonly view: AdmissionView },
+  ): Promise<void>;
 }
 
 export interface Fields {

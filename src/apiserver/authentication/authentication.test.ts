@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLocalJWKSet, jwtVerify, SignJWT } from 'jose';
 import { FakeClock } from '#base/fake-clock.ts';
-import { bodyText, type HttpRequest } from '#base/http-message.ts';
+import type { HttpRequest } from '#base/http-message.ts';
 import { seededRandom } from '#base/random.ts';
 import { hasReason } from '#api/meta/api-error.ts';
+import type { ApiServerOptions } from '#apiserver/api-server.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
 import { withImpersonation } from '#apiserver/authentication/impersonation.ts';
 import { oidcRoutes } from '#apiserver/authentication/oidc-routes.ts';
@@ -13,12 +14,13 @@ import {
   type BoundLookup,
 } from '#apiserver/authentication/service-account-tokens.ts';
 import { tokenKeys } from '#apiserver/authentication/token-key.ts';
+import { tokenRequest } from '#apiserver/authentication/token-request.ts';
 import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
 import { RbacObjects } from '#apiserver/authorization/rbac-objects.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
 import { makeKey } from '#apiserver/pki/certificate.ts';
-import type { Route } from '#apiserver/route.ts';
 import type { User } from '#apiserver/user.ts';
+import { startWire } from '#test/support/wire.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const masters: User = { name: 'root', groups: ['system:masters', 'system:authenticated'] };
@@ -36,41 +38,34 @@ function setUp(pem = makeKey()) {
   const random = seededRandom(1);
   const tokens = serviceAccountTokens({ keys, issuer: ISSUER, audiences, lookup, clock, random });
   const routes = [
-    ...tokenRoutes({ tokens, lookup, audiences, clock }),
+    ...tokenRoutes({ tokens, clock }),
     ...oidcRoutes({ keys, issuer: ISSUER, serverUrl: 'https://10.0.0.1:6443' }),
   ];
-  return { uids, clock, keys, tokens, routes, authenticate: authenticator(tokens) };
+  const served = { routes, connections: [tokenRequest({ tokens, lookup, audiences, clock })] };
+  return { uids, clock, keys, tokens, served, authenticate: authenticator(tokens) };
 }
 
 function request(headers: Record<string, string>): HttpRequest {
   return { method: 'GET', target: '/', headers, signal: AbortSignal.timeout(5000) };
 }
 
+type Served = Pick<ApiServerOptions, 'routes' | 'connections'>;
+
 async function call(
-  routes: readonly Route[],
+  served: Served,
   target: string,
-  options: { body?: unknown; user?: User } = {},
+  { body, user = masters }: { body?: unknown; user?: User } = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
-  const method = options.body === undefined ? 'GET' : 'POST';
-  const route = routes.find((candidate) => candidate.matches(method, target));
-  assert.ok(route, `${target} has no route`);
-  const reply = await route.handle({
-    ...request({}),
-    method,
-    target,
-    body: JSON.stringify(options.body),
-    user: options.user ?? masters,
-  });
-  return {
-    status: reply.status,
-    body: JSON.parse(await bodyText(reply.body)) as Record<string, unknown>,
-  };
+  await using wire = await startWire(served);
+  const method = body === undefined ? 'GET' : 'POST';
+  const reply = await wire.send(method, target, body, { user });
+  return { status: reply.status, body: reply.body as Record<string, unknown> };
 }
 
 const TOKEN_PATH = '/api/v1/namespaces/default/serviceaccounts/robot/token';
 
-async function requestToken(routes: readonly Route[], spec: object = {}): Promise<string> {
-  const { status, body } = await call(routes, TOKEN_PATH, { body: { spec } });
+async function requestToken(served: Served, spec: object = {}): Promise<string> {
+  const { status, body } = await call(served, TOKEN_PATH, { body: { spec } });
   assert.equal(status, 201);
   const { token } = body['status'] as { token: string };
   return token;
@@ -98,8 +93,8 @@ test('authentication: who shows nothing is anonymous, who shows a bad token is r
 });
 
 test('token: says which service account a program is', async () => {
-  const { authenticate, routes } = setUp();
-  const token = await requestToken(routes);
+  const { authenticate, served } = setUp();
+  const token = await requestToken(served);
   const user = await authenticate(request({ authorization: `bearer ${token}` }), undefined);
   assert.equal(user?.name, 'system:serviceaccount:default:robot');
   assert.equal(user.uid, 'u1');
@@ -111,13 +106,13 @@ test('token: says which service account a program is', async () => {
 });
 
 test('token: dies with its time, its account, its pod, and when another account takes the name', async () => {
-  const { tokens, routes, clock, uids } = setUp();
+  const { tokens, served, clock, uids } = setUp();
   uids.set('Pod/default/p', 'p1');
-  const bound = await requestToken(routes, {
+  const bound = await requestToken(served, {
     boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'p' },
     expirationSeconds: 7200,
   });
-  const plain = await requestToken(routes);
+  const plain = await requestToken(served);
   const found = await tokens.verify(bound);
   assert.deepEqual(found?.user.extra?.['authentication.kubernetes.io/pod-name'], ['p']);
   uids.delete('Pod/default/p');
@@ -129,7 +124,7 @@ test('token: dies with its time, its account, its pod, and when another account 
   assert.ok(await tokens.verify(plain));
   clock.advance(2000);
   assert.equal(await tokens.verify(plain), undefined);
-  const fresh = await requestToken(routes);
+  const fresh = await requestToken(served);
   uids.set('ServiceAccount/default/robot', 'u2');
   assert.equal(await tokens.verify(fresh), undefined);
   uids.delete('ServiceAccount/default/robot');
@@ -139,13 +134,13 @@ test('token: dies with its time, its account, its pod, and when another account 
 test('token: what an older key has signed still counts, until that key is taken away', async () => {
   const old = makeKey();
   const before = setUp(old);
-  const token = await requestToken(before.routes);
+  const token = await requestToken(before.served);
   const after = setUp(`${makeKey()}\n${old}`);
   assert.ok(await after.tokens.verify(token));
-  const fresh = await requestToken(after.routes);
+  const fresh = await requestToken(after.served);
   assert.ok(await after.tokens.verify(fresh));
   assert.equal(await before.tokens.verify(fresh), undefined);
-  const { body } = await call(after.routes, '/openid/v1/jwks');
+  const { body } = await call(after.served, '/openid/v1/jwks');
   assert.deepEqual(
     (body['keys'] as { kid: string }[]).map(({ kid }) => kid),
     after.keys.map(({ id }) => id),
@@ -154,19 +149,19 @@ test('token: what an older key has signed still counts, until that key is taken 
 });
 
 test('token: one bound to a node dies with it; the one every pod gets lives on, and says when it should not', async () => {
-  const { tokens, routes, clock, uids } = setUp();
+  const { tokens, served, clock, uids } = setUp();
   uids.set('Node/default/n', 'n1').set('Pod/default/p', 'p1');
   const reference = (kind: string, name: string): object => ({ kind, apiVersion: 'v1', name });
-  const onNode = await requestToken(routes, { boundObjectRef: reference('Node', 'n') });
+  const onNode = await requestToken(served, { boundObjectRef: reference('Node', 'n') });
   const found = await tokens.verify(onNode);
   assert.deepEqual(found?.user.extra?.['authentication.kubernetes.io/node-uid'], ['n1']);
   uids.set('Node/default/n', 'n2');
   assert.equal(await tokens.verify(onNode), undefined);
-  const ofPod = await requestToken(routes, {
+  const ofPod = await requestToken(served, {
     boundObjectRef: reference('Pod', 'p'),
     expirationSeconds: 3607,
   });
-  const elsewhere = await requestToken(routes, {
+  const elsewhere = await requestToken(served, {
     boundObjectRef: reference('Pod', 'p'),
     expirationSeconds: 3607,
     audiences: ['vault'],
@@ -177,8 +172,8 @@ test('token: one bound to a node dies with it; the one every pod gets lives on, 
 });
 
 test('token: forged ones are refused', async () => {
-  const { tokens, routes, keys } = setUp();
-  const token = await requestToken(routes);
+  const { tokens, served, keys } = setUp();
+  const token = await requestToken(served);
   const [header = '', payload = '', signature = ''] = token.split('.');
   const text = Buffer.from(payload, 'base64url').toString().replace('robot', 'admin');
   const none = Buffer.from('{"alg":"none"}').toString('base64url');
@@ -201,11 +196,11 @@ test('token: forged ones are refused', async () => {
 });
 
 test('token: one for another audience opens nothing here, but a review by that audience knows it', async () => {
-  const { tokens, routes } = setUp();
-  const token = await requestToken(routes, { audiences: ['vault'] });
+  const { tokens, served } = setUp();
+  const token = await requestToken(served, { audiences: ['vault'] });
   assert.equal(await tokens.verify(token), undefined);
   const review = async (spec: object) =>
-    (await call(routes, '/apis/authentication.k8s.io/v1/tokenreviews', { body: { spec } })).body;
+    (await call(served, '/apis/authentication.k8s.io/v1/tokenreviews', { body: { spec } })).body;
   assert.deepEqual((await review({ token }))['status'], {
     user: {},
     error: 'invalid bearer token',
@@ -219,10 +214,10 @@ test('token: one for another audience opens nothing here, but a review by that a
 });
 
 test('token request: what cannot be issued is refused in Kubernetes words', async () => {
-  const { routes } = setUp();
+  const { served } = setUp();
   const refused = async (target: string, body: unknown): Promise<string> => {
-    const error = await call(routes, target, { body }).catch((failure: unknown) => failure);
-    return error instanceof Error ? error.message : 'not refused';
+    const reply = await call(served, target, { body });
+    return reply.status < 400 ? 'not refused' : String(reply.body['message']);
   };
   assert.equal(
     await refused(TOKEN_PATH, { spec: { expirationSeconds: 5 } }),
@@ -242,22 +237,22 @@ test('token request: what cannot be issued is refused in Kubernetes words', asyn
 });
 
 test('whoami: tells the user as the server sees it', async () => {
-  const { routes } = setUp();
+  const { served } = setUp();
   const target = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
   const user = { name: 'joe', groups: ['system:authenticated'], extra: { a: ['b'] } };
-  const { body } = await call(routes, target, { body: {}, user });
+  const { body } = await call(served, target, { body: {}, user });
   assert.deepEqual(body['status'], {
     userInfo: { username: 'joe', groups: ['system:authenticated'], extra: { a: ['b'] } },
   });
 });
 
 test('oidc: a stranger verifies a token with what the server publishes', async () => {
-  const { routes, clock } = setUp();
-  const token = await requestToken(routes);
-  const { body: configuration } = await call(routes, '/.well-known/openid-configuration');
+  const { served, clock } = setUp();
+  const token = await requestToken(served);
+  const { body: configuration } = await call(served, '/.well-known/openid-configuration');
   assert.equal(configuration['issuer'], ISSUER);
   assert.equal(configuration['jwks_uri'], 'https://10.0.0.1:6443/openid/v1/jwks');
-  const { body: keys } = await call(routes, '/openid/v1/jwks');
+  const { body: keys } = await call(served, '/openid/v1/jwks');
   const keySet = createLocalJWKSet({ keys: keys['keys'] as [] });
   const { payload } = await jwtVerify(token, keySet, { issuer: ISSUER, currentDate: clock.now() });
   assert.equal(payload.sub, 'system:serviceaccount:default:robot');

@@ -25,7 +25,7 @@ export function documentReply(
   headers: Readonly<Record<string, string>> = {},
 ): HttpReply {
   const etag = `"${hash}"`;
-  const shared = { etag, vary: 'Accept', 'cache-control': 'no-cache, private', ...headers };
+  const shared = { etag, vary: 'Accept', ...headers };
   const known = (request.headers['if-none-match'] ?? '').split(',').map((value) => value.trim());
   if (known.some((value) => value === etag || value === `W/${etag}`)) {
     return { status: 304, headers: shared, body: '' };

@@ -34,7 +34,6 @@ function text(status: number, body: string): HttpReply {
   const headers = {
     'content-type': 'text/plain; charset=utf-8',
     'x-content-type-options': 'nosniff',
-    'cache-control': 'no-cache, private',
   };
   return { status, headers, body };
 }

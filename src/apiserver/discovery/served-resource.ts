@@ -9,6 +9,7 @@ import { Namespace } from '#api/core-v1/namespace.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import type { Kind } from '#api/kind.ts';
+import { CONNECT_KINDS } from '#apiserver/upgrade/connect-options.ts';
 import { measuredKinds } from '#api/kinds.ts';
 
 /** What objects are sent to and come from a resource. */
@@ -108,11 +109,7 @@ const ownSubresources: readonly {
     verbs: ['get'],
     content: { group: '', version: 'v1', kind: 'Pod' },
   },
-  ...Object.entries({
-    attach: 'PodAttachOptions',
-    exec: 'PodExecOptions',
-    portforward: 'PodPortForwardOptions',
-  }).map(([subresource, kind]) => ({
+  ...Object.entries(CONNECT_KINDS).map(([subresource, kind]) => ({
     of: Pod,
     subresource,
     verbs: ['create', 'get'],

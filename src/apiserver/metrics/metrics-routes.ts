@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { ApiError, notFound } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { parseLabelSelector } from '#api/meta/selector.ts';
 import { NodeMetrics } from '#api/metrics-v1beta1/node-metrics.ts';
 import { PodMetrics } from '#api/metrics-v1beta1/pod-metrics.ts';
@@ -9,7 +10,6 @@ import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { includeObjectOf, partialMetadata } from '#apiserver/object-reply.ts';
 import { parseAccept, type Representation } from '#apiserver/representation.ts';
 import { parseResourcePath, type ResourcePath } from '#apiserver/resource-path.ts';
-import { isTrue } from '#apiserver/resource-request.ts';
 import type { Route } from '#apiserver/route.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import { tableOf } from '#apiserver/tables/table.ts';
@@ -34,7 +34,7 @@ function metricsRoute(kind: Kind, read: () => readonly KubeObject[], clock: Cloc
     async handle({ method, target, headers }) {
       const [path = '', search] = target.split('?');
       const query = new URLSearchParams(search);
-      if (method !== 'GET' || (query.has('watch') && isTrue(query, 'watch'))) throw notAllowed();
+      if (method !== 'GET' || isTrue(query, 'watch')) throw notAllowed();
       const { namespace, name } = parseResourcePath(path) ?? {};
       const found = read().filter(
         ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
@@ -51,7 +51,7 @@ function metricsRoute(kind: Kind, read: () => readonly KubeObject[], clock: Cloc
 
 function isAt(kind: Kind, path: ResourcePath | undefined): boolean {
   if (path?.group !== kind.group || path.version !== kind.version) return false;
-  if (path.plural !== kind.plural || path.subresource !== undefined) return false;
+  if (path.plural !== kind.plural || path.subresource !== undefined || path.isWatch) return false;
   if (kind.scope === 'Cluster') return path.namespace === undefined;
   return path.namespace !== undefined || path.name === undefined;
 }

@@ -1,7 +1,7 @@
 import type { HttpReply } from '#base/http-message.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { parseAccept } from '#apiserver/representation.ts';
-import type { ResourceRequest, Verb } from '#apiserver/resource-request.ts';
+import type { Deps, ResourceRequest, Verb } from '#apiserver/resource-request.ts';
 import { bindPod } from '#apiserver/subresources/binding.ts';
 import { evictPod } from '#apiserver/subresources/eviction.ts';
 import { finalizeNamespace } from '#apiserver/subresources/finalize.ts';
@@ -17,7 +17,7 @@ export interface Connection {
   readonly subresource: string;
   readonly methods: readonly string[];
   /** Throws ApiError; the object itself may not exist. */
-  handle(request: ResourceRequest): Promise<HttpReply>;
+  handle(request: ResourceRequest, deps: Deps): Promise<HttpReply>;
 }
 
 type Verbs = Readonly<Record<string, Verb>>;
@@ -44,7 +44,7 @@ export function findSubresource(
   );
   if (connection) {
     if (!connection.methods.includes(method)) throw notAllowed();
-    return (asked) => connection.handle(asked);
+    return (asked, deps) => connection.handle(asked, deps);
   }
   const verbs = verbsOf(request, subresource);
   if (!verbs) throw new ApiError('NotFound', 'the server could not find the requested resource');

@@ -2,7 +2,7 @@ import { finished } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
 import type { RemoteProgram, StandardStreams, TerminalSize } from '#base/standard-streams.ts';
 import { ApiError } from '#api/meta/api-error.ts';
-import { isTrue } from '#apiserver/resource-request.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { exitStatus, failureStatus } from '#apiserver/upgrade/program-status.ts';
 
 /** Which streams a request for a program asks for. */
@@ -25,7 +25,7 @@ export interface ServedProgram {
 /** Throws BadRequest with Kubernetes' own sentences. */
 export function wantedStreams(query: URLSearchParams): WantedStreams {
   const [stdin, stdout, stderr, tty] = ['stdin', 'stdout', 'stderr', 'tty'].map((name) =>
-    query.has(name) ? isTrue(query, name) : false,
+    isTrue(query, name),
   ) as [boolean, boolean, boolean, boolean];
   if (!stdin && !stdout && !stderr)
     throw new ApiError('BadRequest', 'you must specify at least 1 of stdin, stdout, stderr');

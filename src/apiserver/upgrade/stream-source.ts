@@ -1,4 +1,5 @@
 import type { DialPort, RemoteProgram } from '#base/standard-streams.ts';
+import type { ConnectSubresource } from '#apiserver/upgrade/connect-options.ts';
 import type { ResourceRequest } from '#apiserver/resource-request.ts';
 
 /** What an upgraded connection carries: a program's streams, or connections to ports. */
@@ -10,7 +11,7 @@ export type StreamSource =
 export interface StreamConnection {
   readonly group: string;
   readonly plural: string;
-  readonly subresource: string;
+  readonly subresource: ConnectSubresource;
   /** Throws ApiError; nothing has happened then, and nothing happens before the connection is upgraded. */
   open(request: ResourceRequest): Promise<StreamSource>;
 }

@@ -3,6 +3,7 @@ import { apiVersionOf, type FieldError, type Kind } from '#api/kind.ts';
 import { ApiError, conflict, hasReason, invalidOptions, notFound } from '#api/meta/api-error.ts';
 import { forbiddenField, required } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { admitFields, type Fields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
@@ -16,7 +17,6 @@ import { isFields } from '#apiserver/patch/merge-patch.ts';
 import {
   fieldValidationOf,
   isDryRun,
-  isTrue,
   type Deps,
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';

@@ -1,5 +1,5 @@
 import type { HttpReply } from '#base/http-message.ts';
-import type { Kind } from '#api/kind.ts';
+import { resourceOf, type Kind } from '#api/kind.ts';
 import { conflict, notFound, STALE_OBJECT, type ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { checkWrite } from '#apiserver/admission/admit.ts';
@@ -14,14 +14,27 @@ import { StaleRevision, type Entry } from '#store/store.ts';
 
 const TRIES = 5;
 
+/** What is gone is told by a Status; of these kinds Kubernetes tells what they were. */
+const TOLD_WHOLE: ReadonlySet<string> = new Set([
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'pods',
+  'podtemplates',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+  'storageclasses.storage.k8s.io',
+]);
+const ORPHANS_PODS =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+
 /** DELETE …/{plural}/{name}: removes the object, or marks it where finalizers or a grace period have to be waited for. */
 export async function remove(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
   const options = await parseDeleteOptions(request);
   const deleted = await deleteObject(request, deps, options);
   const { kind, name } = request;
   const { group, plural } = kind;
-  // As Kubernetes: whole objects for pods and for what is still there, else only the news that it is gone.
-  if (!deleted.isGone || (kind.group === '' && kind.plural === 'pods')) {
+  if (!deleted.isGone || TOLD_WHOLE.has(resourceOf(kind))) {
     return objectReply(request, deleted.object, { clock: deps.clock });
   }
   return jsonReply({
@@ -45,6 +58,7 @@ export async function deleteObject(
   options: DeleteOptions,
 ): Promise<Deleted> {
   const { kind, namespace, name } = target;
+  if (options.propagationPolicy === undefined && orphansByDefault(kind)) deps.warn(ORPHANS_PODS);
   const key = keyOf(kind, namespace, name);
   for (let tries = TRIES; ; tries -= 1) {
     const entry = await deps.store.get(key);
@@ -96,7 +110,7 @@ function markDeleted(
 ): KubeObject {
   const object = structuredClone(current);
   const { metadata } = object;
-  const finalizers = finalizersFor(metadata.finalizers ?? [], options);
+  const finalizers = finalizersFor(metadata.finalizers ?? [], { kind, options });
   if (kind.deletionFinalizer !== undefined && metadata.deletionTimestamp === undefined) {
     if (!finalizers.includes(kind.deletionFinalizer)) finalizers.push(kind.deletionFinalizer);
   }
@@ -107,20 +121,33 @@ function markDeleted(
   const isMarked = metadata.deletionTimestamp !== undefined;
   if (isMarked && wanted >= (before ?? 0)) return object;
   metadata.deletionTimestamp = timestamp(deps.clock, wanted);
-  metadata.deletionGracePeriodSeconds = wanted;
   if (!isMarked && metadata.generation !== undefined) metadata.generation += 1;
   if (kind.group === '' && kind.plural === 'namespaces') {
     Object.assign(object, { status: { phase: 'Terminating' } });
+  } else {
+    metadata.deletionGracePeriodSeconds = wanted;
   }
   return object;
 }
 
-function finalizersFor(current: readonly string[], options: DeleteOptions): string[] {
+function finalizersFor(
+  current: readonly string[],
+  { kind, options }: { kind: Kind; options: DeleteOptions },
+): string[] {
   const others = current.filter((name) => name !== FOREGROUND && name !== ORPHAN);
   const { propagationPolicy } = options;
-  if (propagationPolicy === undefined) return [...current];
+  if (propagationPolicy === undefined) {
+    return others.length === current.length && orphansByDefault(kind)
+      ? [...current, ORPHAN]
+      : [...current];
+  }
   if (propagationPolicy === 'Background') return others;
   return [...others, propagationPolicy === 'Foreground' ? FOREGROUND : ORPHAN];
+}
+
+/** Jobs are older than the collecting of garbage, and what they have done is read from their pods. */
+function orphansByDefault({ group, plural }: Kind): boolean {
+  return group === 'batch' && plural === 'jobs';
 }
 
 type PodLike = KubeObject & {

@@ -24,7 +24,7 @@ interface PageOfEntries {
 
 /** GET …/{plural}: one page or all, in the order of namespace and name. */
 export async function list(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  checkListOptions(request.query);
+  checkListOptions(request);
   const selection = selectionOf(request);
   refuseOtherRevision(request, deps);
   const page = await readPage(request, selection, deps);

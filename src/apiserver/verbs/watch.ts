@@ -2,8 +2,9 @@ import { AsyncQueue } from '#base/async-queue.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { isTrue } from '#api/meta/query-flag.ts';
 import { checkListOptions } from '#apiserver/list-options.ts';
-import { integerOf, isTrue, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
+import { integerOf, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { refuseFuture, revisionOf } from '#apiserver/resource-version.ts';
 import { selectionOf } from '#apiserver/selection.ts';
 import { statusOf } from '#apiserver/status-reply.ts';
@@ -36,14 +37,14 @@ interface Start {
 
 /** GET …/{plural}?watch=1: one JSON event a line. */
 export async function watch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {
-  checkListOptions(request.query);
+  checkListOptions(request);
   const lines = watchLines(request, selectionOf(request), deps.clock);
   const seconds = integerOf(request.query, 'timeoutSeconds');
   const timeoutMs = seconds ? seconds * 1000 : TIMEOUT_MIN_MS * (1 + deps.random.fraction());
   const start = await readStart(request, deps);
   return {
     status: 200,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private' },
+    headers: { 'content-type': 'application/json' },
     body: stream(start, { request, deps, lines, timeoutMs }),
   };
 }
@@ -63,7 +64,7 @@ async function* stream(
   const signal = AbortSignal.any([request.signal, ended.signal]);
   const queue = new AsyncQueue<string>(LAG_MAX, () => new SlowReader(LAG_MAX), LAG_LENGTH);
   using _timeout = deps.clock.after(timeoutMs, () => ended.abort());
-  const hasBookmarks = isTrueIfPresent(request, 'allowWatchBookmarks');
+  const hasBookmarks = isTrue(request.query, 'allowWatchBookmarks');
   const pumping = pump(queue, { start, request, deps, lines, signal });
   using _bookmarks = hasBookmarks ? pumping.bookmarks() : undefined;
   try {
@@ -134,10 +135,9 @@ function pump(
 async function readStart(request: ResourceRequest, deps: Deps): Promise<Start> {
   const { query } = request;
   const wanted = revisionOf(query);
-  const wantsInitial = query.get('sendInitialEvents');
+  const isMarked = isTrue(query, 'sendInitialEvents');
   if (wanted !== undefined) refuseFuture(wanted, deps.store.revision);
-  const isMarked = wantsInitial === 'true';
-  if (!isMarked && (wanted !== undefined || wantsInitial === 'false')) {
+  if (!isMarked && (wanted !== undefined || query.has('sendInitialEvents'))) {
     return { after: wanted ?? deps.store.revision, initial: [], isMarked };
   }
   const { entries, at } = await deps.store.list(prefixOf(request.kind, request.namespace));
@@ -170,8 +170,4 @@ function toldFailure(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (!(error instanceof Compacted)) return undefined;
   return new ApiError('Expired', `too old resource version: ${error.after} (${error.oldest})`);
-}
-
-function isTrueIfPresent(request: ResourceRequest, name: string): boolean {
-  return request.query.has(name) && isTrue(request.query, name);
 }

@@ -32,7 +32,6 @@ export function reviewRequest(
   const shown = (each: KubeObject | undefined): KubeObject | null =>
     each && view ? view.of(each) : (each ?? null);
   const gvr = { group, version, resource: plural };
-  const name = `${operation.charAt(0)}${operation.slice(1).toLowerCase()}Options`;
   return {
     uid,
     kind: gvk,
@@ -54,12 +53,18 @@ export function reviewRequest(
     object: shown(object),
     oldObject: shown(previous),
     dryRun: request.isDryRun,
-    options: {
-      kind: name,
-      apiVersion: 'meta.k8s.io/v1',
-      ...request.options,
-      ...(request.isDryRun && { dryRun: ['All'] }),
-    },
+    options: optionsOf(request),
+  };
+}
+
+/** Whoever connects has none beside what is the object. */
+function optionsOf({ operation, options, isDryRun }: Write['request']): object | null {
+  if (operation === 'CONNECT') return null;
+  return {
+    kind: `${operation.charAt(0)}${operation.slice(1).toLowerCase()}Options`,
+    apiVersion: 'meta.k8s.io/v1',
+    ...options,
+    ...(isDryRun && { dryRun: ['All'] }),
   };
 }
 

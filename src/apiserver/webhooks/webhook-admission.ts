@@ -49,25 +49,33 @@ export interface WebhookAdmissionOptions {
 
 /** Asks the webhooks that the configurations in the store name: first those that change, later those that check. */
 export function webhookAdmission(options: WebhookAdmissionOptions): AdmissionStep {
+  const admit = async (object: KubeObject, request: AdmissionRequest): Promise<undefined> => {
+    const webhooks = await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options);
+    if (webhooks.length > 0) await mutate(object, request, { webhooks, options });
+  };
+  const check = async (
+    object: KubeObject | undefined,
+    request: AdmissionRequest,
+  ): Promise<void> => {
+    const validating = await webhooksOf<Webhook>(ValidatingWebhookConfiguration, options);
+    const isDeletion = request.operation === 'DELETE';
+    const mutating = isDeletion
+      ? await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options)
+      : [];
+    if (mutating.length + validating.length === 0) return;
+    const write = await writeOf(object, request, options);
+    // Of a deletion there is nothing to change, but those that change may refuse it.
+    for (const webhook of mutating) await ask(webhook, write, { ...options, mayPatch: true });
+    const checks = { ...options, mayPatch: false };
+    await Promise.all(validating.map((webhook) => ask(webhook, write, checks)));
+  };
   return {
     handles: () => true,
-    async admit(object, request) {
-      const webhooks = await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options);
-      if (webhooks.length > 0) await mutate(object, request, { webhooks, options });
-      return undefined;
-    },
-    async check(object, request) {
-      const validating = await webhooksOf<Webhook>(ValidatingWebhookConfiguration, options);
-      const isDeletion = request.operation === 'DELETE';
-      const mutating = isDeletion
-        ? await webhooksOf<MutatingWebhook>(MutatingWebhookConfiguration, options)
-        : [];
-      if (mutating.length + validating.length === 0) return;
-      const write = await writeOf(object, request, options);
-      // Of a deletion there is nothing to change, but those that change may refuse it.
-      for (const webhook of mutating) await ask(webhook, write, { ...options, mayPatch: true });
-      const checks = { ...options, mayPatch: false };
-      await Promise.all(validating.map((webhook) => ask(webhook, write, checks)));
+    admit,
+    check,
+    async consult(object, request) {
+      await admit(object, request);
+      await check(object, request);
     },
   };
 }
@@ -171,7 +179,7 @@ async function applyPatch(
   }
   if (uid !== undefined) shaped.metadata.uid = uid;
   if (resourceVersion !== undefined) shaped.metadata.resourceVersion = resourceVersion;
-  if (request.subresource === undefined && operation !== 'DELETE') {
+  if (request.subresource === undefined && (operation === 'CREATE' || operation === 'UPDATE')) {
     kind.default?.(shaped, { operation, username: user.name, ...(previous && { previous }) });
   }
   for (const field of Object.keys(object)) Reflect.deleteProperty(object, field);

@@ -79,7 +79,8 @@ async function empty(
   for (const { metadata } of items) {
     if (metadata.deletionTimestamp !== undefined) continue;
     const { name = '', uid = '' } = metadata;
-    await context.client.delete(kind, { namespace, name }, { preconditions: { uid } });
+    const options = { propagationPolicy: 'Background', preconditions: { uid } } as const;
+    await context.client.delete(kind, { namespace, name }, options);
   }
   if (items.length === 0) return [];
   const after = await context.live.list(kind, { namespace });
