@@ -128,8 +128,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   return {
     kinds,
-    connect: (request) =>
-      connect(request, { kinds, streams, authorizer, admission: deps.admission }),
+    connect: (request) => connect(request, { ...deps, streams, authorizer }),
     async handle(request) {
       try {
         return await inFlight.run(request, answer);
@@ -154,11 +153,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
 }
 
-interface Connecting {
-  readonly kinds: KindTable;
+interface Connecting extends Pick<Deps, 'kinds' | 'admission'> {
   readonly streams: readonly StreamConnection[];
   readonly authorizer: Authorizer | undefined;
-  readonly admission: readonly AdmissionStep[];
 }
 
 async function connect(
