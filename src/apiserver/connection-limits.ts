@@ -1,6 +1,7 @@
 import type { Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Log } from '#base/log.ts';
+import { Shares } from '#base/shares.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { statusOf } from '#apiserver/status-reply.ts';
 
@@ -26,18 +27,15 @@ export const transportLimits = {
 /** Closes connections above the limits, and answers what is no HTTP/1.1 with a Status. */
 export function limitConnections(server: Http2SecureServer, log: Log): void {
   server.maxConnections = CONNECTIONS_MAX;
-  const counts = new Map<string, number>();
+  const shares = new Shares(CONNECTIONS_OF_ADDRESS_MAX);
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
-    const count = (counts.get(address) ?? 0) + 1;
-    counts.set(address, count);
-    socket.once('close', () => {
-      const left = (counts.get(address) ?? 1) - 1;
-      if (left === 0) counts.delete(address);
-      else counts.set(address, left);
-    });
-    if (count <= CONNECTIONS_OF_ADDRESS_MAX) return;
-    log.warn('too many connections of one address: closing the newest', { address, count });
+    const share = shares.take(address);
+    if (share) {
+      socket.once('close', () => share[Symbol.dispose]());
+      return;
+    }
+    log.warn('too many connections of one address: closing the newest', { address });
     socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -4,6 +4,7 @@ import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
+import { Shares } from '#base/shares.ts';
 import type { Informers } from '#client/informers.ts';
 import { WatchedNames } from './cluster-names.ts';
 import { Forwarder } from './forwarder.ts';
@@ -29,6 +30,7 @@ export interface DnsServer extends AsyncDisposable {
 }
 
 const TCP_CONNECTIONS_MAX = 256;
+const TCP_CONNECTIONS_OF_POD_MAX = TCP_CONNECTIONS_MAX / 2;
 /** RFC 7766 §6.2.3: idle connections are the server's to end. */
 const TCP_IDLE_MS = 10_000;
 /** A free UDP port may be taken for TCP. */
@@ -52,11 +54,17 @@ export async function startDns(options: DnsOptions): Promise<DnsServer> {
   udp.on('error', (error) => log.error('dns: UDP socket failed', { error }));
   tcp.on('error', (error) => log.error('dns: TCP listener failed', { error }));
   udp.on('message', (query, from) => {
-    void answer(resolver.resolve(query, 'udp'), log, (reply) => {
+    void answer(resolver.resolve(query, { via: 'udp', address: from.address }), log, (reply) => {
       udp.send(reply, from.port, from.address);
     });
   });
-  tcp.on('connection', (socket) => serveConnection(socket, { resolver, connections, log }));
+  const shares = new Shares(TCP_CONNECTIONS_OF_POD_MAX);
+  tcp.on('connection', (socket) => {
+    const share = shares.take(socket.remoteAddress ?? '');
+    if (!share) return void socket.destroy();
+    socket.once('close', () => share[Symbol.dispose]());
+    serveConnection(socket, { resolver, connections, log });
+  });
   const owned = resources.move();
   return { port: udp.address().port, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -84,8 +92,9 @@ function serveConnection(
   // A client that resets its connection wants no answer any more.
   socket.on('error', () => socket.destroy());
   socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
+  const asker = { via: 'tcp', address: socket.remoteAddress ?? '' } as const;
   const queries = new LengthPrefixed((query) => {
-    void answer(resolver.resolve(query, 'tcp'), log, (reply) => {
+    void answer(resolver.resolve(query, asker), log, (reply) => {
       // Who asks and does not read the answers is read no further; it is soon idle, and ended.
       if (socket.writable && !socket.write(prefixed(reply))) socket.pause();
     });

@@ -2,10 +2,17 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createConnection, isIPv6 } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
+import { Shares } from '#base/shares.ts';
 import { ReplyCache } from './reply-cache.ts';
 import { LengthPrefixed, prefixed } from './length-prefixed.ts';
 
 export type Via = 'udp' | 'tcp';
+
+/** Who asked, and how. */
+export interface Asker {
+  readonly via: Via;
+  readonly address: string;
+}
 
 export interface ForwarderOptions {
   /** Addresses of resolvers, asked in this order; `address#port` for another port than 53. */
@@ -17,12 +24,14 @@ export interface ForwarderOptions {
 const TIMEOUT_MS = 2_000;
 /** Queries under way; a burst beyond it fails fast instead of taking all sockets. */
 const QUERIES_MAX = 512;
+const QUERIES_OF_ASKER_MAX = QUERIES_MAX / 2;
 const HEADER_BYTES = 12;
 
 /** Asks the host's resolvers what is not the cluster's. */
 export class Forwarder {
   readonly #options: ForwarderOptions;
   readonly #cache: ReplyCache;
+  readonly #shares = new Shares(QUERIES_OF_ASKER_MAX);
   #underWay = 0;
 
   constructor(options: ForwarderOptions) {
@@ -31,10 +40,12 @@ export class Forwarder {
   }
 
   /** The answer with the query's id; undefined where no resolver gave one in time. */
-  async forward(query: Buffer, via: Via): Promise<Buffer | undefined> {
+  async forward(query: Buffer, { via, address }: Asker): Promise<Buffer | undefined> {
     const known = this.#cache.get(query, via);
     if (known) return known;
     if (this.#underWay >= QUERIES_MAX) return undefined;
+    using share = this.#shares.take(address);
+    if (!share) return undefined;
     this.#underWay += 1;
     try {
       for (const upstream of this.#options.upstreams) {

@@ -11,7 +11,7 @@ import {
 } from 'dns-packet';
 import type { Random } from '#base/random.ts';
 import type { ClusterNames } from './cluster-names.ts';
-import type { Forwarder, Via } from './forwarder.ts';
+import type { Asker, Forwarder, Via } from './forwarder.ts';
 import { answerFromZone, startOfAuthority, type ZoneAnswer } from './zone.ts';
 
 export interface ResolverOptions {
@@ -38,7 +38,7 @@ export class Resolver {
     this.#options = options;
   }
 
-  async resolve(query: Buffer, via: Via): Promise<Buffer | undefined> {
+  async resolve(query: Buffer, asker: Asker): Promise<Buffer | undefined> {
     // A response answered would make two servers talk to each other for ever.
     if (query.length < HEADER_BYTES || ((query[2] ?? 0) & RESPONSE_BIT) !== 0) return undefined;
     if (((query[2] ?? 0) & OPCODE_BITS) !== 0) return bareReply(query, rcodes.notImp);
@@ -51,16 +51,19 @@ export class Resolver {
     const { names, domain, forwarder } = this.#options;
     const answer = answerFromZone({ name, type: question.type }, { names, domain });
     if (answer === 'elsewhere') {
-      return (await forwarder.forward(query, via)) ?? bareReply(query, rcodes.servFail);
+      return (await forwarder.forward(query, asker)) ?? bareReply(query, rcodes.servFail);
     }
-    const answers = [...answer.answers, ...(await this.#continued(answer, question))];
-    return fitted(replyTo(packet, { ...answer, answers }, domain), { packet, via });
+    const answers = [...answer.answers, ...(await this.#continued(answer, { question, asker }))];
+    return fitted(replyTo(packet, { ...answer, answers }, domain), { packet, via: asker.via });
   }
 
   /** A CNAME that leads out of the cluster is followed for the client: most ask nothing twice. */
   async #continued(
     { continueAt }: Exclude<ZoneAnswer, 'elsewhere'>,
-    { type }: Question,
+    {
+      question: { type },
+      asker: { address },
+    }: { readonly question: Question; readonly asker: Asker },
   ): Promise<readonly Answer[]> {
     if (continueAt === undefined) return [];
     const query = encode({
@@ -69,7 +72,7 @@ export class Resolver {
       flags: RECURSION_DESIRED,
       questions: [{ name: continueAt, type }],
     });
-    const reply = await this.#options.forwarder.forward(query, 'udp');
+    const reply = await this.#options.forwarder.forward(query, { via: 'udp', address });
     return (reply && decodeQuery(reply)?.answers) ?? [];
   }
 }

@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { instanceOf } from '#supervisor/settings.ts';
+import { hostileCommand, hostileImage } from '#test/support/hostile-image.ts';
 import { run, startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage, toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
@@ -154,6 +155,53 @@ test('F37: another pod’s address is not to be had', async () => {
   assert.equal(await dial(podFacing, 8081, '10.255.255.9'), 'timeout');
 });
 
+/** Says whom its datagrams were from. */
+const LISTENER = `require('node:dgram').createSocket('udp4')
+  .on('message', (text, from) => console.log(String(text), from.address)).bind(5000, () => console.log('listening'))`;
+
+test('F37: raw sockets: what says that it is from others goes nowhere, and nobody is moved by ARP', async () => {
+  const root = { securityContext: { runAsUser: 0 } };
+  const image = await hostileImage(platform);
+  const two = { image, command: hostileCommand(), ...root };
+  const spec = {
+    containers: [
+      { name: 'main', ...two },
+      { name: 'beside', ...two },
+    ],
+  };
+  await apply(pod('raw', {}, spec), pod('listener', { command: ['node', '-e', LISTENER] }));
+  await platform.ok(['wait', 'pod/raw', 'pod/listener', '--for=condition=Ready', '--timeout=60s']);
+  const addressOf = async (name: string): Promise<string> =>
+    await platform.ok(['get', 'pod', name, '-o', 'jsonpath={.status.podIP}']);
+  const [own, victim, listener] = await Promise.all(
+    ['raw', 'neighbour', 'listener'].map(addressOf),
+  );
+  assert.ok(own && victim && listener);
+  const tries = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+    const told = await platform.ok(['exec', 'raw', '-c', 'main', '--', ...hostileCommand(...args)]);
+    return JSON.parse(told) as Record<string, unknown>;
+  };
+  const heard = platform.kubectlInBackground(['logs', '-f', 'listener']);
+  await heard.until(/listening/);
+  assert.deepEqual(await tries('claim', victim, podFacing, listener), { claimed: 3 });
+  const others = [victim, podFacing, listener, '127.0.0.1', '10.255.255.9'];
+  assert.deepEqual(await tries('spoof', listener, '5000', ...others), { sent: others.length });
+  await heard.until(/honest/);
+  heard.kill();
+  // The honest one was sent last, by the same way.
+  assert.equal(await platform.ok(['logs', 'listener']), `listening\nhonest ${own}\n`);
+  const { stdout } = await run(['ip', '-4', 'neigh', 'show']);
+  const ofRaw = stdout.split('\n').find((line) => line.startsWith(`${own} `));
+  const link = /dev (\S+)/.exec(ofRaw ?? '')?.[1] ?? '';
+  assert.notEqual(link, '');
+  const moved = stdout.split('\n').filter((line) => line.includes(`dev ${link} `));
+  assert.deepEqual(moved, [ofRaw], 'nobody else is believed to be there');
+  const reply = await fetch(`http://${victim}:8080/`, { signal: AbortSignal.timeout(10_000) });
+  assert.equal(reply.status, 200);
+  // Of the container beside it, of the platform, of anybody.
+  assert.deepEqual(await tries('ptrace'), { attached: [], seen: 2 });
+});
+
 test('F37: mounts, devices, namespaces, the kernel’s settings, other processes', async () => {
   const tries: Record<string, readonly [string, ...string[]]> = {
     'a mount': ['mount', '-t', 'tmpfs', 'none', '/tmp'],
@@ -227,10 +275,17 @@ test('F37: a fork bomb and a full memory disk end where they began; the neighbou
   assert.match(await platform.ok(['logs', 'filler']), /^ENOSPC (4194304|41\d{5})$/m);
   await platform.ok(['delete', 'pod', 'bomb', '--wait']);
   const instance = instanceOf(platform.home);
+  const textOf = (file: string): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch {
+      return ''; // It ended meanwhile.
+    }
+  };
   const alive = (): number =>
     globSync(`/sys/fs/cgroup/{,*/}knode-${instance}/**/cgroup.procs`).filter((file) => {
-      const pid = readFileSync(file, 'utf8').split('\n')[0] ?? '';
-      return pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('f | f');
+      const [pid = ''] = textOf(file).split('\n');
+      return pid !== '' && textOf(`/proc/${pid}/cmdline`).includes('f | f');
     }).length;
   const deadlineMs = performance.now() + 20_000;
   while (alive() > 0) assert.ok(performance.now() < deadlineMs, 'the bomb goes on');

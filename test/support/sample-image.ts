@@ -45,7 +45,7 @@ export const TOOLS_ENV = [
   { name: 'LD_LIBRARY_PATH', value: '/app/lib' },
 ];
 
-async function pushImage(
+export async function pushImage(
   platform: Platform,
   { name, source }: { readonly name: string; readonly source: string },
 ): Promise<string> {

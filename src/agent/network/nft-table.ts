@@ -21,6 +21,12 @@ export interface TableFrame {
 /** Kubernetes' own range; the API server allocates from it. */
 export const NODE_PORTS = { first: 30_000, last: 32_767 };
 const NODE_PORT_RANGE = `${NODE_PORTS.first}-${NODE_PORTS.last}`;
+/**
+ * Names that one pod may ask for by UDP in a second, and at once: more than programs do, and less than what the server's
+ * socket holds (some 270), so that those of others have room in it.
+ */
+const DATAGRAMS_PER_SECOND = 1_000;
+const DATAGRAMS_AT_ONCE = 200;
 const NOTHING: ServiceRules = { chains: new Map(), sets: new Map(), elements: new Map() };
 
 export function tableName(instance: string): string {
@@ -43,6 +49,7 @@ export function wholeTable(frame: TableFrame, services: ServiceRules): string {
     ' map node_ports { type inet_proto . inet_service : verdict; }',
     ' set looped { type ipv4_addr . ipv4_addr; }',
     ' set outside { type ipv4_addr . inet_proto . inet_service; }',
+    ' set askers { type ipv4_addr; flags dynamic,timeout; timeout 10s; size 65536; }',
     ...translation(frame),
     ...protection(frame),
     '}',
@@ -126,6 +133,8 @@ function translation({ instance, ranges, listen }: TableFrame): string[] {
   return [
     ' chain services { ip daddr . meta l4proto . th dport vmap @services; }',
     ' chain node_ports { meta l4proto . th dport vmap @node_ports; }',
+    // Whatever raw sockets say, and also where nothing may be written under /proc/sys: by its own address, or not at all.
+    ` chain sources { type filter hook prerouting priority raw; iifname ${pods} fib saddr . iif oif missing drop; }`,
     ' chain prerouting { type nat hook prerouting priority dstnat;',
     `  iifname ${pods} ip daddr ${services} jump services`,
     `  iifname ${pods} ip daddr ${podFacing} jump services`,
@@ -172,6 +181,11 @@ function protection({ instance, ranges, openPorts }: TableFrame): string[] {
     `  iifname != ${pods} iifname != "lo" ip daddr ${ranges.podFacing} ct status dnat accept`,
     `  iifname != ${pods} iifname != "lo" ip daddr ${ranges.podFacing} drop`,
     `  iifname != ${pods} accept`,
+    // Before what is established: many questions may come from one port.
+    ...openPorts.udp.map(
+      (port) =>
+        `  ip daddr ${ranges.podFacing} udp dport ${port} update @askers { ip saddr limit rate over ${DATAGRAMS_PER_SECOND}/second burst ${DATAGRAMS_AT_ONCE} packets } drop`,
+    ),
     '  ct state established,related accept',
     ...open('tcp'),
     ...open('udp'),

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { once } from 'node:events';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
+import { Shares } from '#base/shares.ts';
 import { Deadlines } from '../deadlines.ts';
 import { defaultLimits } from '../http1/limits.ts';
 import { ClientConnection, type ClientConnectionOptions } from './client-connection.ts';
@@ -24,6 +25,8 @@ export interface ListenerOptions {
 
 /** Envoy's advice for an edge: beyond it, new connections are closed at once. */
 const CONNECTIONS_MAX = 10_000;
+/** Pods have an address each, and one door: one of them cannot shut it for the others. */
+const CONNECTIONS_OF_POD_MAX = CONNECTIONS_MAX / 2;
 const HEAD_TIMEOUT_MS = 60_000;
 const STALL_TIMEOUT_MS = 300_000;
 const LINGER_MS = 2_000;
@@ -32,6 +35,7 @@ const LINGER_MS = 2_000;
 export class Listener implements AsyncDisposable {
   readonly #servers: Server[] = [];
   readonly #connections = new Set<ClientConnection>();
+  readonly #shares = new Shares(CONNECTIONS_OF_POD_MAX);
   readonly #options: ListenerOptions;
   readonly #forConnections: ClientConnectionOptions;
   readonly #closed = new Set<() => void>();
@@ -127,8 +131,19 @@ export class Listener implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    // All of this machine's own programs have one address.
+    if (!isLoopback(address)) {
+      const share = this.#shares.take(address);
+      if (!share) return void socket.destroy();
+      socket.once('close', () => share[Symbol.dispose]());
+    }
     this.#connections.add(new ClientConnection(socket, this.#forConnections));
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }
 
 function listenError(
