@@ -43,7 +43,7 @@ async function startBed(options: { upstreams?: readonly string[] } = {}): Promis
       address: '127.0.0.1',
       port: 0,
       clusterDomain: 'cluster.local',
-      upstreams: options.upstreams ?? [],
+      upstreams: () => options.upstreams ?? [],
     }),
   );
   await informers.synced();
@@ -232,6 +232,11 @@ test('dns: other names go to the next server, with the id they came with', async
   const udp = decode(await overUdp(bed.dns.port, query(name, 'PTR')));
   assert.equal(udp.id, 4711);
   assert.equal(rcodeOf(udp), 2, 'the second one has nobody to ask, and says so');
+  assert.deepEqual(
+    udp.questions?.map((each) => each.name),
+    [name],
+    'of what was asked',
+  );
   const tcp = decode(await overTcp(bed.dns.port, query(name, 'PTR')));
   assert.equal(rcodeOf(tcp), 2);
 });
@@ -277,7 +282,7 @@ test('dns: a taken port is an error that says what to do', async () => {
       address: '127.0.0.1',
       port: bed.dns.port,
       clusterDomain: 'cluster.local',
-      upstreams: [],
+      upstreams: () => [],
       clock: systemClock,
       random: seededRandom(1),
       log: silentLog,

@@ -18,8 +18,8 @@ export interface DnsOptions {
   /** 53, or 0 for any free one. */
   readonly port: number;
   readonly clusterDomain: string;
-  /** The host's resolvers, for all other names; `address#port` for another port than 53. Never this server itself. */
-  readonly upstreams: readonly string[];
+  /** The host's resolvers now, for all other names; `address#port` for another port than 53. This server itself is left out. */
+  readonly upstreams: () => readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -44,7 +44,8 @@ export async function startDns(options: DnsOptions): Promise<DnsServer> {
   const { informers, clock, random, log, clusterDomain: domain } = options;
   await using resources = new AsyncDisposableStack();
   const names = resources.use(new WatchedNames(informers));
-  const upstreams = options.upstreams.filter((upstream) => upstream !== options.address);
+  const upstreams = (): readonly string[] =>
+    options.upstreams().filter((upstream) => upstream !== options.address);
   const forwarder = new Forwarder({ upstreams, clock, random });
   const resolver = new Resolver({ names, domain, forwarder, random });
   const { udp, tcp } = await bindBoth(options);

@@ -15,8 +15,8 @@ export interface Asker {
 }
 
 export interface ForwarderOptions {
-  /** Addresses of resolvers, asked in this order; `address#port` for another port than 53. */
-  readonly upstreams: readonly string[];
+  /** Addresses of resolvers, asked in this order; `address#port` for another port than 53. Read for each query. */
+  readonly upstreams: () => readonly string[];
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -48,7 +48,7 @@ export class Forwarder {
     if (!share) return undefined;
     this.#underWay += 1;
     try {
-      for (const upstream of this.#options.upstreams) {
+      for (const upstream of this.#options.upstreams()) {
         const reply = await this.#ask(upstream, query, via);
         if (!reply) continue;
         this.#cache.put(query, via, reply);

@@ -51,7 +51,7 @@ export class Resolver {
     const { names, domain, forwarder } = this.#options;
     const answer = answerFromZone({ name, type: question.type }, { names, domain });
     if (answer === 'elsewhere') {
-      return (await forwarder.forward(query, asker)) ?? bareReply(query, rcodes.servFail);
+      return (await forwarder.forward(query, asker)) ?? failureReply(packet);
     }
     const answers = [...answer.answers, ...(await this.#continued(answer, { question, asker }))];
     return fitted(replyTo(packet, { ...answer, answers }, domain), { packet, via: asker.via });
@@ -129,6 +129,17 @@ function udpLimit(query: Packet): number {
 
 function replyFlags(query: Packet): number {
   return RECURSION_AVAILABLE | ((query.flags ?? 0) & RECURSION_DESIRED);
+}
+
+/** With the question: resolvers take an answer without one for somebody else's, and wait on. */
+function failureReply(query: Packet): Buffer {
+  return encode({
+    type: 'response',
+    id: query.id ?? 0,
+    flags: replyFlags(query) | rcodes.servFail,
+    questions: query.questions ?? [],
+    additionals: optOf(query),
+  });
 }
 
 /** The query's header as a reply that says `rcode` and nothing else. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Clock } from '#base/clock.ts';
 import { systemRandom } from '#base/random.ts';
 import { ensureRanges } from '#agent/network/ranges.ts';
 import { createClient } from '#client/create-client.ts';
@@ -38,7 +39,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
       address: podFacing,
       port: 53,
       clusterDomain: CLUSTER_DOMAIN,
-      upstreams: hostResolvers(),
+      upstreams: hostResolvers(parts.clock),
     }),
   );
   done('dns');
@@ -65,8 +66,22 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
   return resources.move();
 }
 
-/** Of this machine, for names outside the cluster (resolv.conf(5)). */
-function hostResolvers(): string[] {
+/** A machine that goes to another network asks other resolvers there. */
+const RESOLVERS_KNOWN_MS = 5_000;
+
+/** Of this machine, for names outside the cluster (resolv.conf(5)); looked up again when they may have changed. */
+function hostResolvers(clock: Clock): () => readonly string[] {
+  let known: readonly string[] = [];
+  let readMs = -Infinity;
+  return () => {
+    if (clock.monotonicMs() - readMs < RESOLVERS_KNOWN_MS) return known;
+    readMs = clock.monotonicMs();
+    known = readResolvers();
+    return known;
+  };
+}
+
+function readResolvers(): readonly string[] {
   let text: string;
   try {
     text = readFileSync('/etc/resolv.conf', 'utf8');

@@ -54,13 +54,16 @@ async function resolverFile(pod: Pod, { ranges, clusterDomain }: EtcSources): Pr
     ...(dnsConfig.searches ?? []),
   ];
   const servers = [...(isOwn ? [] : [ranges.podFacing]), ...(dnsConfig.nameservers ?? [])];
-  const options = (dnsConfig.options ?? []).map(({ name, value }) =>
+  // By name: what the pod says of one is in the place of the platform's own.
+  const own = (dnsConfig.options ?? []).map(({ name = '', value }) => [name, value] as const);
+  const merged = new Map([...(isOwn ? [] : [['ndots', '5'] as const]), ...own]);
+  const options = [...merged].map(([name, value]) =>
     value === undefined ? name : `${name}:${value}`,
   );
   return [
     ...servers.map((server) => `nameserver ${server}`),
     ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
-    `options ${[...(isOwn ? [] : ['ndots:5']), ...options].join(' ')}`,
+    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
     '',
   ].join('\n');
 }

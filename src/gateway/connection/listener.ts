@@ -131,19 +131,14 @@ export class Listener implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
-    // All of this machine's own programs have one address.
-    if (!isLoopback(address)) {
-      const share = this.#shares.take(address);
+    // At the public door one address may be all of this machine's programs, or a proxy for everybody.
+    if (this.#options.door !== 'public') {
+      const share = this.#shares.take(socket.remoteAddress ?? '');
       if (!share) return void socket.destroy();
       socket.once('close', () => share[Symbol.dispose]());
     }
     this.#connections.add(new ClientConnection(socket, this.#forConnections));
   }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
 
 function listenError(
