@@ -41,7 +41,7 @@ export class ChangeFeed {
 
   /** Changes come in the order of their revisions, without a gap. */
   publish(change: Change): void {
-    this.#history.push(change);
+    this.#history.push(apart(change));
     this.#length += change.entry.value.length;
     if (this.#length > this.#historyLengthMax) this.forget(this.#half());
     if (this.#history.length > 2 * this.#historyMax) {
@@ -81,7 +81,9 @@ export class ChangeFeed {
     signal: AbortSignal,
   ): AsyncGenerator<Change, void, undefined> {
     if (signal.aborted || this.#isClosed) return;
-    const backlog = this.#since(after).filter((change) => change.entry.key.startsWith(prefix));
+    const backlog = this.#since(after)
+      .filter((change) => change.entry.key.startsWith(prefix))
+      .map(apart);
     const queue = new AsyncQueue<Change>(this.#lagMax, () => new SlowReader(this.#lagMax));
     const watcher = { after, queue };
     this.#join(prefix, watcher);
@@ -138,4 +140,16 @@ export class ChangeFeed {
 function deliver(change: Change, bucket: ReadonlySet<Watcher>): void {
   const revision = revisionOf(change);
   for (const { after, queue } of bucket) if (revision > after) queue.push(change);
+}
+
+/**
+ * The same in objects of its own. Readers remember by the identity of an entry or a change what they made of it, several
+ * times its size; what only the history still holds would keep that alive.
+ */
+function apart(change: Change): Change {
+  const entry = { ...change.entry };
+  if (change.type === 'delete') return { ...change, entry };
+  return change.previous
+    ? { type: 'put', entry, previous: { ...change.previous } }
+    : { type: 'put', entry };
 }
