@@ -84,7 +84,7 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly scope: 'Namespaced' | 'Cluster';
   /** Of the whole object, metadata left out. */
   readonly schema: Schema;
-  readonly subresources: readonly ('status' | 'scale')[];
+  readonly subresources: readonly ('status' | 'scale' | 'ephemeralcontainers')[];
   readonly columns: readonly Column[];
   /** The dependents of the happy condition, where the kind has one. */
   readonly conditions?: { readonly happy: string; readonly dependents: readonly string[] };

@@ -8,7 +8,7 @@ import type { Container } from '#api/generated/core-v1.ts';
 import { attachTo } from '#agent/access/attach.ts';
 import { dialInside } from '#agent/access/dial-inside.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
-import { containerName } from '#agent/pods/container-name.ts';
+import { allContainers, containerName } from '#agent/pods/container-name.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import { keptLogs } from '#agent/logs/kept-logs.ts';
 import { keptLogReply, podLogReply, type PodLogRequest } from '#agent/logs/pod-log.ts';
@@ -102,9 +102,7 @@ function runningContainer(
 ): RunningContainer {
   const name = containerName(pod, query.get('container') ?? '');
   const record = sandbox.container(name);
-  const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-    (each) => each.name === name,
-  );
+  const spec = allContainers(pod).find((each) => each.name === name);
   const isRunning = record && !record.terminated && sandbox.stateOf(record.id) === 'running';
   if (spec && isRunning) return { spec, record };
   throw new ApiError('NotFound', `unable to upgrade connection: container not found ("${name}")`);

@@ -38,6 +38,7 @@ export function podLogReply(
   const status = [
     ...(pod.status?.containerStatuses ?? []),
     ...(pod.status?.initContainerStatuses ?? []),
+    ...(pod.status?.ephemeralContainerStatuses ?? []),
   ].find((each) => each.name === container);
   if (!sandbox || !record) {
     const reason = status?.state?.waiting?.reason ?? 'ContainerCreating';

@@ -1,11 +1,10 @@
 import type { Pod } from '#api/core-v1/pod.ts';
+import type { Container } from '#api/generated/core-v1.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 
 /** The container that a request is about, the only one where it names none. Throws BadRequest with Kubernetes' sentences. */
 export function containerName(pod: Pod, asked: string): string {
-  const names = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
-    ({ name }) => name,
-  );
+  const names = allContainers(pod).map(({ name }) => name);
   const name = pod.metadata.name ?? '';
   const [first, ...others] = (pod.spec?.containers ?? []).map((each) => each.name);
   if (asked === '') {
@@ -17,4 +16,10 @@ export function containerName(pod: Pod, asked: string): string {
   }
   if (names.includes(asked)) return asked;
   throw new ApiError('BadRequest', `container ${asked} is not valid for pod ${name}`);
+}
+
+/** Those that have run before, run, and were put in later. */
+export function allContainers({ spec }: Pod): readonly Container[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
+  return [...initContainers, ...containers, ...ephemeralContainers];
 }

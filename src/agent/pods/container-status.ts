@@ -16,15 +16,16 @@ export interface ContainerView {
 /** What a container's status has to say. */
 export function containerStatus(view: ContainerView): ContainerStatus {
   const { container, role, record, state } = view;
-  const isRunning = state.running !== undefined;
+  // Nobody waits for one that is only there to look around.
+  const isStaying = state.running !== undefined && role !== 'ephemeral';
   const last = state.terminated ? record?.last : (record?.terminated ?? record?.last);
   return {
     name: container.name,
     image: container.image ?? '',
     imageID: record ? imageID(record) : '',
     ...(record && { containerID: `runc://${record.id}` }),
-    ready: role === 'init' ? state.terminated?.exitCode === 0 : isRunning && view.isReady,
-    started: isRunning && view.isStarted,
+    ready: role === 'init' ? state.terminated?.exitCode === 0 : isStaying && view.isReady,
+    started: isStaying && view.isStarted,
     restartCount: record?.attempt ?? 0,
     state,
     ...(last && { lastState: { terminated: last } }),

@@ -6,6 +6,7 @@ import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { ociSpec, type ContainerPlan } from '#agent/oci/oci-spec.ts';
 import type { ConfigReader } from '#agent/pods/config-reader.ts';
+import { configProblem } from '#agent/pods/container-problem.ts';
 import { planContainer, writeTerminationLog } from '#agent/pods/container-plan.ts';
 import { writeEtc } from '#agent/pods/etc-files.ts';
 import { keepLogs } from '#agent/logs/kept-logs.ts';
@@ -159,7 +160,7 @@ export class PodSandbox {
       await createRootfs({ layers: image.layers, bundle, method: rootfsMethod });
       await writeTerminationLog(bundle);
       await using keep = new AsyncDisposableStack();
-      const namespaces = await this.#namespacesFor(pod);
+      const namespaces = await this.#namespacesFor(pod, container);
       const own = { container, image, reader, bundle, id, keep, ...namespaces };
       const sources = { ...this.#facts(pod), ...own };
       const plan = await planContainer({ ...sources, podFolder: this.folder }, this.#parts);
@@ -308,14 +309,28 @@ export class PodSandbox {
   }
 
   /** What a container joins rather than has of its own. */
-  async #namespacesFor({ spec }: Pod): Promise<Pick<ContainerPlan, 'joined' | 'sharedMemory'>> {
+  async #namespacesFor(
+    { spec }: Pod,
+    { name }: Container,
+  ): Promise<Pick<ContainerPlan, 'joined' | 'sharedMemory'>> {
     const network = this.networkNamespace;
-    const pid = spec?.shareProcessNamespace && (await this.#namespaces.processes(network));
     const { ipc, sharedMemory } = this.#namespaces;
+    const added = spec?.ephemeralContainers?.find((each) => each.name === name);
+    const target = spec?.hostPID ? undefined : added?.targetContainerName;
+    const pid = spec?.shareProcessNamespace
+      ? await this.#namespaces.processes(network)
+      : target && (await this.#processesOf(target));
     return {
       joined: { network, ...(!spec?.hostIPC && { ipc }), ...(pid && { pid }) },
       sharedMemory: spec?.hostIPC ? '/dev/shm' : sharedMemory,
     };
+  }
+
+  async #processesOf(name: string): Promise<string> {
+    const { id } = this.container(name) ?? {};
+    const pid = id && (await this.#parts.runtime.processOf(id));
+    if (pid) return `/proc/${pid}/ns/pid`;
+    throw configProblem(`unable to find target container "${name}": it does not run`);
   }
 
   async #createNetwork(): Promise<void> {

@@ -13,6 +13,7 @@ export interface PodView {
   readonly startTime: string;
   readonly initStatuses: readonly ContainerStatus[];
   readonly statuses: readonly ContainerStatus[];
+  readonly ephemeralStatuses: readonly ContainerStatus[];
   /** Why the agent has ended the pod for good, once all of it has ended. */
   readonly fate?: PodFate | undefined;
   readonly now: string;
@@ -30,7 +31,8 @@ export function timestamp(date: Date): string {
 
 /** What a pod's status has to say. Conditions of other writers, and what others set beside them, are kept. */
 export function podStatus(view: PodView): PodStatus {
-  const { pod, hostAddress, address, startTime, initStatuses, statuses, fate } = view;
+  const { pod, hostAddress, address, startTime, fate } = view;
+  const { initStatuses, statuses, ephemeralStatuses } = view;
   const hosted = { hostIP: hostAddress, hostIPs: [{ ip: hostAddress }] };
   return {
     ...pod.status,
@@ -42,6 +44,7 @@ export function podStatus(view: PodView): PodStatus {
     startTime: pod.status?.startTime ?? startTime,
     ...(initStatuses.length > 0 && { initContainerStatuses: [...initStatuses] }),
     containerStatuses: [...statuses],
+    ...(ephemeralStatuses.length > 0 && { ephemeralContainerStatuses: [...ephemeralStatuses] }),
   };
 }
 

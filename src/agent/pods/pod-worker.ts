@@ -1,12 +1,13 @@
 import { backoffMs } from '#base/backoff.ts';
 import { sleep } from '#base/clock.ts';
-import type { ContainerStatus } from '#api/generated/core-v1.ts';
+import type { Container, ContainerStatus } from '#api/generated/core-v1.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { hasReason } from '#api/meta/api-error.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerRunner } from '#agent/pods/container-runner.ts';
+import { EphemeralContainers } from '#agent/pods/ephemeral-containers.ts';
 import { PodEvents } from '#agent/pods/pod-events.ts';
 import { beyondLimits, type PodFate } from '#agent/pods/pod-limits.ts';
 import { runInOrder, stopInOrder, type PodContainers } from '#agent/pods/pod-order.ts';
@@ -18,7 +19,7 @@ import {
   waitingStatus,
   type PodStatus,
 } from '#agent/pods/pod-status.ts';
-import { initRole } from '#agent/pods/restart.ts';
+import { initRole, type ContainerRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
 import { VolumeKeeper } from '#agent/volumes/volume-keeper.ts';
 
@@ -50,6 +51,7 @@ export class PodWorker {
   #pod: Pod;
   #sandbox: PodSandbox | undefined;
   #containers: PodContainers = { inits: [], mains: [] };
+  #ephemerals: EphemeralContainers | undefined;
   /** Why there is no sandbox yet. */
   #waiting: { readonly reason: string; readonly message?: string } = {
     reason: 'ContainerCreating',
@@ -90,6 +92,7 @@ export class PodWorker {
     this.#pod = pod;
     this.#status.observe(pod);
     this.#keeper.podChanged(previous, pod);
+    if (!pod.metadata.deletionTimestamp) this.#ephemerals?.observe(pod);
     const { deletionTimestamp, deletionGracePeriodSeconds = 30 } = pod.metadata;
     if (deletionTimestamp) void this.end(deletionGracePeriodSeconds * 1000);
   }
@@ -139,7 +142,7 @@ export class PodWorker {
       await this.#live(AbortSignal.any([signal, failed.signal])).catch((error: unknown) => {
         if (signal.aborted || !failed.signal.aborted) throw error;
       });
-      await stopInOrder(this.#containers, this.#decided?.graceMs ?? this.#graceMs);
+      await stopInOrder(this.#allContainers, this.#decided?.graceMs ?? this.#graceMs);
       this.#fate = this.#decided;
       await this.#sandbox?.releaseNamespaces();
       await this.#sandbox?.releaseVolumes();
@@ -160,8 +163,12 @@ export class PodWorker {
     const isTakenOver = this.#hasFiles || hasEnded(this.#pod);
     if (!isTakenOver) await this.#writeVolumes(signal);
     this.#containers = {
-      inits: this.#runnersFor(sandbox, 'initContainers'),
-      mains: this.#runnersFor(sandbox, 'containers'),
+      inits: (this.#pod.spec?.initContainers ?? []).map((container) =>
+        this.#runnerFor(sandbox, container, initRole(container)),
+      ),
+      mains: (this.#pod.spec?.containers ?? []).map((container) =>
+        this.#runnerFor(sandbox, container, 'main'),
+      ),
     };
     this.#status.changed();
     if (hasEnded(this.#pod)) return;
@@ -169,11 +176,17 @@ export class PodWorker {
     const lives = AbortSignal.any([signal, ended.signal]);
     // Nobody knows how old the files are of a sandbox that was taken over.
     const keeping = this.#keeper.run(lives, isTakenOver ? TAKEN_OVER_LOOK_MS : undefined);
+    this.#ephemerals = new EphemeralContainers({
+      runnerFor: (container) => this.#runnerFor(sandbox, container, 'ephemeral'),
+      onFailure: (error) => this.#log('an ephemeral container stopped being looked after', error),
+      signal: lives,
+    });
+    this.#ephemerals.observe(this.#pod);
     try {
       await runInOrder(this.#containers, signal);
     } finally {
       ended.abort();
-      await keeping;
+      await Promise.all([keeping, this.#ephemerals.left()]);
     }
   }
 
@@ -234,24 +247,26 @@ export class PodWorker {
     }
   }
 
-  #runnersFor(sandbox: PodSandbox, which: 'initContainers' | 'containers'): ContainerRunner[] {
-    const isInit = which === 'initContainers';
-    const { status } = this.#pod;
-    const before = isInit ? status?.initContainerStatuses : status?.containerStatuses;
-    return (this.#pod.spec?.[which] ?? []).map((container) => {
-      const known = before?.find(({ name }) => name === container.name);
-      return new ContainerRunner({
-        parts: this.#parts,
-        sandbox,
-        container,
-        role: isInit ? initRole(container) : 'main',
-        tell: (event) => this.#events.tell(event),
-        pod: () => this.#pod,
-        wasReady:
-          known?.ready === true && sandbox.container(container.name)?.startedAt !== undefined,
-        onChange: () => this.#status.changed(),
-      });
+  #runnerFor(sandbox: PodSandbox, container: Container, role: ContainerRole): ContainerRunner {
+    const { initContainerStatuses = [], containerStatuses = [] } = this.#pod.status ?? {};
+    const before = [...initContainerStatuses, ...containerStatuses];
+    const known = before.find(({ name }) => name === container.name);
+    return new ContainerRunner({
+      parts: this.#parts,
+      sandbox,
+      container,
+      role,
+      tell: (event) => this.#events.tell(event),
+      pod: () => this.#pod,
+      wasReady: known?.ready === true && sandbox.container(container.name)?.startedAt !== undefined,
+      onChange: () => this.#status.changed(),
     });
+  }
+
+  /** Ephemeral ones end with the main ones. */
+  get #allContainers(): PodContainers {
+    const { inits, mains } = this.#containers;
+    return { inits, mains: [...mains, ...(this.#ephemerals?.runners ?? [])] };
   }
 
   async #end(graceMs: number): Promise<void> {
@@ -269,7 +284,7 @@ export class PodWorker {
     this.#stop.abort();
     await this.#running;
     const restMs = Math.max(0, deadlineMs - clock.monotonicMs());
-    await stopInOrder(this.#containers, restMs);
+    await stopInOrder(this.#allContainers, restMs);
     this.#status.changed();
     await Promise.all([this.#status.written(), this.#events.written()]);
     this.#status.stop();
@@ -310,6 +325,7 @@ export class PodWorker {
       startTime: this.#startTime,
       fate: this.#fate,
       initStatuses: hasRunners ? inits.map(({ status }) => status) : waits('initContainers'),
+      ephemeralStatuses: this.#ephemerals?.statuses ?? [],
       statuses: hasRunners ? mains.map(({ status }) => status) : waits('containers'),
       now: timestamp(this.#parts.clock.now()),
     });

@@ -71,7 +71,8 @@ function hostPortErrors(containers: readonly Container[], at: string): FieldErro
   );
 }
 
-function containerErrors(container: Container, at: string, spec: PodSpec): FieldError[] {
+/** What is wrong with any container, whatever it is for. */
+export function containerErrors(container: Container, at: string, spec: PodSpec): FieldError[] {
   const { name, image } = container;
   const isPadded = image !== undefined && image !== image.trim();
   return [

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { ephemeralChangeErrors } from '#api/core-v1/ephemeral-errors.ts';
 import type { Container, PodSpec, Toleration } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { forbiddenField, wrongValue } from '#api/meta/field-error.ts';
@@ -10,8 +11,13 @@ const CHANGE_TEXT =
 export function podChangeErrors(
   spec: PodSpec,
   previous: PodSpec,
-  { isBinding }: { readonly isBinding: boolean },
+  { subresource }: { readonly subresource: string | undefined },
 ): FieldError[] {
+  if (subresource === 'ephemeralcontainers')
+    return ephemeralChangeErrors(
+      spec.ephemeralContainers ?? [],
+      previous.ephemeralContainers ?? [],
+    );
   const count = ({ containers, initContainers = [] }: PodSpec): string =>
     `${containers.length} ${initContainers.length}`;
   if (count(spec) !== count(previous)) {
@@ -22,7 +28,8 @@ export function podChangeErrors(
   // A node is given once, by whoever may bind: to change pods is not enough.
   const { nodeName = '', ...before } = fixedPart(previous);
   const { nodeName: given = '', ...after } = fixedPart(spec);
-  const isSame = isDeepStrictEqual(after, before) && (isBinding || given === nodeName);
+  const isSame =
+    isDeepStrictEqual(after, before) && (subresource === 'binding' || given === nodeName);
   return [
     ...deadlineErrors(spec.activeDeadlineSeconds, previous.activeDeadlineSeconds),
     ...tolerationErrors(spec.tolerations ?? [], previous.tolerations ?? []),
@@ -72,13 +79,14 @@ function fixedPart(spec: PodSpec): PodSpec {
     activeDeadlineSeconds: _deadline,
     tolerations: _tolerations,
     schedulingGates: _gates,
-    ephemeralContainers: _ephemeral,
     initContainers,
+    ephemeralContainers = [],
     ...fixed
   } = spec;
   const withoutImage = (container: Container): Container => ({ ...container, image: '' });
   return {
     ...fixed,
+    ephemeralContainers,
     containers: spec.containers.map(withoutImage),
     ...(initContainers && { initContainers: initContainers.map(withoutImage) }),
   };

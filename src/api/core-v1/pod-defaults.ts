@@ -32,7 +32,7 @@ export function defaultPodSpec(spec: PodSpec): void {
     if (container.restartPolicy !== 'Always') delete container.restartPolicy;
     defaultContainer(container);
   }
-  for (const container of spec.containers) {
+  for (const container of [...spec.containers, ...(spec.ephemeralContainers ?? [])]) {
     delete container.restartPolicy;
     defaultContainer(container);
   }

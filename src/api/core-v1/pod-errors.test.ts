@@ -160,7 +160,11 @@ test('pods: of what may change, how far', () => {
   );
   const check = (spec: string, ...expected: string[]): void => {
     const after = { ...before, ...(parse(spec) as Partial<PodSpec>) };
-    assert.deepEqual(shown(podChangeErrors(after, before, { isBinding: false })), expected, spec);
+    assert.deepEqual(
+      shown(podChangeErrors(after, before, { subresource: undefined })),
+      expected,
+      spec,
+    );
   };
   check('{ activeDeadlineSeconds: 5, containers: [{ name: a, image: c }] }');
   check(

@@ -1,11 +1,12 @@
 import { containersErrors } from '#api/core-v1/container-errors.ts';
+import { ephemeralErrors } from '#api/core-v1/ephemeral-errors.ts';
 import { affinityErrors, spreadErrors, tolerationErrors } from '#api/core-v1/placement-errors.ts';
 import { podSecurityErrors } from '#api/core-v1/security-errors.ts';
 import { volumesErrors } from '#api/core-v1/volume-errors.ts';
 import type { PodSpec, PodTemplateSpec } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
 import { addressErrors } from '#api/meta/address-errors.ts';
-import { required, wrongValue } from '#api/meta/field-error.ts';
+import { forbiddenField, required, wrongValue } from '#api/meta/field-error.ts';
 import {
   annotationKeyErrors,
   dnsLabel,
@@ -28,6 +29,14 @@ export function podTemplateErrors(template: PodTemplateSpec | undefined, at: str
     ...labelErrors(labels, `${at}.labels`),
     ...annotationKeyErrors(annotations, `${at}.annotations`),
     ...podSpecErrors(template?.spec, `${at}.spec`),
+    ...(template?.spec?.ephemeralContainers?.length
+      ? [
+          forbiddenField(
+            `${at}.spec.ephemeralContainers`,
+            'ephemeral containers not allowed in pod template',
+          ),
+        ]
+      : []),
   ];
 }
 
@@ -36,7 +45,9 @@ export function podSpecErrors(spec: PodSpec | undefined, at: string): FieldError
   if (!spec) return [required(`${at}.containers`)];
   return [
     ...volumesErrors(spec.volumes ?? [], `${at}.volumes`),
-    ...(spec.containers?.length ? containersErrors(spec, at) : [required(`${at}.containers`)]),
+    ...(spec.containers?.length
+      ? [...containersErrors(spec, at), ...ephemeralErrors(spec, at)]
+      : [required(`${at}.containers`)]),
     ...hostNetworkErrors(spec, at),
     ...unsupportedErrors(`${at}.restartPolicy`, spec.restartPolicy, [
       'Always',

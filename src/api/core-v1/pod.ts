@@ -17,7 +17,7 @@ export const Pod = defineCoreKind<Pod>({
   definition: 'io.k8s.api.core.v1.Pod',
   shortNames: ['po'],
   categories: ['all'],
-  subresources: ['status'],
+  subresources: ['status', 'ephemeralcontainers'],
   default(pod, { operation }) {
     if (!pod.spec) return;
     defaultPod(pod.spec);
@@ -28,10 +28,9 @@ export const Pod = defineCoreKind<Pod>({
     if ((pod.spec.schedulingGates?.length ?? 0) > 0) pod.status.conditions = [GATED];
   },
   validate({ spec }, { previous, subresource }) {
-    const isBinding = subresource === 'binding';
     return [
       ...podSpecErrors(spec, 'spec'),
-      ...(spec && previous?.spec ? podChangeErrors(spec, previous.spec, { isBinding }) : []),
+      ...(spec && previous?.spec ? podChangeErrors(spec, previous.spec, { subresource }) : []),
       ...(!previous && spec?.ephemeralContainers?.length
         ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]
         : []),

@@ -4,8 +4,11 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Schema } from '#api/schema.ts';
 import type { Fields, Place } from '#apiserver/apply/shape.ts';
 
-/** What a request is about: the status alone, all but the status where that has a path of its own, or everything. */
-export type Part = 'all but status' | 'status' | 'everything';
+/**
+ * What a request is about: the status alone, all but the status where that has a path of its own, or everything; of a pod,
+ * the ephemeral containers alone.
+ */
+export type Part = 'all but status' | 'status' | 'ephemeral containers' | 'everything';
 
 /** Whom these belong to is not asked: they say what the object is, or are the server's. */
 const UNOWNED_METADATA = new Set([
@@ -25,8 +28,17 @@ export function ownedPart(object: KubeObject, part: Part): Fields {
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
   const { status, ...wishes } = rest as { readonly status?: unknown };
   if (part === 'status') return status === undefined ? {} : { status };
+  if (part === 'ephemeral containers') return { spec: ephemeralPart(object) };
   const owned = Object.entries(metadata).filter(([name]) => !UNOWNED_METADATA.has(name));
   return { metadata: Object.fromEntries(owned), ...(part === 'everything' ? rest : wishes) };
+}
+
+type WithSpec = KubeObject & { readonly spec?: { readonly ephemeralContainers?: unknown } };
+
+/** Of a pod's spec what the path `ephemeralcontainers` is about. */
+export function ephemeralPart({ spec }: WithSpec): Fields {
+  const { ephemeralContainers } = spec ?? {};
+  return ephemeralContainers === undefined ? {} : { ephemeralContainers };
 }
 
 const places = new WeakMap<Kind, Place>();

@@ -22,7 +22,8 @@ export interface Connection {
 
 type Verbs = Readonly<Record<string, Verb>>;
 
-const statusVerbs: Verbs = { GET: get, PUT: update, PATCH: patch };
+/** Of a part of the object that has a path of its own. */
+const partVerbs: Verbs = { GET: get, PUT: update, PATCH: patch };
 const scaleVerbs: Verbs = { GET: getScale, PUT: updateScale, PATCH: patchScale };
 const coreVerbs: Readonly<Record<string, Verbs>> = {
   'pods/binding': { POST: bindPod },
@@ -54,8 +55,11 @@ export function findSubresource(
   return (asked, deps) => verb({ ...asked, representation }, deps);
 }
 
+const EPHEMERAL = 'ephemeralcontainers';
+
 function verbsOf({ kind }: ResourceRequest, subresource: string): Verbs | undefined {
-  if (subresource === 'status' && kind.subresources.includes('status')) return statusVerbs;
+  if (subresource === 'status' && kind.subresources.includes('status')) return partVerbs;
+  if (subresource === EPHEMERAL && kind.subresources.includes(EPHEMERAL)) return partVerbs;
   if (subresource === 'scale' && kind.subresources.includes('scale')) return scaleVerbs;
   const name = `${kind.plural}/${subresource}`;
   return kind.group === '' && Object.hasOwn(coreVerbs, name) ? coreVerbs[name] : undefined;

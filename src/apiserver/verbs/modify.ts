@@ -11,7 +11,7 @@ import { forbiddenField } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitObject, refuseLarge, type AdmissionView } from '#apiserver/admission/admit.ts';
 import type { Owner } from '#apiserver/apply/managed-fields.ts';
-import type { Part } from '#apiserver/apply/owned-part.ts';
+import { ephemeralPart, type Part } from '#apiserver/apply/owned-part.ts';
 import { isSameButTimes, recordOwners } from '#apiserver/apply/ownership.ts';
 import { isFinished } from '#apiserver/deletion.ts';
 import { hasGeneration, nextGeneration } from '#apiserver/generation.ts';
@@ -162,6 +162,13 @@ function merged(
     return candidate.status === undefined
       ? rest
       : ({ ...rest, status: candidate.status } as WithStatus);
+  }
+  if (part === 'ephemeral containers') {
+    const whole = structuredClone(current) as WithStatus & {
+      spec?: { ephemeralContainers?: unknown };
+    };
+    const { ephemeralContainers: _, ...spec } = whole.spec ?? {};
+    return { ...whole, spec: { ...spec, ...ephemeralPart(candidate) } } as WithStatus;
   }
   const { status: _, ...wishes } = candidate;
   const status = part === 'everything' ? candidate.status : structuredClone(current.status);

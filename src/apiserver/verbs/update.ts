@@ -62,5 +62,6 @@ export function nameMissing(name: string): ApiError {
 /** What a write to this path may change. */
 export function partOf(request: ResourceRequest): Modification['part'] {
   if (request.subresource === 'status') return 'status';
+  if (request.subresource === 'ephemeralcontainers') return 'ephemeral containers';
   return request.kind.subresources.includes('status') ? 'all but status' : 'everything';
 }
