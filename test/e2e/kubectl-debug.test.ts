@@ -120,7 +120,9 @@ test('kubectl debug: without a target it is alone, outlives a killed platform, a
 test('kubectl debug: a copy of a pod, and the machine itself', async () => {
   await it.ok([
     ...debug('shared', '--copy-to=copy', '-c', 'debugger', '--share-processes'),
-    ...['--', 'sleep', '411004'],
+    '--',
+    'sleep',
+    '411004',
   ]);
   await it.ok(['wait', 'pod/copy', '--for=condition=Ready', '--timeout=60s']);
   const seen = await it.ok(['exec', 'copy', '-c', 'debugger', '--', 'ps', '-eo', 'args']);
