@@ -281,3 +281,20 @@ test('job: goes, with its pods, when its time is over', async () => {
   await work.until((job) => job === undefined);
   await until(cluster, `${work.pods}/${pod}`, (it) => it === undefined);
 });
+
+test('job: pods it leaves behind are nobody’s, and can go', async () => {
+  const cluster = await clusterUnderTest();
+  const work = await start({});
+  const [name = ''] = await work.running(1);
+  const pod = `${work.pods}/${name}`;
+  assert.equal((await cluster.send('DELETE', `${work.job}?propagationPolicy=Orphan`)).status, 200);
+  const left = await until(
+    cluster,
+    pod,
+    (found) =>
+      at(found, 'metadata.ownerReferences') === undefined && !at(found, 'metadata.finalizers'),
+  );
+  assert.equal(at(left, 'metadata.deletionTimestamp'), undefined);
+  assert.equal((await cluster.send('DELETE', pod)).status, 200);
+  assert.equal((await cluster.send('GET', pod)).status, 404);
+});

@@ -83,8 +83,9 @@ export const jobPodController = defineController<Pod>({
       owner?.kind === Job.kind
         ? await context.live.get(Job, { namespace, name: owner.name })
         : undefined;
-    if (job?.metadata.uid === owner?.uid && job?.metadata.deletionTimestamp === undefined)
-      return {};
+    const isCounted =
+      job?.metadata.uid === owner?.uid && job?.metadata.deletionTimestamp === undefined;
+    if (job && isCounted) return {};
     await untrack(pod, context);
     return {};
   },
