@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterUnderTest, uniqueName } from '#test/support/cluster-under-test.ts';
+import { made, until } from '#test/support/observe.ts';
 import { at, type WireClient, type WireReply } from '#test/support/wire.ts';
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -190,4 +191,28 @@ test('oidc: strangers with an account find the issuer and the keys', async () =>
   const known = at(keys.body, 'keys') as { kid: string; alg: string }[];
   assert.ok(known.some((key) => key.kid === kid));
   assert.equal((await cluster.as(undefined).send('GET', '/openid/v1/jwks')).status, 403);
+});
+
+test('token secrets: are filled for the account they name, and go with it', async () => {
+  const cluster = await clusterUnderTest();
+  const namespace = await cluster.namespace();
+  const within = `/api/v1/namespaces/${namespace}`;
+  const account = await made(cluster, `${within}/serviceaccounts`, { metadata: { name: 'robot' } });
+  const annotations = { 'kubernetes.io/service-account.name': 'robot' };
+  const type = 'kubernetes.io/service-account-token';
+  await made(cluster, `${within}/secrets`, { metadata: { name: 'key', annotations }, type });
+  const secret = `${within}/secrets/key`;
+  const filled = await until(cluster, secret, (found) => !!at(found, 'data.token'));
+  const marks = at(filled, 'metadata.annotations') as Record<string, string>;
+  assert.equal(marks['kubernetes.io/service-account.uid'], at(account, 'metadata.uid'));
+  const data = at(filled, 'data') as Record<string, string>;
+  const textOf = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString();
+  assert.equal(textOf('namespace'), namespace);
+  assert.match(textOf('ca.crt'), /^-----BEGIN CERTIFICATE-----/);
+  const robot = cluster.as(textOf('token'));
+  const whoami = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const { body } = await robot.send('POST', whoami, {});
+  assert.equal(at(body, 'status.userInfo.username'), `system:serviceaccount:${namespace}:robot`);
+  await cluster.send('DELETE', `${within}/serviceaccounts/robot`);
+  await until(cluster, secret, (found) => found === undefined);
 });

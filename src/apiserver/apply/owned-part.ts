@@ -3,6 +3,7 @@ import type { Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Schema } from '#api/schema.ts';
 import type { Fields, Place } from '#apiserver/apply/shape.ts';
+import type { ResourceRequest } from '#apiserver/resource-request.ts';
 
 /**
  * What a request is about: the status alone, all but the status where that has a path of its own, or everything; of a pod,
@@ -53,4 +54,11 @@ export function placeOfKind(kind: Kind): Place {
     places.set(kind, place);
   }
   return place;
+}
+
+/** What a write to this path may change. */
+export function partOf({ kind, subresource }: Pick<ResourceRequest, 'kind' | 'subresource'>): Part {
+  if (subresource === 'status') return 'status';
+  if (subresource === 'ephemeralcontainers') return 'ephemeral containers';
+  return kind.subresources.includes('status') ? 'all but status' : 'everything';
 }

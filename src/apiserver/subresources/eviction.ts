@@ -1,11 +1,14 @@
 import type { HttpReply } from '#base/http-message.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { consult } from '#apiserver/admission/consult.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
-import { deleteOptionsOf } from '#apiserver/delete-options.ts';
+import { deleteOptionsOf, type DeleteOptions } from '#apiserver/delete-options.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
-import { deleteObject } from '#apiserver/verbs/delete.ts';
+import { timestamp } from '#apiserver/timestamp.ts';
+import { deleteObject, refuseUnmet } from '#apiserver/verbs/delete.ts';
+import { modify } from '#apiserver/verbs/modify.ts';
 
 const EVICTION = { group: 'policy', version: 'v1', kind: 'Eviction' };
 
@@ -19,7 +22,9 @@ export async function evictPod(request: ResourceRequest, deps: Deps): Promise<Ht
   const value = await readEviction(request);
   const { deleteOptions } = (await consult({ kind: EVICTION, value }, request, deps)) as Eviction;
   const isAbsent = typeof deleteOptions !== 'object' || deleteOptions === null;
-  await deleteObject(request, deps, deleteOptionsOf(isAbsent ? {} : deleteOptions, request));
+  const options = deleteOptionsOf(isAbsent ? {} : deleteOptions, request);
+  if (!options.isDryRun) await markDisrupted(request, deps, options);
+  await deleteObject(request, deps, options);
   return jsonReply(
     { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
     { status: 201 },
@@ -46,4 +51,33 @@ async function readEviction({
   }
   const typed = { apiVersion: 'policy/v1', kind: EVICTION.kind };
   return { ...typed, ...rest, metadata: { ...metadata, name, namespace } };
+}
+
+/** Says on the pod why it goes, for Jobs that do not count such an end as a failure. */
+async function markDisrupted(
+  request: ResourceRequest,
+  deps: Deps,
+  options: DeleteOptions,
+): Promise<void> {
+  const condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastTransitionTime: timestamp(deps.clock),
+  };
+  // Whoever looks on has been asked of the Eviction, and is asked of the deletion.
+  const unasked = { ...deps, admission: [] };
+  await modify(request, unasked, {
+    async change(current) {
+      refuseUnmet(request.kind, current, options);
+      // The kind this subresource belongs to is Pod.
+      const pod = structuredClone(current) as Pod;
+      const others = pod.status?.conditions?.filter(({ type }) => type !== condition.type) ?? [];
+      pod.status = { ...pod.status, conditions: [...others, condition] };
+      return { object: pod, errors: [] };
+    },
+    part: 'status',
+    isDryRun: false,
+  });
 }

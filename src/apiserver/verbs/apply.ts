@@ -10,7 +10,7 @@ import { quoted } from '#apiserver/admission/field-path.ts';
 import { applyConfiguration, NotApplicable } from '#apiserver/apply/apply-configuration.ts';
 import { clientAppliedFields, withLastApplied } from '#apiserver/apply/last-applied.ts';
 import { storedOwners, type Owner } from '#apiserver/apply/managed-fields.ts';
-import { ownedPart, placeOfKind } from '#apiserver/apply/owned-part.ts';
+import { ownedPart, partOf, placeOfKind } from '#apiserver/apply/owned-part.ts';
 import { ownerBy } from '#apiserver/apply/ownership.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { isFields } from '#apiserver/patch/merge-patch.ts';
@@ -23,7 +23,7 @@ import {
 import { timestamp } from '#apiserver/timestamp.ts';
 import { createObject } from '#apiserver/verbs/create.ts';
 import { modify, type Modified } from '#apiserver/verbs/modify.ts';
-import { nameMissing, partOf } from '#apiserver/verbs/update.ts';
+import { nameMissing } from '#apiserver/verbs/update.ts';
 
 /** Somebody may create, or delete, between two looks at the object; this many times it is looked at again. */
 const TRIES = 5;

@@ -19,6 +19,7 @@ import {
 import { unwrittenStatus } from '#apiserver/admission/schema-walk.ts';
 import { decodeBody } from '#apiserver/admission/decode.ts';
 import type { Owner } from '#apiserver/apply/managed-fields.ts';
+import { partOf } from '#apiserver/apply/owned-part.ts';
 import { recordOwners } from '#apiserver/apply/ownership.ts';
 import { hasGeneration } from '#apiserver/generation.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
@@ -32,7 +33,6 @@ import {
 } from '#apiserver/resource-request.ts';
 import { keyOf, storedText } from '#apiserver/stored-object.ts';
 import { timestamp } from '#apiserver/timestamp.ts';
-import { partOf } from '#apiserver/verbs/update.ts';
 import { KeyExists, type Entry } from '#store/store.ts';
 
 /** As Kubernetes: five random characters, and the whole fits a DNS label. */

@@ -164,7 +164,12 @@ function graceSeconds(kind: Kind, object: PodLike, asked: number | undefined): n
   return asked ?? (typeof own === 'number' ? own : 30);
 }
 
-function refuseUnmet(kind: Kind, object: KubeObject, { preconditions }: DeleteOptions): void {
+/** Throws Conflict where `object` is not the one that a deletion means. */
+export function refuseUnmet(
+  kind: Kind,
+  object: KubeObject,
+  { preconditions }: DeleteOptions,
+): void {
   const { name = '', uid, resourceVersion } = object.metadata;
   if (preconditions?.uid !== undefined && preconditions.uid !== uid) {
     const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;

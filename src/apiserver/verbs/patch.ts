@@ -5,6 +5,7 @@ import { wrongValue } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { admitFields } from '#apiserver/admission/admit.ts';
 import { decodeBody, type Decoded } from '#apiserver/admission/decode.ts';
+import { partOf } from '#apiserver/apply/owned-part.ts';
 import { entryReply, objectReply } from '#apiserver/object-reply.ts';
 import { applyJsonPatch } from '#apiserver/patch/json-patch.ts';
 import { applyMergePatch } from '#apiserver/patch/merge-patch.ts';
@@ -17,7 +18,6 @@ import {
 } from '#apiserver/resource-request.ts';
 import { apply, isApplyPatch, refuseForce } from '#apiserver/verbs/apply.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
-import { partOf } from '#apiserver/verbs/update.ts';
 
 /** PATCH …/{plural}/{name} and its status: JSON Patch, merge patch, strategic merge patch and apply. */
 export async function patch(request: ResourceRequest, deps: Deps): Promise<HttpReply> {

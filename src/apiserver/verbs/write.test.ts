@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, pod, startWire, type WireReply } from '#test/support/wire.ts';
+import { at, nextOf, pod, startWire, type WireReply } from '#test/support/wire.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 const PODS = '/api/v1/namespaces/default/pods';
@@ -152,7 +152,11 @@ test('eviction: a pod goes as by a delete, by whichever name it is asked', async
   assertStatus(await evict({ name: 'other' }), 400, 'BadRequest');
   const preconditions = { uid: 'of another' };
   assertStatus(await evict({}, { deleteOptions: { preconditions } }), 409, 'Conflict');
+  const seen = wire.watch(`${PODS}?watch=1&resourceVersion=${String(wire.store.revision)}`);
   assert.equal((await evict({ name: 'guest' })).status, 201);
+  const { object } = await nextOf(seen);
+  assert.equal(at(object, 'status.conditions.0.reason'), 'EvictionByEvictionAPI');
+  await seen.return();
   assertStatus(await wire.send('GET', `${PODS}/guest`), 404, 'NotFound');
   assertStatus(await evict({ name: 'guest' }), 404, 'NotFound');
 });
@@ -323,4 +327,13 @@ test('fields: limits on size and depth', async () => {
     user: { name: 'a', groups: [] },
   });
   assert.equal(reply.status, 400);
+});
+
+test('update: whoever may only change objects makes none by it', async () => {
+  await using wire = await startWire({
+    authorizer: async ({ verb }) => ({ allowed: verb !== 'create', reason: '' }),
+  });
+  const lease = '/apis/coordination.k8s.io/v1/namespaces/default/leases/a';
+  assertStatus(await wire.send('PUT', lease, { metadata: { name: 'a' } }), 403, 'Forbidden');
+  assertStatus(await wire.send('GET', lease), 404, 'NotFound');
 });

@@ -21,6 +21,7 @@ import { ephemeralVolumeController } from '#controllers/core/persistent-volume/e
 import type { LocalVolumes } from '#controllers/core/persistent-volume/local-volumes.ts';
 import { volumeController } from '#controllers/core/persistent-volume/volume-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
+import { accountTokenController } from '#controllers/core/service-account/account-token-controller.ts';
 import { rootCaController } from '#controllers/core/service-account/root-ca-controller.ts';
 import { resourceQuotaController } from '#controllers/core/resource-quota/resource-quota-controller.ts';
 import { scheduler } from '#controllers/core/scheduler/scheduler.ts';
@@ -51,6 +52,7 @@ export function coreControllers(options: CoreControllersOptions): {
       namespaceController(kinds),
       serviceAccountController,
       rootCaController(caPem),
+      accountTokenController(caPem),
       deploymentController,
       replicaSetController,
       jobController,
