@@ -42,7 +42,8 @@ export function deleteOptionsOf(value: object, request: ResourceRequest): Delete
   const [problem] = policyErrors(newer, older);
   if (problem) throw invalidOptions('DeleteOptions', [problem]);
   return {
-    ...(typeof grace === 'number' && { gracePeriodSeconds: Math.max(0, grace) }),
+    // As Kubernetes: less than no time is a second, because none at all is a deletion that waits for nobody.
+    ...(typeof grace === 'number' && { gracePeriodSeconds: grace < 0 ? 1 : grace }),
     ...(policy !== undefined && { propagationPolicy: policy as (typeof POLICIES)[number] }),
     ...preconditionsOf(body['preconditions']),
     isDryRun: isDryRun(request, dryRun),

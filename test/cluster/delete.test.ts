@@ -197,6 +197,25 @@ test('delete: pods without a node go at once, and are told whole', async () => {
   assert.equal((await send('GET', `${pods}/a`)).status, 404);
 });
 
+test('delete: a pod on a node is given less time when asked again, and never less than none', async () => {
+  const { namespace, send } = await withConfigMaps();
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  const spec = { nodeName: 'nowhere', containers: [{ name: 'main', image: 'sample:v1' }] };
+  assert.equal((await send('POST', pods, { metadata: { name: 'a' }, spec })).status, 201);
+  const asked = async (gracePeriodSeconds: number): Promise<unknown> => {
+    const { status, body } = await send('DELETE', `${pods}/a`, { gracePeriodSeconds });
+    assert.equal(status, 200);
+    return at(body, 'metadata.deletionGracePeriodSeconds');
+  };
+  assert.equal(await asked(20), 20);
+  assert.equal(await asked(10), 10);
+  assert.equal(await asked(15), 10);
+  assert.equal(await asked(-1), 1);
+  assert.equal((await send('GET', `${pods}/a`)).status, 200);
+  await asked(0);
+  assert.equal((await send('GET', `${pods}/a`)).status, 404);
+});
+
 test('delete: of some kinds it is told what is gone, of the others that it is', async () => {
   const { namespace, send } = await withConfigMaps();
   const within = `/api/v1/namespaces/${namespace}`;
