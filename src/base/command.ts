@@ -4,7 +4,7 @@ export interface CommandOptions {
   readonly input?: string | Uint8Array;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** The program is killed after this long; 30 s unless told. */
+  /** The program is killed after this long; COMMAND_MS unless told. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -21,17 +21,41 @@ export class CommandError extends Error {
   }
 }
 
+/** Longest a command takes that says nothing else. */
+export const COMMAND_MS = 30_000;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
+
+export type CommandRunner = (
+  command: readonly [string, ...string[]],
+  options: CommandOptions,
+) => Promise<string>;
+
+let runner: CommandRunner = spawnCommand;
+
+/** For command-shells.ts: how this process starts programs. Returns how it did before. */
+export function setCommandRunner(next: CommandRunner): CommandRunner {
+  const before = runner;
+  runner = next;
+  return before;
+}
 
 /** Runs a program to its end and returns its stdout. Throws CommandError, or the spawn's own error. */
 export async function runCommand(
   command: readonly [string, ...string[]],
   options: CommandOptions = {},
 ): Promise<string> {
+  return await runner(command, options);
+}
+
+/** The same, started by this process itself. */
+export async function spawnCommand(
+  command: readonly [string, ...string[]],
+  options: CommandOptions,
+): Promise<string> {
   const [program, ...args] = command;
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeoutMs ?? 30_000,
+    timeout: options.timeoutMs ?? COMMAND_MS,
     killSignal: 'SIGKILL',
     ...(options.env && { env: options.env }),
     ...(options.cwd && { cwd: options.cwd }),

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { startCommandShells } from '#base/command-shells.ts';
 import { systemRandom } from '#base/random.ts';
 import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
@@ -37,7 +38,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { ranges, apiService, dnsService } = network;
   done('network');
   await using resources = new AsyncDisposableStack();
-
+  resources.use(startCommandShells());
   const store = resources.use(await openStore(context));
   done('store');
   const content = resources.use(await openContent(context));
