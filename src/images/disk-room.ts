@@ -4,18 +4,26 @@ import { ImageError } from './image.ts';
 /** What images leave of a disk to everybody else, of its bytes and of its inodes. */
 const RESERVE_SHARE = 0.05;
 const RESERVE_BYTES_MAX = 1024 ** 3;
-/** So much is written between two looks. */
-const LOOK_BYTES = 16 * 1024 ** 2;
+/** Written between two looks: at most so much, less where there is little room, and never next to nothing. */
+const LOOK_BYTES_MAX = 16 * 1024 ** 2;
+const LOOK_BYTES_MIN = 256 * 1024;
+/** What the smallest file takes of most disks. */
+const INODE_BYTES = 4096;
 
-/** Throws ImageError `Unavailable` where the disk of `folder` has no room for `bytes` more besides what is to stay free. */
-export async function requireRoom(folder: string, bytes: number): Promise<void> {
+/**
+ * Throws ImageError `Unavailable` where the disk of `folder` has no room for `bytes` more besides what is to stay free.
+ * Returns the room, in bytes; an inode counts as a small file.
+ */
+export async function requireRoom(folder: string, bytes: number): Promise<number> {
   const { bavail, blocks, bsize, files, ffree } = await statfs(folder);
   const [free, total] = [bavail * bsize, blocks * bsize];
   const reserve = Math.min(total * RESERVE_SHARE, RESERVE_BYTES_MAX);
   if (free - reserve < bytes)
     throw full(`${megabytes(bytes)} are needed, ${megabytes(free)} are free`, reserve);
-  if (files > 0 && ffree < files * RESERVE_SHARE)
-    throw full(`${ffree} of its ${files} inodes are free`, reserve);
+  // Some file systems make inodes as they need them, and say 0.
+  const inodes = files > 0 ? ffree - files * RESERVE_SHARE : Infinity;
+  if (inodes < 0) throw full(`${ffree} of its ${files} inodes are free`, reserve);
+  return Math.min(free - reserve, inodes * INODE_BYTES);
 }
 
 /** Looks after the room while something large is written. */
@@ -31,8 +39,13 @@ export class RoomKeeper {
   async take(bytes: number): Promise<void> {
     this.#untilLook -= bytes;
     if (this.#untilLook > 0) return;
-    await requireRoom(this.#folder, bytes);
-    this.#untilLook = LOOK_BYTES;
+    const room = await requireRoom(this.#folder, bytes);
+    this.#untilLook = Math.min(LOOK_BYTES_MAX, Math.max(LOOK_BYTES_MIN, room / 4));
+  }
+
+  /** Before a file or a folder is made. */
+  async takeInode(): Promise<void> {
+    await this.take(INODE_BYTES);
   }
 }
 

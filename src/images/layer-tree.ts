@@ -37,7 +37,7 @@ export interface LayerTreeOptions {
   readonly owners: Owners;
   readonly lowers: LowerLayers;
   /** Called before a folder is made that no entry describes; what it throws refuses the layer. */
-  readonly onImpliedFolder: () => void;
+  readonly onImpliedFolder: () => Promise<void>;
 }
 
 /**
@@ -48,7 +48,7 @@ export class LayerTree {
   readonly #root: string;
   readonly #owners: Owners;
   readonly #lowers: LowerLayers;
-  readonly #onImpliedFolder: () => void;
+  readonly #onImpliedFolder: () => Promise<void>;
   /** Every folder made so far; its attributes are set last, because they may forbid writing into it. */
   readonly #folders = new Map<string, Attributes>();
   #whiteoutDevice: string | undefined;
@@ -163,7 +163,7 @@ export class LayerTree {
   async #ensureParents(folder: string): Promise<void> {
     if (this.#folders.has(folder)) return;
     await this.#ensureParents(parentOf(folder));
-    this.#onImpliedFolder();
+    await this.#onImpliedFolder();
     try {
       await mkdir(this.#at(folder), { mode: 0o700 });
     } catch (error) {

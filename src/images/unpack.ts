@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import path from 'node:path';
 import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
@@ -58,13 +59,14 @@ export async function unpackLayer(options: UnpackOptions): Promise<Digest> {
   const { archive, budget, signal } = options;
   const hash = createHash('sha256');
   const lowers = new LowerLayers(options.lowers);
+  const room = new RoomKeeper(path.dirname(options.target));
+  const spending = { budget, room };
   const tree = await LayerTree.create(options.target, {
     owners: options.owners,
     lowers,
     // A few bytes of a name can ask for two thousand of them.
-    onImpliedFolder: () => budget.takeEntry(),
+    onImpliedFolder: () => takeEntry(spending),
   });
-  const room = new RoomKeeper(options.target);
   const entries = extract();
   const decompressor = await decompressorOf(archive);
   const metered = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -78,7 +80,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Digest> {
   const feeding = decompressor
     ? pipeline(createReadStream(archive), decompressor, metered, entries, { signal })
     : pipeline(createReadStream(archive), metered, entries, { signal });
-  const placing = { tree, lowers, budget };
+  const placing = { ...spending, tree, lowers };
   const outcomes = await Promise.allSettled([
     feeding,
     place(entries as AsyncIterable<Entry>, placing),
@@ -97,18 +99,27 @@ export async function unpackLayer(options: UnpackOptions): Promise<Digest> {
 /** What streamx' own types leave out: its readable streams iterate, here over what pipeline wrote. */
 type Entry = ExtractEvents['entry'][1] & AsyncIterable<Buffer>;
 
-interface Placing {
+interface Spending {
+  readonly budget: UnpackBudget;
+  readonly room: RoomKeeper;
+}
+
+interface Placing extends Spending {
   readonly tree: LayerTree;
   readonly lowers: LowerLayers;
-  readonly budget: UnpackBudget;
+}
+
+async function takeEntry({ budget, room }: Spending): Promise<void> {
+  budget.takeEntry();
+  await room.takeInode();
 }
 
 async function place(entries: AsyncIterable<Entry>, placing: Placing): Promise<void> {
-  const { tree, budget } = placing;
+  const { tree } = placing;
   const hidden: string[] = [];
   const opaque: string[] = [];
   for await (const entry of entries) {
-    budget.takeEntry();
+    await takeEntry(placing);
     const at = parseEntryPath(entry.header.name);
     const whiteout = parseWhiteout(at);
     if (whiteout?.kind === 'file') hidden.push(whiteout.path);
@@ -117,7 +128,7 @@ async function place(entries: AsyncIterable<Entry>, placing: Placing): Promise<v
     entry.resume();
   }
   // Whiteouts speak of lower layers only, wherever they stand in the archive.
-  for (const path of hidden) await hide(path, placing);
+  for (const at of hidden) await hide(at, placing);
   for (const folder of opaque) await hideBelow(folder, placing);
 }
 
@@ -151,17 +162,16 @@ async function placeEntry(tree: LayerTree, at: string, entry: Entry): Promise<vo
   }
 }
 
-async function hide(path: string, placing: Placing): Promise<void> {
-  if (placing.tree.isFolder(path)) await hideBelow(path, placing);
-  else if (!(await placing.tree.stat(path)) && (await placing.lowers.stat(path)))
-    await placing.tree.addWhiteout(path);
+async function hide(at: string, placing: Placing): Promise<void> {
+  if (placing.tree.isFolder(at)) await hideBelow(at, placing);
+  else if (!(await placing.tree.stat(at)) && (await placing.lowers.stat(at)))
+    await placing.tree.addWhiteout(at);
 }
 
 /** Whiteouts for every name that lower layers show in the folder and this layer does not have itself. */
 async function hideBelow(folder: string, placing: Placing): Promise<void> {
-  const { lowers, budget } = placing;
-  for (const name of await lowers.names(folder)) {
-    budget.takeEntry();
+  for (const name of await placing.lowers.names(folder)) {
+    await takeEntry(placing);
     await hide(folder === '' ? name : `${folder}/${name}`, placing);
   }
 }

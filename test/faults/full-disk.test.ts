@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { runCommand } from '#base/command.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { bodyText } from '#base/http-message.ts';
 import { seededRandom } from '#base/random.ts';
@@ -11,6 +8,7 @@ import { httpsTransport, type HttpsTransport } from '#client/https-transport.ts'
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import type { Store } from '#store/store.ts';
 import { reportFault, scaled } from '#test/support/fault-report.ts';
+import { SmallDisk } from '#test/support/small-disk.ts';
 import { serveCluster } from '#test/support/served.ts';
 import { at } from '#test/support/wire.ts';
 
@@ -31,7 +29,7 @@ const HISTORY_MAX = 30;
 const RETRY_MS = 1_000;
 
 test(`a full disk, ${ROUNDS} times: writes are refused with the reason, reads and watches go on, nothing is lost`, async () => {
-  await using disk = await SmallDisk.mount();
+  await using disk = await SmallDisk.mount(DISK_BYTES);
   const random = seededRandom(SEED);
   const known = new Map<string, Known>();
   const counts = { answered: 0, refused: 0, starts: 0, refusedStarts: 0 };
@@ -74,35 +72,6 @@ interface Known {
   value: string;
   /** Of those since that were refused: a refused one may yet happen, as after a broken connection. */
   doubts: string[];
-}
-
-/** A tmpfs with a file in it that takes the room that is not to be there. */
-class SmallDisk implements AsyncDisposable {
-  readonly folder: string;
-
-  private constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  static async mount(): Promise<SmallDisk> {
-    const folder = mkdtempSync(path.join(tmpdir(), 'knode-disk-'));
-    await runCommand(['mount', '-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'knode-disk', folder]);
-    return new SmallDisk(folder);
-  }
-
-  /** Leaves so many bytes free, or as many as there are. */
-  leave(bytes: number): void {
-    const ballast = path.join(this.folder, 'ballast');
-    rmSync(ballast, { force: true });
-    const { bavail, bsize } = statfsSync(this.folder);
-    const taken = bavail * bsize - bytes;
-    if (taken > 0) writeFileSync(ballast, Buffer.alloc(taken));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await runCommand(['umount', this.folder]);
-    rmSync(this.folder, { recursive: true });
-  }
 }
 
 /** The API over a store on the disk, one client, and one watch from the beginning. */
