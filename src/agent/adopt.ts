@@ -6,7 +6,7 @@ import { readPodRecords, type PodRecord } from '#agent/pods/pod-record.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { isPreparedAs } from '#agent/prepared/prepared-sandbox.ts';
 import { removeMounted } from '#agent/rootfs.ts';
-import { removeCgroup } from '#agent/runtime/runc/cgroup.ts';
+import { endCgroup, removeCgroup } from '#agent/runtime/runc/cgroup.ts';
 
 export interface AdoptOptions {
   /** The pod of this uid, where it still exists in the API. */
@@ -74,7 +74,10 @@ export async function adoptSandboxes(
       await sweep(address, async () => await parts.network.remove(address));
   for (const name of await cgroupsBelow(cgroup))
     if (!owned.has(name))
-      await sweep(name, async () => await removeCgroup(path.join(cgroup, name)));
+      await sweep(name, async () => {
+        await endCgroup(path.join(cgroup, name), parts.clock);
+        await removeCgroup(path.join(cgroup, name));
+      });
   return { pods, started };
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { sleep, type Clock } from '#base/clock.ts';
 
 const ROOT = '/sys/fs/cgroup';
 
@@ -54,6 +55,36 @@ export async function limitProcesses(cgroup: string, processes: number): Promise
 
 function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** Killed processes leave their cgroup within moments; what the kernel does not let go of is left to the next start. */
+const LOOKS_MAX = 200;
+const LOOK_MS = 10;
+
+/** SIGKILL for all that lives in the cgroup, in whatever hierarchy, until nobody does. */
+export async function endCgroup(cgroup: string, clock: Clock): Promise<void> {
+  const hierarchies = await readdir(ROOT, { withFileTypes: true });
+  const roots = ['.', ...hierarchies.filter((each) => each.isDirectory()).map(({ name }) => name)];
+  // Nothing is started there any more, by a fork bomb neither.
+  await limitProcesses(cgroup, 0);
+  for (let look = 0; look < LOOKS_MAX; look += 1) {
+    const files = roots.map((root) => path.join(ROOT, root, cgroup, 'cgroup.procs'));
+    const lists = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')));
+    const pids = new Set(lists.flatMap((list) => list.split('\n').map(Number)));
+    // 0: who is in another process namespace than we are, which nobody of ours is.
+    pids.delete(0);
+    if (pids.size === 0) return;
+    for (const pid of pids) killQuietly(pid);
+    await sleep(clock, LOOK_MS);
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
 }
 
 /** Removes the cgroup and empty ones inside it, in every hierarchy (v1 has one a controller, v2 one). */

@@ -181,8 +181,12 @@ class RuncRuntime implements Runtime {
   }
 
   async list(): Promise<readonly KnownContainer[]> {
-    const names = await readdir(path.join(this.#places.folder, 'state'));
-    if (names.length === 0) return [];
+    // Also of whom only a socket or an exit file is left.
+    const places = ['state', 'sockets', 'exits'].map((name) =>
+      path.join(this.#places.folder, name),
+    );
+    const names = new Set((await Promise.all(places.map((place) => readdir(place)))).flat());
+    if (names.size === 0) return [];
     const output = await this.#run('list', '--format', 'json');
     const listed = (JSON.parse(output) ?? []) as readonly {
       id: string;
@@ -190,7 +194,7 @@ class RuncRuntime implements Runtime {
       pid: number;
     }[];
     return Promise.all(
-      names.map(async (id): Promise<KnownContainer> => {
+      [...names].map(async (id): Promise<KnownContainer> => {
         const found = listed.find((each) => each.id === id);
         return { id, state: found ? await stateOf(found) : 'broken' };
       }),
