@@ -39,3 +39,21 @@ test('update: makes what is not there, of some kinds', async () => {
   assert.equal(refused.status, 409);
   assert.match(String(at(refused.body, 'message')), /UID in precondition: abc/);
 });
+
+test('strategic merge patch: a deletion by a key that two items have takes both', async () => {
+  const { send, namespace } = await clusterUnderTest();
+  const services = `/api/v1/namespaces/${await namespace()}/services`;
+  const ports = [
+    { name: 'a', port: 80 },
+    { name: 'b', port: 80, protocol: 'UDP' },
+    { name: 'c', port: 81 },
+  ];
+  await send('POST', services, { metadata: { name: 's' }, spec: { ports } });
+  const headers = { 'content-type': 'application/strategic-merge-patch+json' };
+  const added = { name: 'b', port: 82, protocol: 'UDP' };
+  const patch = { spec: { ports: [added, { $patch: 'delete', port: 80 }] } };
+  const { status, body } = await send('PATCH', `${services}/s`, patch, { headers });
+  assert.equal(status, 200, JSON.stringify(body));
+  const left = at(body, 'spec.ports') as { port: number }[];
+  assert.deepEqual(new Set(left.map(({ port }) => port)), new Set([81, 82]));
+});

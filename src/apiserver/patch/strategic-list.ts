@@ -53,16 +53,19 @@ function mergeByKey(list: {
     );
   });
   const isReplaced = items.some((item) => item['$patch'] === 'replace');
-  const merged: unknown[] = isReplaced ? [] : [...list.target];
+  const deletions = items.filter((item) => item['$patch'] === 'delete');
+  // A key of the patch need not be unique in the list: two ports of a Service differ by their protocol alone.
+  const gone = new Set(deletions.map((item) => keyOf(item, mergeKey)));
+  const isGone = (other: unknown): boolean => isFields(other) && gone.has(other[mergeKey]);
+  const merged = isReplaced ? [] : list.target.filter((other) => !isGone(other));
   for (const item of items) {
     const directive = item['$patch'];
+    if (directive === 'delete') continue;
     if (directive === 'replace' && Object.keys(item).length === 1) continue;
     const key = keyOf(item, mergeKey);
     const at = merged.findIndex((other) => isFields(other) && other[mergeKey] === key);
     const found = merged[at];
-    if (directive === 'delete') {
-      if (at >= 0) merged.splice(at, 1);
-    } else if (directive !== undefined && directive !== 'merge' && directive !== 'replace') {
+    if (directive !== undefined && directive !== 'merge' && directive !== 'replace') {
       throw badDirective('$patch', directive);
     } else if (isFields(found)) {
       merged[at] = mergeElement(schema.items ?? {}, found, item);
