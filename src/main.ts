@@ -41,6 +41,8 @@ async function runPart(name: string | undefined, args: readonly string[]): Promi
   await run(homeOf(process.env), args);
 }
 
+const PARTS = 'control, gateway, controllers, webhook or wipe';
+
 type RunPart = (home: string, args: readonly string[]) => Promise<void>;
 
 async function loadPart(name: string | undefined): Promise<RunPart> {
@@ -49,11 +51,15 @@ async function loadPart(name: string | undefined): Promise<RunPart> {
       return (await import('#processes/control.ts')).runControl;
     case 'gateway':
       return (await import('#processes/gateway.ts')).runGateway;
+    case 'controllers':
+      return (await import('#processes/controllers.ts')).runControllersPart;
+    case 'webhook':
+      return (await import('#processes/webhook.ts')).runWebhook;
     case 'wipe':
       return (await import('#processes/wipe.ts')).runWipe;
     case undefined:
     default:
-      throw new UserError(`Cannot run ${name ?? 'nothing'}: wanted control, gateway or wipe`);
+      throw new UserError(`Cannot run ${name ?? 'nothing'}: wanted ${PARTS}`);
   }
 }
 

@@ -56,10 +56,11 @@ import type { Client } from '#client/client.ts';
 import { createClient } from '#client/create-client.ts';
 import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
-import { CLUSTER_DOMAIN, GATEWAY_PORTS } from './cluster-objects.ts';
+import { CLUSTER_DOMAIN } from './cluster-objects.ts';
+import { GATEWAY_PORTS } from './platform-services.ts';
 import type { PartContext } from './run-part.ts';
 
-export interface ApiOptions extends PartContext {
+export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign'> {
   readonly store: Store;
   readonly random: Random;
   /** IPv4 range of ClusterIPs, the address in it of the Service `kubernetes`, and this machine's for pods. */

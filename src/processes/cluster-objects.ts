@@ -1,7 +1,4 @@
-import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
-import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
-import { Service } from '#api/core-v1/service.ts';
 import { bootstrapRbac } from '#apiserver/authorization/bootstrap-roles.ts';
 import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
 import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
@@ -11,12 +8,14 @@ import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import { StorageClass } from '#api/storage-v1/storage-class.ts';
 import type { Client } from '#client/client.ts';
 import { LOCAL_PROVISIONER } from '#controllers/core/persistent-volume/local-provisioner.ts';
+import {
+  ensurePlatformServices,
+  gatewayServices,
+  SYSTEM_NAMESPACE,
+  type PlatformService,
+} from './platform-services.ts';
 
 export const CLUSTER_DOMAIN = 'cluster.local';
-export const SYSTEM_NAMESPACE = 'knative-serving';
-
-/** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
-export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
 
 /** The registry as pods know it. */
 export const REGISTRY_NAME = `registry.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`;
@@ -48,11 +47,8 @@ export async function ensureClusterObjects(
     await client.apply(PriorityClass, priorityClass);
   }
   await ensureStorageClass(client);
-  for (const { service, slice, endpoints } of platformServices(addresses)) {
-    await client.apply(Service, service);
-    await client.apply(EndpointSlice, slice);
-    await client.apply(Endpoints, endpoints);
-  }
+  const services = [...ownServices(addresses), ...gatewayServices];
+  await ensurePlatformServices(client, services, addresses.podFacing);
 }
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', SYSTEM_NAMESPACE];
@@ -89,29 +85,10 @@ async function ensureStorageClass(client: Client): Promise<void> {
   });
 }
 
-interface PlatformService {
-  readonly namespace: string;
-  readonly name: string;
-  readonly clusterIP?: string;
-  readonly type?: 'LoadBalancer';
-  readonly ports: readonly {
-    readonly name: string;
-    readonly protocol: 'TCP' | 'UDP';
-    readonly port: number;
-    readonly targetPort: number;
-  }[];
-}
-
-function platformServices(addresses: ClusterAddresses): {
-  readonly service: Service;
-  readonly slice: EndpointSlice;
-  readonly endpoints: Endpoints;
-}[] {
-  const { podFacing, apiPort, registryPort, apiService, dnsService } = addresses;
-  const http = (targetPort: number): PlatformService['ports'] => [
-    { name: 'http', protocol: 'TCP', port: 80, targetPort },
-  ];
-  const services: PlatformService[] = [
+/** What pods reach of this machine beside the gateway. */
+function ownServices(addresses: ClusterAddresses): readonly PlatformService[] {
+  const { apiPort, registryPort, apiService, dnsService } = addresses;
+  return [
     {
       namespace: 'default',
       name: 'kubernetes',
@@ -129,60 +106,8 @@ function platformServices(addresses: ClusterAddresses): {
     },
     {
       namespace: SYSTEM_NAMESPACE,
-      name: 'gateway',
-      type: 'LoadBalancer',
-      ports: http(GATEWAY_PORTS.internal),
-    },
-    {
-      namespace: SYSTEM_NAMESPACE,
       name: 'registry',
       ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: registryPort }],
     },
-    { namespace: SYSTEM_NAMESPACE, name: 'gateway-internal', ports: http(GATEWAY_PORTS.internal) },
   ];
-  return services.map((service) => ({
-    service: desiredService(service),
-    slice: desiredSlice(service, podFacing),
-    endpoints: desiredEndpoints(service, podFacing),
-  }));
-}
-
-function desiredService({ namespace, name, clusterIP, type, ports }: PlatformService): Service {
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { namespace, name },
-    spec: {
-      type: type ?? 'ClusterIP',
-      ...(clusterIP !== undefined && { clusterIP }),
-      ports: ports.map((port) => ({ ...port })),
-    },
-  };
-}
-
-/** Without a selector nobody else writes the endpoints of these Services. */
-function desiredSlice({ namespace, name, ports }: PlatformService, address: string): EndpointSlice {
-  return {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { namespace, name, labels: { 'kubernetes.io/service-name': name } },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
-    ports: targetsOf(ports),
-  };
-}
-
-/** The same for clients that still read Endpoints; the label keeps it from being mirrored to a second slice. */
-function desiredEndpoints({ namespace, name, ports }: PlatformService, ip: string): Endpoints {
-  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
-  return {
-    apiVersion: 'v1',
-    kind: 'Endpoints',
-    metadata: { namespace, name, labels },
-    subsets: [{ addresses: [{ ip }], ports: targetsOf(ports) }],
-  };
-}
-
-function targetsOf(ports: PlatformService['ports']) {
-  return ports.map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort }));
 }

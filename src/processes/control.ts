@@ -16,10 +16,11 @@ import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
 import { agentAnswers } from './agent-answers.ts';
 import { openApi, type Api } from './api.ts';
-import { ensureClusterObjects, GATEWAY_PORTS } from './cluster-objects.ts';
+import { ensureClusterObjects } from './cluster-objects.ts';
 import { localVolumes } from './local-volumes.ts';
 import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
+import { GATEWAY_PORTS } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
 
 /** `knode run control`: the API, the controllers, the autoscaler, the agent and the registry. */

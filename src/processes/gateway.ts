@@ -9,8 +9,9 @@ import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { startDns } from '#dns/dns-server.ts';
 import { startGateway } from '#gateway/gateway.ts';
 import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
-import { CLUSTER_DOMAIN, GATEWAY_PORTS, SYSTEM_NAMESPACE } from './cluster-objects.ts';
+import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import { parsePartFlags } from './part-flags.ts';
+import { GATEWAY_PORTS, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
 
 /** Requests that are on their way when the gateway is told to stop have this long to end. */
@@ -22,14 +23,15 @@ export async function runGateway(home: string, args: readonly string[]): Promise
 }
 
 async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> {
-  const { settings, clock, log, signal, done } = context;
-  const paths = pathsOf(settings.home);
-  const { podFacing } = await ensureRanges(networkFileOf(settings.home), instanceOf(settings.home));
+  const { settings, foreign, clock, log, signal, done } = context;
+  const { home, httpPort, listen } = settings;
+  const paths = pathsOf(home);
+  const podFacing =
+    foreign?.address ?? (await ensureRanges(networkFileOf(home), instanceOf(home))).podFacing;
   const parts = { clock, random: systemRandom, log };
   await using resources = new AsyncDisposableStack();
-  const transport = resources.use(
-    httpsTransport(parseKubeconfig(readFileSync(paths.gatewayKubeconfig, 'utf8'))),
-  );
+  const kubeconfig = readFileSync(foreign?.kubeconfig ?? paths.gatewayKubeconfig, 'utf8');
+  const transport = resources.use(httpsTransport(parseKubeconfig(kubeconfig)));
   const client = createClient(transport.send);
   const informers = resources.use(new Informers({ ...parts, client, signal }));
   resources.use(
@@ -50,8 +52,8 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     measurementSocketPath: paths.measurementSocket,
     doors: {
       public: {
-        addresses: ['127.0.0.1', '::1', ...settings.listen],
-        port: settings.httpPort,
+        addresses: ['127.0.0.1', '::1', ...listen],
+        port: httpPort,
         flag: '--http-port',
       },
       internal: { addresses: [podFacing], port: GATEWAY_PORTS.internal, flag: '' },

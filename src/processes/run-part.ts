@@ -11,6 +11,8 @@ export interface PartContext extends PartFlags {
   readonly signal: AbortSignal;
   /** Says that a step of the start is done; the log line `ready` has what each took. */
   readonly done: (step: string) => void;
+  /** Ends the process: it runs on with something missing, and whoever looks after it starts it again. */
+  readonly fail: (error: unknown) => void;
 }
 
 /**
@@ -19,18 +21,20 @@ export interface PartContext extends PartFlags {
  */
 export async function runPart(
   name: string,
-  { settings, acceptLoss }: PartFlags,
+  flags: PartFlags,
   start: (context: PartContext) => Promise<AsyncDisposable>,
 ): Promise<void> {
+  const { settings } = flags;
   const clock = systemClock;
   const log = jsonLog((line) => void process.stdout.write(line), clock).with({ part: name });
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   process.once('SIGINT', () => stop.abort());
-  process.on('uncaughtException', (error) => {
+  const fail = (error: unknown): void => {
     log.error('nobody caught this; ending', { error });
     process.exit(1);
-  });
+  };
+  process.on('uncaughtException', fail);
   using reporter = reportToSupervisor({
     socket: pathsOf(settings.home).supervisorSocket,
     name,
@@ -46,7 +50,7 @@ export async function runPart(
   done('load');
   let running: AsyncDisposable;
   try {
-    running = await start({ settings, acceptLoss, clock, log, signal: stop.signal, done });
+    running = await start({ ...flags, clock, log, signal: stop.signal, done, fail });
   } catch (error) {
     log.error('cannot start', { error });
     await reporter.failed(error instanceof Error ? error.message : String(error));

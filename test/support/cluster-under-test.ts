@@ -18,6 +18,8 @@ import { nextOf, wireClient, type WireClient } from './wire.ts';
 export interface ClusterUnderTest extends WireClient {
   /** For what is different by design, which docs/reference/differences.md lists; nothing else. */
   readonly isReal: boolean;
+  /** For other programs. */
+  readonly kubeconfig: string;
   /** Where it is and who is asking, for other clients. */
   readonly target: KubeconfigTarget;
   /** The same server, asked by whoever has this token, or by nobody. */
@@ -60,6 +62,7 @@ async function start(): Promise<{ cluster: ClusterUnderTest; resources: AsyncDis
   const cluster: ClusterUnderTest = {
     ...client,
     isReal,
+    kubeconfig: bare.kubeconfig,
     target,
     as: (token) =>
       wireClient((request) => {

@@ -124,24 +124,25 @@ export function invalidOptions(kind: string, causes: readonly FieldError[]): Api
   return invalid({ group: 'meta.k8s.io', kind, plural: '' }, '', causes);
 }
 
-/**
- * What a validating webhook's refusal looks like to a client: Kubernetes' frame round Knative's text. Errors that say the
- * same are one line with all their paths; lines are sorted.
- */
+/** What a validating webhook's refusal looks like to a client: Kubernetes' frame round Knative's text. */
 export function deniedByWebhook(
   webhook: string,
   kind: Named,
   { name, causes }: { readonly name: string; readonly causes: readonly FieldError[] },
 ): ApiError {
+  const message = `admission webhook "${webhook}" denied the request: ${refusalText(causes)}`;
+  return new ApiError('BadRequest', message, { ...detailsOf(kind, name), causes });
+}
+
+/** Knative's text for a refusal. Errors that say the same are one line with all their paths; lines are sorted. */
+export function refusalText(causes: readonly FieldError[]): string {
   const sameText = Map.groupBy(causes, ({ message, details = '' }) => `${message}\n${details}`);
   const lines = [...sameText.values()].map((errors) => {
     const [{ message, details } = { message: '' }] = errors;
     const paths = [...new Set(errors.map(({ path }) => path))].toSorted().join(', ');
     return `${message}: ${paths}${details === undefined ? '' : `\n${details}`}`;
   });
-  const text = `validation failed: ${lines.toSorted().join('\n')}`;
-  const message = `admission webhook "${webhook}" denied the request: ${text}`;
-  return new ApiError('BadRequest', message, { ...detailsOf(kind, name), causes });
+  return `validation failed: ${lines.toSorted().join('\n')}`;
 }
 
 export function methodNotAllowed(): ApiError {

@@ -1,0 +1,115 @@
+import { hostname } from 'node:os';
+import { systemRandom } from '#base/random.ts';
+import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
+import { crdOf } from '#api/apiextensions-v1/crd-of.ts';
+import { Namespace } from '#api/core-v1/namespace.ts';
+import { servingKinds } from '#api/kinds.ts';
+import { pullCredentials } from '#agent/pods/pull-secrets.ts';
+import { startAutoscaler } from '#autoscaler/autoscaler.ts';
+import type { Client } from '#client/client.ts';
+import { servingControllers } from '#controllers/serving/serving-controllers.ts';
+import { servingDefaults } from '#controllers/serving/serving-config.ts';
+import { DistributionClient } from '#images/distribution-client.ts';
+import { parseReference, repositoryOf } from '#images/reference.ts';
+import { RegistriesFile } from '#images/registries-file.ts';
+import { becomeLeader } from '#reconcile/leader-election.ts';
+import { runControllers } from '#reconcile/run-controllers.ts';
+import { pathsOf, registriesFileOf } from '#supervisor/settings.ts';
+import { foreignClient, foreignOf } from './foreign-client.ts';
+import { parsePartFlags, type ForeignCluster } from './part-flags.ts';
+import {
+  ensurePlatformServices,
+  GATEWAY_PORTS,
+  gatewayServices,
+  SYSTEM_NAMESPACE,
+} from './platform-services.ts';
+import { runPart, type PartContext } from './run-part.ts';
+
+/** `knode run controllers`: Serving and its autoscaler for a Kubernetes that is not ours. Of several one leads. */
+export async function runControllersPart(home: string, args: readonly string[]): Promise<void> {
+  await runPart('controllers', parsePartFlags(home, args), startPart);
+}
+
+/** Ready when it waits to lead: another may be doing the work. */
+async function startPart(context: PartContext): Promise<AsyncDisposable> {
+  const foreign = foreignOf('controllers', context);
+  await using resources = new AsyncDisposableStack();
+  const client = foreignClient(foreign, resources);
+  await ensureDefinitions(client, foreign);
+  context.done('definitions');
+  const leading = lead(context, client, foreign).catch((error: unknown) => {
+    if (!context.signal.aborted) context.fail(error);
+    return undefined;
+  });
+  resources.defer(async () => await (await leading)?.[Symbol.asyncDispose]());
+  return resources.move();
+}
+
+async function lead(
+  context: PartContext,
+  client: Client,
+  foreign: ForeignCluster,
+): Promise<AsyncDisposable> {
+  const { clock, log, signal } = context;
+  const parts = { client, clock, random: systemRandom, log, signal };
+  await using resources = new AsyncDisposableStack();
+  const leadership = resources.use(
+    await becomeLeader({
+      ...parts,
+      lease: { namespace: SYSTEM_NAMESPACE, name: 'controllers' },
+      identity: `${hostname()}_${systemRandom.uuid()}`,
+    }),
+  );
+  log.info('leads');
+  leadership.lost.addEventListener('abort', () => context.fail(leadership.lost.reason));
+  const autoscaler = resources.use(
+    await startAutoscaler({
+      socketPath: pathsOf(context.settings.home).measurementSocket,
+      clock,
+      log,
+    }),
+  );
+  const controllers = servingControllers({
+    config: {
+      ...servingDefaults,
+      publicPort: context.settings.httpPort,
+      backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
+    },
+    autoscaler,
+    resolveDigest: digestResolver(context, client),
+    clock,
+  });
+  resources.use(await runControllers({ ...parts, controllers }));
+  return resources.move();
+}
+
+/** Asks the registry itself: which images nodes have is theirs to know. */
+function digestResolver(
+  { settings, clock }: PartContext,
+  client: Client,
+): Parameters<typeof servingControllers>[0]['resolveDigest'] {
+  const registries = new RegistriesFile(registriesFileOf(settings.home));
+  const distribution = new DistributionClient({
+    clock,
+    random: systemRandom,
+    registries: () => registries.current(),
+  });
+  return async (image, { metadata, spec }, signal) => {
+    const reference = parseReference(image);
+    const puller = { ...spec, namespace: metadata.namespace ?? '' };
+    const { credentials } = await pullCredentials(client, puller, image);
+    const digest = await distribution.resolve(reference, { credentials, signal });
+    return `${repositoryOf(reference)}@${digest}`;
+  };
+}
+
+/** What the cluster must know before anybody writes: our kinds, and where the gateway is. */
+async function ensureDefinitions(client: Client, { address }: ForeignCluster): Promise<void> {
+  for (const kind of servingKinds) await client.apply(CustomResourceDefinition, crdOf(kind));
+  await client.apply(Namespace, {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: SYSTEM_NAMESPACE },
+  });
+  await ensurePlatformServices(client, gatewayServices, address);
+}

@@ -1,0 +1,86 @@
+import { Endpoints } from '#api/core-v1/endpoints.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import type { Client } from '#client/client.ts';
+
+export const SYSTEM_NAMESPACE = 'knative-serving';
+
+/** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
+export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
+
+/** A Service of the platform itself, which leads to one of its processes. */
+export interface PlatformService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterIP?: string;
+  readonly type?: 'LoadBalancer';
+  readonly ports: readonly {
+    readonly name: string;
+    readonly protocol: 'TCP' | 'UDP';
+    readonly port: number;
+    readonly targetPort: number;
+  }[];
+}
+
+/** By which pods and, on a foreign cluster, others reach the gateway. */
+export const gatewayServices: readonly PlatformService[] = [
+  { namespace: SYSTEM_NAMESPACE, name: 'gateway', type: 'LoadBalancer', ports: http() },
+  { namespace: SYSTEM_NAMESPACE, name: 'gateway-internal', ports: http() },
+];
+
+function http(): PlatformService['ports'] {
+  return [{ name: 'http', protocol: 'TCP', port: 80, targetPort: GATEWAY_PORTS.internal }];
+}
+
+/** Makes the Services, and leads them to `address`, where the processes of the platform listen for pods. */
+export async function ensurePlatformServices(
+  client: Client,
+  services: readonly PlatformService[],
+  address: string,
+): Promise<void> {
+  for (const service of services) {
+    await client.apply(Service, desiredService(service));
+    await client.apply(EndpointSlice, desiredSlice(service, address));
+    await client.apply(Endpoints, desiredEndpoints(service, address));
+  }
+}
+
+function desiredService({ namespace, name, clusterIP, type, ports }: PlatformService): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace, name },
+    spec: {
+      type: type ?? 'ClusterIP',
+      ...(clusterIP !== undefined && { clusterIP }),
+      ports: ports.map((port) => ({ ...port })),
+    },
+  };
+}
+
+/** Without a selector nobody else writes the endpoints of these Services. */
+function desiredSlice({ namespace, name, ports }: PlatformService, address: string): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace, name, labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: targetsOf(ports),
+  };
+}
+
+/** The same for clients that still read Endpoints; the label keeps it from being mirrored to a second slice. */
+function desiredEndpoints({ namespace, name, ports }: PlatformService, ip: string): Endpoints {
+  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
+  return {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: { namespace, name, labels },
+    subsets: [{ addresses: [{ ip }], ports: targetsOf(ports) }],
+  };
+}
+
+function targetsOf(ports: PlatformService['ports']) {
+  return ports.map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort }));
+}

@@ -1,0 +1,44 @@
+import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
+import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
+import { servingKinds } from '#api/kinds.ts';
+import { openPki } from '#apiserver/pki/pki.ts';
+import { webhookConfigurations } from '#webhook/webhook-configurations.ts';
+import { startWebhookServer } from '#webhook/webhook-server.ts';
+import { foreignClient, foreignOf } from './foreign-client.ts';
+import { parsePartFlags } from './part-flags.ts';
+import { runPart, type PartContext } from './run-part.ts';
+
+/** `knode run webhook`: defaults and validates our kinds for a Kubernetes that is not ours. */
+export async function runWebhook(home: string, args: readonly string[]): Promise<void> {
+  await runPart('webhook', parsePartFlags(home, args), startWebhook);
+}
+
+/** Listens before the cluster is told to ask: from then on it refuses writes that nobody answers for. */
+async function startWebhook(context: PartContext): Promise<AsyncDisposable> {
+  const { settings, clock, log, done } = context;
+  const foreign = foreignOf('webhook', context);
+  await using resources = new AsyncDisposableStack();
+  const client = foreignClient(foreign, resources);
+  const pki = await openPki({ home: settings.home, clock });
+  const { certificate, key } = await pki.service('webhook', [foreign.address]);
+  const server = resources.use(
+    await startWebhookServer({
+      kinds: servingKinds,
+      certificate,
+      key,
+      host: foreign.address,
+      port: foreign.webhookPort,
+      log,
+    }),
+  );
+  done('server');
+  const url = `https://${foreign.address}:${server.port}`;
+  const [mutating, validating] = webhookConfigurations(servingKinds, {
+    url,
+    authority: pki.authority,
+  });
+  await client.apply(MutatingWebhookConfiguration, mutating);
+  await client.apply(ValidatingWebhookConfiguration, validating);
+  done('configurations');
+  return resources.move();
+}

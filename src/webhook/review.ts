@@ -1,0 +1,110 @@
+import { createPatch } from 'rfc6902';
+import { apiVersionOf, type AdmissionContext, type Kind } from '#api/kind.ts';
+import { refusalText } from '#api/meta/api-error.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+
+/** What is asked of an object: to fill in what its author left out, or to say what is wrong with it. */
+export type Step = 'defaulting' | 'validation';
+
+/** What the API server reads of an answer (`admission.k8s.io/v1` AdmissionResponse). */
+interface AdmissionResponse {
+  readonly uid: string;
+  readonly allowed: boolean;
+  readonly patchType?: 'JSONPatch';
+  /** In base64. */
+  readonly patch?: string;
+  readonly warnings?: readonly string[];
+  readonly status?: {
+    readonly code: number;
+    readonly reason: string;
+    readonly message: string;
+  };
+}
+
+interface ReviewRequest {
+  readonly uid: string;
+  readonly kind: Pick<Kind, 'group' | 'version' | 'kind'>;
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+  readonly subResource?: string;
+  readonly userInfo?: { readonly username?: string };
+  readonly object?: KubeObject | null;
+  readonly oldObject?: KubeObject | null;
+}
+
+/** A body that is no AdmissionReview of a kind known here; the message says what it is. */
+export class NotReviewed extends Error {
+  override readonly name = 'NotReviewed';
+}
+
+/** The answer to an AdmissionReview, as JSON, by the kind's own file. Throws NotReviewed. */
+export function answerReview(body: string, step: Step, kinds: readonly Kind[]): string {
+  const request = requestOf(body);
+  const response = responseTo(request, step, kindOf(request, kinds));
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
+}
+
+function responseTo(request: ReviewRequest, step: Step, kind: Kind): AdmissionResponse {
+  const { uid, object, oldObject, operation, subResource } = request;
+  if (!object || (operation !== 'CREATE' && operation !== 'UPDATE')) return { uid, allowed: true };
+  const context: AdmissionContext<KubeObject> = {
+    operation,
+    username: request.userInfo?.username ?? '',
+    ...(oldObject && { previous: oldObject }),
+    ...(subResource && { subresource: subResource }),
+  };
+  return step === 'defaulting'
+    ? { uid, allowed: true, ...defaulted(kind, object, context) }
+    : { uid, ...judged(kind, object, context) };
+}
+
+function defaulted(
+  kind: Kind,
+  object: KubeObject,
+  context: AdmissionContext<KubeObject>,
+): Pick<AdmissionResponse, 'patch' | 'patchType'> {
+  const changed = structuredClone(object);
+  kind.default?.(changed, context);
+  const operations = createPatch(object, changed);
+  if (operations.length === 0) return {};
+  const patch = Buffer.from(JSON.stringify(operations)).toString('base64');
+  return { patchType: 'JSONPatch', patch };
+}
+
+function judged(
+  kind: Kind,
+  object: KubeObject,
+  context: AdmissionContext<KubeObject>,
+): Pick<AdmissionResponse, 'allowed' | 'status' | 'warnings'> {
+  const errors = kind.validate?.(object, context) ?? [];
+  const warnings = kind.warnings?.(object, context) ?? [];
+  return {
+    allowed: errors.length === 0,
+    ...(warnings.length > 0 && { warnings }),
+    ...(errors.length > 0 && {
+      status: { code: 400, reason: 'BadRequest', message: refusalText(errors) },
+    }),
+  };
+}
+
+function requestOf(body: string): ReviewRequest {
+  let review: { readonly kind?: unknown; readonly request?: Partial<ReviewRequest> } | null;
+  try {
+    review = JSON.parse(body) as typeof review;
+  } catch (error) {
+    throw new NotReviewed('The body is not JSON', { cause: error });
+  }
+  const request = review?.request;
+  if (review?.kind !== 'AdmissionReview' || !request?.uid || !request.kind || !request.operation) {
+    throw new NotReviewed('The body is no AdmissionReview with a request');
+  }
+  const { uid, kind, operation } = request;
+  return { ...request, uid, kind, operation };
+}
+
+function kindOf({ kind }: ReviewRequest, kinds: readonly Kind[]): Kind {
+  const found = kinds.find(
+    (each) => each.group === kind.group && each.version === kind.version && each.kind === kind.kind,
+  );
+  if (found) return found;
+  throw new NotReviewed(`Nothing is known here of ${apiVersionOf(kind)} ${kind.kind}`);
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { clusterUnderTest, type ClusterUnderTest } from '#test/support/cluster-under-test.ts';
+import { foreignParts } from '#test/support/foreign-parts.ts';
+import { made } from '#test/support/observe.ts';
+import { at } from '#test/support/wire.ts';
+
+const resources = new AsyncDisposableStack();
+after(async () => await resources.disposeAsync());
+let started: Promise<ClusterUnderTest> | undefined;
+
+/** A Kubernetes that is not ours learns our kinds from one process, and what may be written of them from another. */
+async function start(): Promise<ClusterUnderTest> {
+  const cluster = await clusterUnderTest();
+  if (!cluster.isReal) return cluster;
+  const parts = resources.use(await foreignParts(cluster.kubeconfig));
+  await parts.start('controllers');
+  await parts.start('webhook', '--webhook-port', '0');
+  return cluster;
+}
+
+const service = (spec: object, name = 'hello'): object => ({
+  apiVersion: 'serving.knative.dev/v1',
+  kind: 'Service',
+  metadata: { name },
+  spec: { template: { spec } },
+});
+const hello = { containers: [{ image: 'registry.example.com/hello' }] };
+
+/** Where Services of a namespace of its own are. */
+async function withServices(): Promise<{ cluster: ClusterUnderTest; services: string }> {
+  started ??= start();
+  const cluster = await started;
+  const namespace = await cluster.namespace();
+  return { cluster, services: `/apis/serving.knative.dev/v1/namespaces/${namespace}/services` };
+}
+
+test('serving admission: what the author left out is filled in, and who it was is kept', async () => {
+  const { cluster, services } = await withServices();
+  const object = await made(cluster, services, service(hello));
+  const spec = at(object, 'spec.template.spec') as Record<string, unknown>;
+  assert.equal(spec['containerConcurrency'], 0);
+  assert.equal(spec['timeoutSeconds'], 300);
+  assert.equal(at(object, 'spec.template.spec.containers.0.name'), 'user-container');
+  assert.deepEqual(at(object, 'spec.traffic'), [{ latestRevision: true, percent: 100 }]);
+  const annotations = at(object, 'metadata.annotations') as Record<string, string>;
+  const { body: self } = await cluster.send(
+    'POST',
+    '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    {},
+  );
+  const who = at(self, 'status.userInfo.username');
+  assert.equal(annotations['serving.knative.dev/creator'], who);
+  assert.equal(annotations['serving.knative.dev/lastModifier'], who);
+});
+
+test('serving admission: what is wrong is refused in the same words, also by dry run', async () => {
+  const { cluster, services } = await withServices();
+  const wrong = service({ ...hello, containerConcurrency: -1, timeoutSeconds: 0 });
+  for (const target of [services, `${services}?dryRun=All`]) {
+    const { status, body } = await cluster.send('POST', target, wrong);
+    assert.equal(status, 400);
+    assert.equal(
+      at(body, 'message'),
+      'admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: expected 0 <= -1 <= 1000: spec.template.spec.containerConcurrency',
+    );
+    assert.equal(at(body, 'reason'), 'BadRequest');
+  }
+  const { status } = await cluster.send('GET', `${services}/hello`);
+  assert.equal(status, 404);
+});
+
+test('serving admission: who created it cannot be changed, and who changes it is kept', async () => {
+  const { cluster, services } = await withServices();
+  const object = (await made(cluster, services, service(hello))) as Record<string, unknown>;
+  const metadata = object['metadata'] as Record<string, unknown>;
+  const annotations = { 'serving.knative.dev/creator': 'somebody', note: 'mine' };
+  const { status, body } = await cluster.send('PUT', `${services}/hello`, {
+    ...object,
+    metadata: { ...metadata, annotations },
+  });
+  assert.equal(status, 400, JSON.stringify(body));
+  assert.match(String(at(body, 'message')), /annotation value is immutable/);
+});
