@@ -28,7 +28,8 @@ import type { OpenPorts } from '#agent/network/nft-table.ts';
 import { ServiceSync } from '#agent/network/service-sync.ts';
 import { runningPods } from '#agent/metrics/running-pods.ts';
 import { UsageMeter } from '#agent/metrics/usage-meter.ts';
-import { keepHeartbeat } from '#agent/node-heartbeat.ts';
+import { NodeEviction } from '#agent/node-eviction.ts';
+import { keepHeartbeat, reportNode } from '#agent/node-heartbeat.ts';
 import { NodePressure } from '#agent/node-pressure.ts';
 import { registerNode, type NodeFacts } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
@@ -64,6 +65,10 @@ export interface AgentOptions {
   readonly clusterDomain?: string;
   /** How many prepared sandboxes there are at most; by the machine's memory unless told. */
   readonly preparedMax?: number;
+  /** With less available memory pods are ended; Kubernetes' 100 MiB unless told. */
+  readonly memoryBytesMin?: number;
+  /** Frees what nobody needs of the disk, before a pod is ended for want of it. */
+  readonly makeRoom?: (signal: AbortSignal) => Promise<void>;
   /** Asks whoever sends requests to let go of a pod that is about to be stopped; at once where absent. */
   readonly drain?: AgentParts['drain'];
 }
@@ -126,9 +131,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const preparing = { replicaSets, services, config, started, capacity, signal: stop.signal };
     const pool = new PreparedPool(parts, preparing);
     const podSet = new PodSet({ parts, pods, pool, config, adopted: adopted.pods });
-    const facts = await boundNode(options, parts.podsFolder);
-    await registerNode(client, facts);
-    const beating = keepHeartbeat(client, facts, { log, signal: stop.signal });
+    const tending = await tendNode(options, { parts, podSet, signal: stop.signal });
     const metrics = new UsageMeter({
       runtime: parts.runtime,
       running: () => runningPods(pods.list(), (uid) => podSet.sandboxOf(uid)?.record),
@@ -157,7 +160,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         await config[Symbol.asyncDispose]();
         await rules[Symbol.asyncDispose]();
         stop.abort();
-        await Promise.all([beating, measuring]);
+        await Promise.all([tending.left, measuring]);
         await Promise.all(informers.map((informer) => informer[Symbol.asyncDispose]()));
         await parts.runtime[Symbol.asyncDispose]();
       },
@@ -168,15 +171,46 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
+interface TendedNode {
+  readonly parts: AgentParts;
+  readonly podSet: PodSet;
+  readonly signal: AbortSignal;
+}
+
+/** Makes the node, says how it is and relieves it until `signal` is aborted; `left` resolves then. */
+async function tendNode(
+  options: AgentOptions,
+  { parts, podSet, signal }: TendedNode,
+): Promise<{ readonly left: Promise<unknown> }> {
+  const { client, clock, log, makeRoom = () => Promise.resolve() } = options;
+  const facts = await boundNode(options, parts.podsFolder);
+  await registerNode(client, facts);
+  const eviction = new NodeEviction({
+    pressure: facts.pressure,
+    pods: () => podSet.evictable,
+    runtime: parts.runtime,
+    report: () => reportNode(client, facts),
+    makeRoom,
+    clock,
+    log,
+  });
+  const beating = keepHeartbeat(client, facts, { log, signal });
+  return { left: Promise.all([beating, eviction.keep(signal)]) };
+}
+
 /** Bounds what pods take of the machine, and says what it is. */
 async function boundNode(
-  { clock, instance, nodeName, ranges }: AgentOptions,
+  { clock, instance, nodeName, ranges, memoryBytesMin }: AgentOptions,
   podsFolder: string,
-): Promise<NodeFacts> {
+): Promise<NodeFacts & { readonly pressure: NodePressure }> {
   const { processes } = await machineResources(podsFolder);
   const most = Math.floor(processes.total * PODS_PROCESSES_SHARE);
   await limitProcesses(instanceCgroup(instance), most);
-  const pressure = new NodePressure(clock, podsFolder);
+  const pressure = new NodePressure({
+    clock,
+    folder: podsFolder,
+    ...(memoryBytesMin !== undefined && { memoryBytesMin }),
+  });
   await pressure.look();
   const { podFacing: address, pods: podRange } = ranges;
   return { name: nodeName, address, podRange, clock, pressure };

@@ -24,8 +24,7 @@ export async function keepHeartbeat(
     try {
       await client.apply(Lease, desiredLease(facts));
       await facts.pressure.look();
-      const node = await client.get(Node, { name: facts.name });
-      if (!node || !isAsReported(node, facts)) await registerNode(client, facts);
+      await reportNode(client, facts);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.warn('agent: the node could not be reported alive', { error });
@@ -34,6 +33,12 @@ export async function keepHeartbeat(
       if (!signal.aborted) throw error;
     });
   }
+}
+
+/** Says of the node how it is, where its object says otherwise. */
+export async function reportNode(client: Client, facts: NodeFacts): Promise<void> {
+  const node = await client.get(Node, { name: facts.name });
+  if (!node || !isAsReported(node, facts)) await registerNode(client, facts);
 }
 
 /** Ready, and with what it is short of; whoever else writes conditions may. */

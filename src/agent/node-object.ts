@@ -11,7 +11,7 @@ export interface NodeFacts {
   readonly address: string;
   readonly podRange: string;
   readonly clock: Clock;
-  readonly pressure: Pick<NodePressure, 'look' | 'conditions'>;
+  readonly pressure: Pick<NodePressure, 'conditions'> & { look(): Promise<unknown> };
 }
 
 /** A /16 has room for more; this bounds what one machine tries. */

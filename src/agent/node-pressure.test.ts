@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { machineResources, type MachineResources } from '#base/machine-resources.ts';
-import { pressuresOf } from '#agent/node-pressure.ts';
+import { shortagesOf } from '#agent/node-pressure.ts';
 
 const plenty: MachineResources = {
   memory: { available: 8e9, total: 16e9 },
@@ -12,7 +12,7 @@ const plenty: MachineResources = {
 
 test('pressure: by the kubelet’s thresholds', () => {
   const check = (short: Partial<MachineResources>, expected: readonly string[]): void =>
-    assert.deepEqual([...pressuresOf({ ...plenty, ...short })], expected);
+    assert.deepEqual([...shortagesOf({ ...plenty, ...short }).keys()], expected);
   check({}, []);
   check({ memory: { available: 99 * 1024 * 1024, total: 16e9 } }, ['MemoryPressure']);
   check({ disk: { available: 4e9, total: 100e9 } }, ['DiskPressure']);

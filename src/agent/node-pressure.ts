@@ -20,42 +20,60 @@ const WORDS: Readonly<Record<Pressure, readonly [short: string, enough: string, 
   PIDPressure: ['KubeletHasInsufficientPID', 'KubeletHasSufficientPID', 'PID'],
 };
 
-export function pressuresOf({
-  memory,
-  disk,
-  inodes,
-  processes,
-}: MachineResources): ReadonlySet<Pressure> {
-  const isShort = (
-    { available, total }: { readonly available: number; readonly total: number },
-    share: number,
-  ): boolean => total > 0 && available < total * share;
-  const found = new Set<Pressure>();
-  if (memory.available < MEMORY_BYTES_MIN) found.add('MemoryPressure');
-  const isDiskShort = isShort(disk, DISK_SHARE_MIN) && disk.available < DISK_BYTES_MIN;
-  if (isDiskShort || isShort(inodes, INODES_SHARE_MIN)) found.add('DiskPressure');
-  if (isShort(processes, PROCESSES_SHARE_MIN)) found.add('PIDPressure');
-  return found;
+/** How much there is, and how much there has to be. */
+export interface Shortage {
+  readonly available: number;
+  readonly threshold: number;
+}
+
+/** What the machine is short of, and by how much. */
+export function shortagesOf(
+  { memory, disk, inodes, processes }: MachineResources,
+  memoryBytesMin = MEMORY_BYTES_MIN,
+): ReadonlyMap<Pressure, Shortage> {
+  const disks = Math.min(disk.total * DISK_SHARE_MIN, DISK_BYTES_MIN);
+  const looks: readonly (readonly [Pressure, number, number])[] = [
+    ['MemoryPressure', memory.available, memoryBytesMin],
+    ['DiskPressure', inodes.available, inodes.total * INODES_SHARE_MIN],
+    ['DiskPressure', disk.available, disks],
+    ['PIDPressure', processes.available, processes.total * PROCESSES_SHARE_MIN],
+  ];
+  return new Map(
+    looks
+      .filter(([, available, threshold]) => available < threshold)
+      .map(([pressure, available, threshold]) => [pressure, { available, threshold }]),
+  );
+}
+
+export interface NodePressureOptions {
+  readonly clock: Clock;
+  /** On the file system that pods and images fill. */
+  readonly folder: string;
+  /** Less available memory is too little; Kubernetes' 100 MiB unless told. */
+  readonly memoryBytesMin?: number;
 }
 
 /** What the node says of its machine's resources; looked at with every heartbeat. */
 export class NodePressure {
   readonly #clock: Clock;
   readonly #folder: string;
+  readonly #memoryBytesMin: number;
   readonly #seenMs = new Map<Pressure, number>();
 
-  /** `folder` is on the file system that pods and images fill. */
-  constructor(clock: Clock, folder: string) {
+  constructor({ clock, folder, memoryBytesMin = MEMORY_BYTES_MIN }: NodePressureOptions) {
     this.#clock = clock;
     this.#folder = folder;
+    this.#memoryBytesMin = memoryBytesMin;
   }
 
-  async look(): Promise<void> {
+  /** What the machine is short of now. */
+  async look(): Promise<ReadonlyMap<Pressure, Shortage>> {
     const now = this.#clock.monotonicMs();
-    for (const pressure of pressuresOf(await machineResources(this.#folder)))
-      this.#seenMs.set(pressure, now);
+    const found = shortagesOf(await machineResources(this.#folder), this.#memoryBytesMin);
+    for (const pressure of found.keys()) this.#seenMs.set(pressure, now);
     for (const [pressure, seenMs] of this.#seenMs)
       if (now - seenMs >= OVER_MS) this.#seenMs.delete(pressure);
+    return found;
   }
 
   /** As of the last look. */

@@ -1,5 +1,6 @@
-import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdirSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { lineSink } from '#base/line-sink.ts';
 import { jsonLog } from '#base/log.ts';
 import { systemClock } from '#base/clock.ts';
 import { restartWithoutStripper } from '#base/type-stripper.ts';
@@ -69,7 +70,7 @@ export async function startPlatform(
   const flags = [...flagsOf(settings), '--node-name', settings.nodeName];
   mkdirSync(pathsOf(settings.home).logs, { recursive: true, mode: 0o700 });
   const logFile = openSync(pathsOf(settings.home).log('supervisor'), 'a', 0o600);
-  const log = jsonLog((line) => void writeSync(logFile, line), systemClock);
+  const log = jsonLog(lineSink(logFile), systemClock);
   const supervisor = await Supervisor.start({
     settings,
     parts: ['control', 'gateway'].map((name) => ({

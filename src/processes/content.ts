@@ -25,6 +25,8 @@ export interface Content extends AsyncDisposable {
   readonly connection: Connection;
   /** Opens the registry to pods: by TLS, to who has a token. */
   openToPods(api: Pick<Api, 'client' | 'certificate'>, host: string): Promise<AsyncDisposable>;
+  /** Frees what nobody needs, where the disk is full; of no effect before `keepCollected`. */
+  makeRoom(signal: AbortSignal): Promise<void>;
   /** Removes what is no longer needed, until it is disposed of. */
   keepCollected(client: Client, agent: Pick<Agent, 'imagesInUse'>): AsyncDisposable;
 }
@@ -66,6 +68,7 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
       const guard = registryGuard(client);
       return await startRegistry({ ...parts, store, log, host: address, port, tls, guard });
     },
+    makeRoom: async (signal) => await collector?.look({ isSweep: false, signal }),
     keepCollected(client, agent) {
       const needed = (): Promise<readonly string[]> => neededImages(client, agent);
       collector = new ImageCollector({ store, images, clock, log, needed });

@@ -34,8 +34,7 @@ const STOP_PODS_MS = 30_000;
 async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { settings, clock, log, signal, done } = context;
   const parts = { clock, random: systemRandom, log };
-  const { home } = settings;
-  const network = await openNetwork(home);
+  const network = await openNetwork(settings.home);
   const { ranges, apiService, dnsService } = network;
   done('network');
   await using resources = new AsyncDisposableStack();
@@ -67,7 +66,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
 
   const autoscaler = resources.use(
     await startAutoscaler({
-      socketPath: pathsOf(home).measurementSocket,
+      socketPath: pathsOf(settings.home).measurementSocket,
       headStart: { start: (target, onStopped) => agent?.start(target, onStopped) ?? [] },
       clock,
       log,
@@ -77,11 +76,12 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     ...parts,
     client: api.client,
     images: content.images,
-    home,
+    home: settings.home,
     ranges,
     instance: network.instance,
     nodeName: settings.nodeName,
     ...reachability(settings),
+    makeRoom: (stop) => content.makeRoom(stop),
     drain: async ({ namespace, name }, stop) =>
       await autoscaler.drain({ namespace, pod: name }, stop),
   });

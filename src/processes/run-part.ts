@@ -1,8 +1,11 @@
 import { systemClock, type Clock } from '#base/clock.ts';
+import { lineSink } from '#base/line-sink.ts';
 import { jsonLog, type Log } from '#base/log.ts';
 import { reportToSupervisor } from '#supervisor/part-reporter.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import type { PartFlags } from './part-flags.ts';
+
+const STDOUT = 1;
 
 export interface PartContext extends PartFlags {
   readonly clock: Clock;
@@ -26,7 +29,7 @@ export async function runPart(
 ): Promise<void> {
   const { settings } = flags;
   const clock = systemClock;
-  const log = jsonLog((line) => void process.stdout.write(line), clock).with({ part: name });
+  const log = jsonLog(lineSink(STDOUT), clock).with({ part: name });
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   process.once('SIGINT', () => stop.abort());

@@ -341,8 +341,12 @@ export class ContainerRunner {
     this.#probes.reset();
     this.#state = { terminated };
     onChange();
-    await sandbox.note(container.name, { ...record, terminated });
-    await sandbox.release(container.name);
+    try {
+      await sandbox.note(container.name, { ...record, terminated });
+    } finally {
+      // Also on a full disk: it may be this container that fills it.
+      await sandbox.release(container.name);
+    }
     return terminated;
   }
 

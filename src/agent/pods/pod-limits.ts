@@ -1,8 +1,10 @@
 import path from 'node:path';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
+import type { Volume } from '#api/generated/core-v1.ts';
 import { amountOf } from '#api/meta/quantity.ts';
 import { diskUsage } from '#agent/volumes/disk-usage.ts';
+import type { PodRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 
 /** Why the agent ends a pod for good; in Kubernetes' words. */
@@ -19,11 +21,13 @@ export interface WatchedPod {
   /** RFC 3339; from then on its deadline counts. */
   readonly startTime: string;
   readonly sandbox: () => Pick<PodSandbox, 'folder' | 'bundleOf' | 'container'> | undefined;
+  /** Where it has to go for want of something that the machine is short of. */
+  readonly evicted: Promise<PodFate>;
 }
 
 /** The kubelet's: how often disks are measured, and how long whoever used too much has to end. */
 const MEASURE_MS = 10_000;
-const EVICTED_GRACE_MS = 1_000;
+export const EVICTED_GRACE_MS = 1_000;
 
 /** Resolves when the pod has gone beyond a limit of its own; never where it has none. Rejects with the signal's reason. */
 export async function beyondLimits(watched: WatchedPod, signal: AbortSignal): Promise<PodFate> {
@@ -31,7 +35,7 @@ export async function beyondLimits(watched: WatchedPod, signal: AbortSignal): Pr
   const either = AbortSignal.any([signal, done.signal]);
   const watching = [beyondDeadline(watched, either), beyondStorage(watched, either)];
   try {
-    return await Promise.race(watching);
+    return await Promise.race([...watching, watched.evicted]);
   } finally {
     done.abort();
     await Promise.allSettled(watching);
@@ -80,14 +84,33 @@ interface StorageCheck {
 
 const STORAGE = 'ephemeral-storage';
 
+/** What a pod has on the disk for as long as it lives: by container, and of its own. */
+export function foldersOf(
+  { spec }: Pod,
+  sandbox: Sandbox & { readonly record: Pick<PodRecord, 'containers'> },
+): {
+  readonly containers: Readonly<Record<string, readonly string[]>>;
+  readonly volumes: readonly string[];
+} {
+  const names = Object.keys(sandbox.record.containers);
+  return {
+    containers: Object.fromEntries(names.map((name) => [name, writtenBy(name, sandbox)])),
+    volumes: diskVolumes(spec).map(({ name }) => volumeFolder(name, sandbox)),
+  };
+}
+
+function diskVolumes(spec: Pod['spec']): readonly Volume[] {
+  return (spec?.volumes ?? []).filter(({ emptyDir }) => emptyDir && emptyDir.medium !== 'Memory');
+}
+
+function volumeFolder(name: string, { folder }: Sandbox): string {
+  return path.join(folder, 'volumes', name);
+}
+
 /** One for each volume with a size, for each container with a limit, and for the pod where a container has one. */
 function storageChecks({ spec }: Pod): readonly StorageCheck[] {
-  const volumes = (spec?.volumes ?? []).filter(
-    ({ emptyDir }) => emptyDir && emptyDir.medium !== 'Memory',
-  );
+  const volumes = diskVolumes(spec);
   const containers = spec?.containers ?? [];
-  const volumeFolder = (name: string, { folder }: Sandbox): string =>
-    path.join(folder, 'volumes', name);
   const sized = volumes.flatMap(({ name, emptyDir }): StorageCheck[] => {
     const limit = emptyDir?.sizeLimit;
     if (limit === undefined || amountOf(limit) === 0) return [];

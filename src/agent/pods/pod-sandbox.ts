@@ -211,6 +211,11 @@ export class PodSandbox {
     });
   }
 
+  /** Writes down what could not be written before. */
+  async save(): Promise<void> {
+    await this.#write({ ...this.#record });
+  }
+
   /** Its Pod object exists: from now on it is a pod like any other. */
   async bind(): Promise<void> {
     const { prepared: _, ...record } = this.#record;

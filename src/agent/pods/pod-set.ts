@@ -2,6 +2,7 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { Informer } from '#client/informer.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
+import type { EvictablePod } from '#agent/node-eviction.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { hasEnded } from '#agent/pods/pod-status.ts';
 import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
@@ -47,6 +48,11 @@ export class PodSet implements AsyncDisposable {
 
   sandboxOf(uid: string | undefined): PodSandbox | undefined {
     return this.#running.get(uid ?? '')?.sandbox;
+  }
+
+  /** Those that could be ended to relieve the machine. */
+  get evictable(): readonly EvictablePod[] {
+    return [...this.#running.values()].flatMap(({ evictable }) => evictable ?? []);
   }
 
   async endAll(graceMs: number): Promise<void> {

@@ -4,6 +4,7 @@ import type { Container, ContainerStatus } from '#api/generated/core-v1.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { hasReason } from '#api/meta/api-error.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
+import type { EvictablePod } from '#agent/node-eviction.ts';
 import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerRunner } from '#agent/pods/container-runner.ts';
@@ -61,6 +62,7 @@ export class PodWorker {
   /** What is to become of it, and, once it has ended, has. */
   #decided: PodFate | undefined;
   #fate: PodFate | undefined;
+  readonly #evicted = Promise.withResolvers<PodFate>();
   /** Aborted when the next process takes over. */
   readonly #left = new AbortController();
 
@@ -79,6 +81,21 @@ export class PodWorker {
 
   get sandbox(): PodSandbox | undefined {
     return this.#sandbox;
+  }
+
+  /** Undefined where it has ended, or is about to. */
+  get evictable(): EvictablePod | undefined {
+    const sandbox = this.#sandbox;
+    const isOver = this.#stopping ?? this.#decided ?? hasEnded(this.#pod);
+    if (!sandbox || isOver) return undefined;
+    return {
+      pod: this.#pod,
+      sandbox,
+      evict: async (fate) => {
+        this.#evicted.resolve(fate);
+        await this.#running;
+      },
+    };
   }
 
   get isReady(): boolean {
@@ -142,7 +159,7 @@ export class PodWorker {
       await this.#live(AbortSignal.any([signal, failed.signal])).catch((error: unknown) => {
         if (signal.aborted || !failed.signal.aborted) throw error;
       });
-      await stopInOrder(this.#allContainers, this.#decided?.graceMs ?? this.#graceMs);
+      await this.#stopForGood();
       this.#fate = this.#decided;
       await this.#sandbox?.releaseNamespaces();
       await this.#sandbox?.releaseVolumes();
@@ -154,6 +171,18 @@ export class PodWorker {
       await beyond;
       this.#status.changed();
     }
+  }
+
+  async #stopForGood(): Promise<void> {
+    const stop = (): Promise<void> =>
+      stopInOrder(this.#allContainers, this.#decided?.graceMs ?? this.#graceMs);
+    await stop().catch(async (error: unknown) => {
+      if (!this.#decided) throw error;
+      // On a full disk nothing can be written down before there is room.
+      await this.#sandbox?.releaseVolumes();
+      await stop();
+      await this.#sandbox?.save();
+    });
   }
 
   /** From the sandbox to the last end of a container. */
@@ -195,7 +224,8 @@ export class PodWorker {
     const { clock } = this.#parts;
     if (hasEnded(this.#pod)) return;
     const startTime = this.#pod.status?.startTime ?? this.#startTime;
-    const watched = { clock, pod: this.#pod, startTime, sandbox: () => this.#sandbox };
+    const { promise: evicted } = this.#evicted;
+    const watched = { clock, pod: this.#pod, startTime, sandbox: () => this.#sandbox, evicted };
     try {
       this.#decided = await beyondLimits(watched, signal);
       const { reason, message } = this.#decided;

@@ -1,0 +1,121 @@
+import { sleep, type Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
+import {
+  evictionMessage,
+  evictionVictim,
+  type PodUse,
+  type Scarce,
+} from '#agent/eviction-order.ts';
+import type { NodePressure, Pressure, Shortage } from '#agent/node-pressure.ts';
+import { EVICTED_GRACE_MS, foldersOf, type PodFate } from '#agent/pods/pod-limits.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import { diskUsage } from '#agent/volumes/disk-usage.ts';
+
+/** A pod that runs, or tries to. */
+export interface EvictablePod {
+  readonly pod: Pod;
+  readonly sandbox: Pick<PodSandbox, 'record' | 'folder' | 'bundleOf' | 'container'>;
+  /** Ends it for good; resolves when it has ended and holds nothing any more. */
+  evict(fate: PodFate): Promise<void>;
+}
+
+export interface NodeEvictionOptions {
+  readonly pressure: Pick<NodePressure, 'look'>;
+  readonly pods: () => readonly EvictablePod[];
+  readonly runtime: Pick<Runtime, 'usage'>;
+  /** Says of the node what it is short of, so that nothing comes in place of what is ended. */
+  readonly report: () => Promise<void>;
+  /** Frees what nobody needs of the disk. */
+  readonly makeRoom: (signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The kubelet's. */
+const PERIOD_MS = 10_000;
+/** That of processes ends no pod: all pods together are bounded below it. */
+const SCARCE: readonly (readonly [Pressure, Scarce])[] = [
+  ['MemoryPressure', 'memory'],
+  ['DiskPressure', 'ephemeral-storage'],
+];
+
+/**
+ * Ends pods while the machine is short of memory or disk: the one that Kubernetes would end first, then it looks again.
+ * Before the disk costs a pod, what nobody needs of it goes.
+ */
+export class NodeEviction {
+  readonly #options: NodeEvictionOptions;
+
+  constructor(options: NodeEvictionOptions) {
+    this.#options = options;
+  }
+
+  /** Looks until `signal` is aborted. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      await this.#attempt('relieved', () => this.look(signal), signal);
+      await sleep(clock, PERIOD_MS, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+  }
+
+  /** Ends at most one pod. */
+  async look(signal: AbortSignal): Promise<void> {
+    const { pressure, report, makeRoom } = this.#options;
+    let shortages = await pressure.look();
+    if (!SCARCE.some(([name]) => shortages.has(name))) return;
+    // On a full disk that fails, and a pod has to go all the more.
+    const isTold = await this.#attempt('told of', report, signal);
+    if (shortages.has('DiskPressure')) {
+      await this.#attempt('cleared', () => makeRoom(signal), signal);
+      shortages = await pressure.look();
+    }
+    for (const [name, scarce] of SCARCE) {
+      const shortage = shortages.get(name);
+      if (!shortage || !(await this.#evictOne(scarce, shortage))) continue;
+      if (!isTold) await this.#attempt('told of', report, signal);
+      return;
+    }
+  }
+
+  async #attempt(deed: string, task: () => Promise<void>, signal: AbortSignal): Promise<boolean> {
+    try {
+      await task();
+      return true;
+    } catch (error) {
+      const failure = `agent: a machine that is short of something could not be ${deed}`;
+      if (!signal.aborted) this.#options.log.warn(failure, { error });
+      return false;
+    }
+  }
+
+  async #evictOne(scarce: Scarce, shortage: Shortage): Promise<boolean> {
+    const uses = await Promise.all(
+      this.#options.pods().map(async (each) => ({ ...each, ...(await this.#useOf(each, scarce)) })),
+    );
+    const victim = evictionVictim(uses, scarce);
+    if (!victim) return false;
+    const message = evictionMessage(victim, scarce, shortage);
+    await victim.evict({ reason: 'Evicted', message, graceMs: EVICTED_GRACE_MS });
+    return true;
+  }
+
+  async #useOf({ pod, sandbox }: EvictablePod, scarce: Scarce): Promise<PodUse> {
+    const { containers: folders, volumes } = foldersOf(pod, sandbox);
+    const used = await Promise.all(
+      Object.entries(sandbox.record.containers).map(async ([name, { id, terminated }]) => {
+        if (scarce === 'ephemeral-storage')
+          return [name, await diskUsage(folders[name] ?? [], Infinity)] as const;
+        const usage = terminated ? undefined : await this.#options.runtime.usage(id);
+        return [name, usage?.memoryBytes ?? 0] as const;
+      }),
+    );
+    const inVolumes = scarce === 'memory' ? 0 : await diskUsage(volumes, Infinity);
+    const bytes = used.reduce((sum, [, each]) => sum + each, inVolumes);
+    return { pod, bytes, containers: Object.fromEntries(used) };
+  }
+}

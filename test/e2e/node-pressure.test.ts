@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { runCommand } from '#base/command.ts';
+import { machineResources } from '#base/machine-resources.ts';
+import { Event } from '#api/core-v1/event.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
+import { isReady, NODE_IMAGE, startAgentBed } from '#test/support/agent-bed.ts';
+import { startPlatform } from '#test/support/platform.ts';
+import { sampleImage } from '#test/support/sample-image.ts';
+
+const MIB = 1024 * 1024;
+const IDLE = 'setInterval(() => {}, 1e6)';
+
+/** A small disk that KNODE_TEST_WORK names while it is there. */
+async function smallDisk(bytes: number): Promise<AsyncDisposable> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'knode-small-'));
+  await runCommand(['mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'small', folder]);
+  const before = process.env['KNODE_TEST_WORK'];
+  process.env['KNODE_TEST_WORK'] = folder;
+  return {
+    async [Symbol.asyncDispose]() {
+      if (before === undefined) delete process.env['KNODE_TEST_WORK'];
+      else process.env['KNODE_TEST_WORK'] = before;
+      await runCommand(['umount', '--lazy', folder]);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+test('pressure: short of memory, the machine ends the pod that is farthest beyond what it asked for', async () => {
+  const { memory } = await machineResources('/');
+  // Others use and free memory meanwhile; what the pod takes is far more than that.
+  await using bed = await startAgentBed({ memoryBytesMin: memory.available - 1200 * MIB });
+  const asks = { resources: { requests: { memory: '200Mi' } } };
+  const node = (script: string) => ({ name: 'main', image: NODE_IMAGE, args: ['-e', script] });
+  await bed.createPod('modest', { containers: [{ ...node(IDLE), ...asks }] });
+  await bed.podOnce('modest', isReady);
+  const greedy = `const all = []; for (let i = 0; i < 24; i += 1) all.push(Buffer.alloc(${100 * MIB}, 1)); ${IDLE}`;
+  await bed.createPod('greedy', { containers: [{ ...node(greedy), ...asks }] });
+  const { status } = await bed.podOnce('greedy', (pod) => pod.status?.phase === 'Failed');
+  assert.equal(status?.reason, 'Evicted');
+  assert.match(
+    status?.message ?? '',
+    /^The node was low on resource: memory\. Threshold quantity: \d+\w+, available: \d+\w+\. Container main was using \d+\w+, request is 200Mi, has larger consumption of memory\. $/,
+  );
+  const modest = await bed.podOnce('modest', () => true);
+  assert.equal(modest.status?.phase, 'Running');
+  const { items } = await bed.cluster.client.list(Event, { namespace: 'default' });
+  const evicted = items.filter(({ reason }) => reason === 'Evicted');
+  assert.deepEqual(
+    evicted.map(({ type, involvedObject }) => [type, involvedObject.name]),
+    [['Warning', 'greedy']],
+  );
+});
+
+test('pressure: short of disk, the machine ends who fills it, and says so until there is room', async () => {
+  await using _disk = await smallDisk(900 * MIB);
+  await using it = await startPlatform();
+  const image = await sampleImage(it);
+  const pod = (name: string, script: string): object => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      volumes: [{ name: 'data', emptyDir: {} }],
+      containers: [
+        {
+          name: 'main',
+          image,
+          command: ['/usr/local/bin/node', '-e', script],
+          volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        },
+      ],
+    },
+  });
+  // Until there is no room at all, not for a word of the platform's either.
+  const fill = `try { for (;;) fs.appendFileSync('/data/big', Buffer.alloc(${MIB})) } catch (error) { console.log(error.code) } ${IDLE}`;
+  const write = `fs.writeFileSync('/data/little', 'x'); ${IDLE}`;
+  const apply = async (object: object): Promise<string> =>
+    await it.ok(['apply', '-f', '-'], JSON.stringify(object));
+  await apply(pod('little', write));
+  await it.ok(['wait', 'pod/little', '--for=condition=Ready', '--timeout=60s']);
+  await apply(pod('full', fill));
+  await it.ok(['wait', 'pod/full', '--for=jsonpath={.status.reason}=Evicted', '--timeout=60s']);
+  const read = async (...args: readonly string[]): Promise<unknown> =>
+    JSON.parse(await it.ok(['get', ...args, '-o', 'json']));
+  const { status } = (await read('pod', 'full')) as Pod;
+  assert.equal(status?.phase, 'Failed');
+  assert.match(status?.message ?? '', /^The node was low on resource: ephemeral-storage\. Thresh/);
+  await it.ok(['wait', 'node', '--all', '--for=condition=DiskPressure', '--timeout=30s']);
+  assert.match(await it.ok(['describe', 'node']), /DiskPressure +True .*KubeletHasDiskPressure/);
+  const taints = await it.ok(['get', 'node', '-o', 'jsonpath={.items[0].spec.taints[*].key}']);
+  assert.equal(taints, 'node.kubernetes.io/disk-pressure');
+  assert.equal(((await read('pod', 'little')) as Pod).status?.phase, 'Running');
+  // Nothing comes in its place meanwhile.
+  await apply(pod('late', IDLE));
+  const unscheduled = '--for=jsonpath={.status.conditions[?(@.type=="PodScheduled")].status}=False';
+  await it.ok(['wait', 'pod/late', unscheduled, '--timeout=30s']);
+});
