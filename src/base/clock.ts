@@ -22,7 +22,11 @@ export const systemClock: Clock = {
 /** Resolves after `delayMs` of `clock`, or rejects with the signal's reason as soon as it is aborted. */
 export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   if (clock === systemClock) {
-    await delay(delayMs, undefined, signal ? { signal } : {});
+    await delay(delayMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+      // Not an error of the timer's own that hides it.
+      signal?.throwIfAborted();
+      throw error;
+    });
     return;
   }
   signal?.throwIfAborted();

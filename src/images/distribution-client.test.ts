@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { seededRandom } from '#base/random.ts';
 import {
@@ -14,6 +11,7 @@ import {
   temporaryFolder,
   type TestImage,
 } from '#test/support/image-fixture.ts';
+import { type MeddlingProxy, startMeddlingProxy } from '#test/support/meddling-proxy.ts';
 import type { ContentStore } from './content-store.ts';
 import { digestOf } from './digest.ts';
 import { DistributionClient } from './distribution-client.ts';
@@ -21,19 +19,12 @@ import { ImageError, type RegistryCredentials } from './image.ts';
 import { OCI_INDEX, parseManifest } from './manifest.ts';
 import { parseReference } from './reference.ts';
 
-type Meddle = (request: IncomingMessage, response: ServerResponse) => boolean;
-
-interface Bed extends AsyncDisposable {
+interface Bed extends MeddlingProxy {
   readonly store: ContentStore;
   readonly image: TestImage;
-  /** A host in front of the registry that meddles with what it is asked. */
-  readonly host: string;
-  readonly asked: string[];
-  meddle: Meddle;
 }
 
 const { signal } = new AbortController();
-const passOn: Meddle = () => false;
 
 function newClient(): DistributionClient {
   return new DistributionClient({ clock: hastyClock, random: seededRandom(1) });
@@ -48,34 +39,17 @@ async function startBed(): Promise<Bed> {
   const image = await storeImage(store, [archive]);
   const { digest, mediaType } = image.manifest;
   await store.pushed.put('hello', { digest, mediaType, tag: 'v1' });
-  const asked: string[] = [];
-  const proxy = createServer((incoming, response) => {
-    asked.push(`${incoming.method} ${incoming.url}`);
-    if (bed.meddle(incoming, response)) return;
-    const { method, headers, url: path } = incoming;
-    const onward = request({ host: '127.0.0.1', port: registry.port, method, headers, path });
-    onward.once('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 500, answer.headers);
-      answer.pipe(response);
-    });
-    incoming.pipe(onward);
-  });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  const bed: Bed = {
+  const proxy = await startMeddlingProxy(registry.host);
+  const stop = proxy[Symbol.asyncDispose];
+  return Object.assign(proxy, {
     store,
     image,
-    host: `127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    asked,
-    meddle: passOn,
     async [Symbol.asyncDispose]() {
-      proxy.closeAllConnections();
-      proxy.close();
+      await stop();
       await registry[Symbol.asyncDispose]();
       await home[Symbol.asyncDispose]();
     },
-  };
-  return bed;
+  });
 }
 
 function hasReason(reason: ImageError['reason'], part = ''): (error: unknown) => boolean {

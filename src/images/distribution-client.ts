@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { ContentStore } from './content-store.ts';
-import { type Digest, parseDigest } from './digest.ts';
+import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { ImageError, type RegistryAccess } from './image.ts';
 import {
   childrenOf,
@@ -77,16 +77,14 @@ export class DistributionClient {
         declared: answer.header('content-type')?.split(';')[0]?.trim(),
       }),
     });
-    const manifest = parseManifest(
+    // Before anything is made of it.
+    const found = digestOf(bytes);
+    if (reference.digest && reference.digest !== found)
+      throw new ImageError('Invalid', `${formatReference(reference)}: the registry sent ${found}`);
+    return parseManifest(
       bytes,
       declared && MANIFEST_MEDIA_TYPES.includes(declared) ? declared : undefined,
     );
-    if (reference.digest && reference.digest !== manifest.digest)
-      throw new ImageError(
-        'Invalid',
-        `${formatReference(reference)}: the registry sent ${manifest.digest}`,
-      );
-    return manifest;
   }
 
   async #readWhole(answer: RegistryAnswer, { base }: RegistryHost): Promise<Uint8Array> {

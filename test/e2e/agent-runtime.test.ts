@@ -9,7 +9,9 @@ import { ociSpec } from '#agent/oci/oci-spec.ts';
 import { createRootfs, removeMounted } from '#agent/rootfs.ts';
 import { removeCgroup } from '#agent/runtime/runc/cgroup.ts';
 import { instanceCgroup, openRunc, runtimeFolder } from '#agent/runtime/runc/runc-runtime.ts';
-import { runtimeContract, type RuntimeSetup } from '#agent/runtime/runtime.contract.ts';
+import type { RuntimeSetup } from '#agent/runtime/contract-program.ts';
+import { runtimeContract } from '#agent/runtime/runtime.contract.ts';
+import { runtimeStreamsContract } from '#agent/runtime/runtime-streams.contract.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 import { nodeLayer } from '#test/support/node-image.ts';
 
@@ -42,6 +44,7 @@ test('runc: an end that conmon was not there to see is told all the same', async
 });
 
 runtimeContract('runc', setup);
+runtimeStreamsContract('runc', setup);
 
 async function setup(): Promise<RuntimeSetup> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-runtime-'));

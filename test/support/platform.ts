@@ -48,8 +48,8 @@ export async function run(
 /** A program that goes on while the test does other things. */
 interface BackgroundRun {
   kill(): void;
-  /** Resolves when what it has written so far matches; rejects with all of it when the program ends first. */
-  until(pattern: RegExp): Promise<void>;
+  /** All it has written so far, once that matches; rejects with it when the program ends first. */
+  until(pattern: RegExp): Promise<string>;
 }
 
 function inBackground(
@@ -77,6 +77,7 @@ function inBackground(
         assert.ok(!hasEnded, `it ended without ${pattern}: ${written}`);
         await once(output, 'change', { signal: AbortSignal.timeout(60_000) });
       }
+      return written;
     },
   };
 }

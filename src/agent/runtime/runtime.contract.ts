@@ -1,44 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { DEFAULT_CAPABILITIES } from '#agent/oci/capabilities.ts';
 import { ociSpec } from '#agent/oci/oci-spec.ts';
+import { createProgram, type RuntimeSetup } from '#agent/runtime/contract-program.ts';
 import { RuntimeError, type Runtime } from '#agent/runtime/runtime.ts';
-
-export interface RuntimeSetup extends AsyncDisposable {
-  /** Opens the same instance once more, as a later process would. */
-  open(): Promise<Runtime>;
-  /** A bundle whose rootfs holds a Node at /bin/node. */
-  bundle(id: string): Promise<string>;
-  /** A network namespace to put containers into. */
-  readonly networkNamespace: string;
-}
 
 /** What every runtime must do; `setup` is called once a test. */
 export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>): void {
   const never = new AbortController().signal;
 
-  async function create(runtime: Runtime, setting: RuntimeSetup, script: string): Promise<string> {
-    const id = `contract-${process.hrtime.bigint().toString(36)}`;
-    const bundle = await setting.bundle(id);
-    await mkdir(bundle, { recursive: true });
-    const spec = ociSpec({
-      args: ['/bin/node', '-e', script],
-      env: ['PATH=/bin'],
-      cwd: '/',
-      user: { uid: 0, gid: 0, additionalGids: [] },
-      capabilities: DEFAULT_CAPABILITIES,
-      isRootReadOnly: false,
-      mayGainPrivileges: false,
-      hostname: 'contract',
-      joined: { network: setting.networkNamespace },
-      cgroupsPath: runtime.cgroupsPathOf(id),
-      resources: { limits: { memory: '512Mi' } },
-      mounts: [],
-    });
-    await runtime.create({ id, bundle, spec, logFile: path.join(bundle, 'log') });
-    return id;
+  function create(runtime: Runtime, setting: RuntimeSetup, script: string): Promise<string> {
+    return createProgram(runtime, setting, { script });
   }
 
   test(`${name}: runs a program and keeps its exit code and output`, async () => {
