@@ -38,6 +38,8 @@ export interface ImagesOptions {
   readonly clock: Clock;
   /** True for the hosts, port included, under which the built-in registry is reached: `localhost:5000`. */
   readonly isBuiltIn: (domain: string) => boolean;
+  /** Asked to remove what nobody needs before an image is refused for want of room; nobody unless told. */
+  readonly makeRoom?: (signal: AbortSignal) => Promise<void>;
 }
 
 export interface ListedImage {
@@ -216,7 +218,7 @@ export class LocalImages implements Images {
     using _pulling = this.#markPulled(root.digest);
     for (const { bytes, digest } of [root, manifest]) await store.ingest([bytes], { digest });
     const blobs = childrenOf(manifest);
-    await this.#requireRoom(blobs);
+    await this.#requireRoom(blobs, signal);
     await forEachLimited(blobs, { limit: DOWNLOADS_AT_ONCE, signal }, (blob, shared) =>
       this.#download(reference, blob, { ...access, signal: shared }),
     );
@@ -233,11 +235,18 @@ export class LocalImages implements Images {
   }
 
   /** Better not begun than broken off when the disk is full. */
-  async #requireRoom(blobs: readonly Descriptor[]): Promise<void> {
-    const { store } = this.#options;
+  async #requireRoom(blobs: readonly Descriptor[], signal: AbortSignal): Promise<void> {
+    const { store, makeRoom } = this.#options;
     let missingBytes = 0;
     for (const { digest, size } of blobs) if (!(await store.stat(digest))) missingBytes += size;
-    if (missingBytes > 0) await requireRoom(store.home, missingBytes);
+    if (missingBytes === 0) return;
+    try {
+      await requireRoom(store.home, missingBytes);
+    } catch (error) {
+      if (!makeRoom) throw error;
+      await makeRoom(signal);
+      await requireRoom(store.home, missingBytes);
+    }
   }
 
   #markPulled(root: Digest): Disposable {

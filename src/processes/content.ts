@@ -37,6 +37,7 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
   const store = await ContentStore.open({ ...parts, home: settings.home });
   const port = settings.registryPort;
   const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`, REGISTRY_NAME]);
+  let collector: ImageCollector | undefined;
   const images = await openImages({
     store,
     client: new DistributionClient({ ...parts, registries: () => registries.current() }),
@@ -44,9 +45,13 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
     owners: 'image',
     clock,
     isBuiltIn: (domain) => builtIn.has(domain),
+    makeRoom: async (signal) => {
+      await collector?.look({ isSweep: false, signal }).catch((error: unknown) => {
+        log.error('images: no room could be made', { error });
+      });
+    },
   });
   const registry = await startRegistry({ ...parts, store, log, host: '127.0.0.1', port });
-  let collector: ImageCollector | undefined;
   return {
     images,
     connection: {

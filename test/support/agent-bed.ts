@@ -41,7 +41,7 @@ export interface AgentBed extends AsyncDisposable {
 const WAIT_MS = 30_000;
 
 export async function startAgentBed(
-  options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax' | 'memoryBytesMin'>> & {
+  options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax' | 'memoryBytesMin' | 'images'>> & {
     readonly isLoud?: boolean;
   } = {},
 ): Promise<AgentBed> {
@@ -67,7 +67,7 @@ export async function startAgentBed(
   const open = (): Promise<Agent> =>
     startAgent({
       ...base,
-      images: imagesWith(layer),
+      images: options.images ?? imagesWith(layer),
       nodeName: NODE_NAME,
       openPorts: { tcp: [], udp: [] },
       ...options,
