@@ -292,3 +292,32 @@ test('client: a manifest that breaks off is asked for again; a pause that is cut
     hasReason('Unavailable', 'status 429'),
   );
 });
+
+test('client: pauses between attempts double, each with a share of chance', async () => {
+  await using failing = await listen((_request, response) => void response.writeHead(503).end());
+  const pausesOf = async (seed: number): Promise<readonly number[]> => {
+    const pauses: number[] = [];
+    const client = new DistributionClient({
+      random: seededRandom(seed),
+      clock: {
+        ...hastyClock,
+        after(delayMs, run) {
+          // The other waits are time-outs of half a minute and more.
+          if (delayMs < 10_000) pauses.push(delayMs);
+          return hastyClock.after(delayMs, run);
+        },
+      },
+    });
+    const reference = parseReference(`${failing.host}/hello:v1`);
+    await assert.rejects(client.manifest(reference, { signal }), hasReason('Unavailable', '503'));
+    return pauses;
+  };
+  const [one, other] = [await pausesOf(1), await pausesOf(2)];
+  assert.equal(failing.seen.length, 10, 'five attempts each');
+  for (const pauses of [one, other])
+    for (const [at, leastMs] of [300, 600, 1_200, 2_400].entries()) {
+      const pauseMs = pauses[at] ?? 0;
+      assert.ok(pauseMs >= leastMs && pauseMs <= leastMs * 1.5, `${pauseMs} ms`);
+    }
+  assert.notDeepEqual(one, other, 'two that fail together do not come again together');
+});

@@ -10,6 +10,7 @@ import {
   tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
+import { startMeddlingProxy } from '#test/support/meddling-proxy.ts';
 import { run, toolsFolder } from '#test/support/platform.ts';
 import { startProgram } from '#test/support/program.ts';
 
@@ -19,6 +20,8 @@ interface Bed extends AsyncDisposable {
   readonly store: ContentStore;
   /** `127.0.0.1:PORT`. */
   readonly host: string;
+  /** Requests so far that match, `METHOD /v2/…`: how a tool got there. */
+  count(pattern: RegExp): number;
   /** Runs a tool that must succeed; returns what it printed. */
   tool(program: string, ...args: readonly string[]): Promise<string>;
 }
@@ -27,6 +30,19 @@ async function openBed(): Promise<Bed> {
   const folder = await temporaryFolder();
   const store = await openTestStore(folder.path);
   const registry = await startTestRegistry(store);
+  const proxy = await startMeddlingProxy(registry.host);
+  // As where each repository has its own: who hears that a blob is there neither uploads nor mounts it.
+  const known = new Set<string>();
+  proxy.meddle = ({ method, url = '' }, response) => {
+    const { pathname, searchParams } = new URL(url, 'http://registry');
+    const [, repository, digest] = /^\/v2\/(.*)\/blobs\/(sha256:\w+)?/.exec(pathname) ?? [];
+    const blob = digest ?? searchParams.get('digest') ?? searchParams.get('mount');
+    const isHidden =
+      method === 'HEAD' && digest !== undefined && !known.has(`${repository} ${blob}`);
+    if (isHidden) response.writeHead(404).end();
+    else if (blob) known.add(`${repository} ${blob}`);
+    return isHidden;
+  };
   const env = {
     ...process.env,
     PATH: `${toolsFolder()}:${process.env['PATH']}`,
@@ -35,13 +51,15 @@ async function openBed(): Promise<Bed> {
   return {
     folder: folder.path,
     store,
-    host: registry.host,
+    host: proxy.host,
+    count: (pattern) => proxy.asked.filter((line) => pattern.test(line)).length,
     async tool(program, ...args) {
       const { code, stdout, stderr } = await run([program, ...args], { env, timeoutMs: 40_000 });
       assert.equal(code, 0, `${program} ${args.join(' ')}: ${stdout}${stderr}`);
       return stdout.trim();
     },
     async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
       await registry[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
     },
@@ -75,10 +93,15 @@ test('skopeo: inspects, pulls, pushes, lists and deletes', async () => {
   await bed.tool(...copy, '--dest-tls-verify=false', archive, remote('other/app:v2'));
   const flags = ['--src-tls-verify=false', '--dest-tls-verify=false'];
   await bed.tool(...copy, ...flags, remote('other/app:v2'), remote('other/app:v3'));
+  await bed.tool(...copy, ...flags, remote('other/app:v2'), remote('third/app:v2'));
   const tags = await bed.tool('skopeo', 'list-tags', '--tls-verify=false', remote('other/app'));
   assert.deepEqual((JSON.parse(tags) as { Tags: string[] }).Tags, ['v2', 'v3']);
   await bed.tool('skopeo', 'delete', '--tls-verify=false', remote('other/app:v3'));
   assert.equal(await bed.store.pushed.read('other/app'), undefined, 'by digest, with both tags');
+  assert.ok(bed.count(/^PATCH /) > 0, 'in chunks');
+  assert.ok(bed.count(/^POST .*[?&]mount=/) > 0, 'from where it knows a blob to be');
+  assert.equal(bed.count(/^DELETE .*\/manifests\/sha256:/), 1);
+  assert.ok(bed.count(/^GET .*\/tags\/list/) > 0);
 });
 
 test('crane: pushes, mounts, pages, reads blobs, appends, deletes', async () => {
@@ -92,6 +115,7 @@ test('crane: pushes, mounts, pages, reads blobs, appends, deletes', async () => 
   await crane('push', tarball, name('loaded:v1'));
   for (const tag of ['v2', 'v3', 'v4'])
     await crane('copy', name('team/app:v1'), name(`mine:${tag}`));
+  assert.ok(bed.count(/^POST .*[?&]mount=/) > 0, 'from one repository to the other');
   assert.equal(await crane('ls', name('mine')), 'v2\nv3\nv4');
   assert.equal(await crane('catalog', bed.host), 'loaded\nmine\nteam/app');
   const manifest = JSON.parse(await crane('manifest', name('mine:v2'))) as {
@@ -113,6 +137,7 @@ test('crane: pushes, mounts, pages, reads blobs, appends, deletes', async () => 
   await crane('delete', name(`mine@${digest}`));
   assert.equal(await crane('ls', name('mine')), 'v5');
   assert.match(await crane('validate', '--remote', name('mine:v5')), /PASS/);
+  assert.ok(bed.count(/^PATCH /) > 0, 'what is not there yet comes in chunks');
 });
 
 test('buildah: builds on a pulled base and pushes', async () => {
@@ -134,6 +159,9 @@ test('buildah: builds on a pulled base and pushes', async () => {
   await buildah('rm', container);
   const exported = await bed.tool('crane', 'export', `${bed.host}/made:v1`, '-');
   assert.match(exported, /made by buildah/);
+  assert.ok(bed.count(/^PATCH /) > 0, 'in chunks');
+  const tags = await bed.tool('crane', 'ls', `${bed.host}/made`);
+  assert.equal(tags, 'v1');
 });
 
 test('docker: pulls, tags and pushes', async () => {
@@ -151,6 +179,13 @@ test('docker: pulls, tags and pushes', async () => {
   await docker('tag', `${bed.host}/team/app:v1`, `${bed.host}/by/docker:v1`);
   await docker('push', `${bed.host}/by/docker:v1`);
   assert.ok(await bed.store.pushed.find('by/docker', 'v1'));
+  assert.ok(bed.count(/^POST .*[?&]mount=/) > 0, 'from where it was pulled');
+  // With a layer of its own, nothing can be mounted.
+  const layer = path.join(bed.folder, 'layer.tar');
+  await writeFile(layer, await tarOf([{ name: 'mine', body: 'x'.repeat(3_000_000) }]));
+  await docker('import', layer, `${bed.host}/by/import:v1`);
+  await docker('push', `${bed.host}/by/import:v1`);
+  assert.ok(bed.count(/^PATCH .*by\/import/) > 0, 'in chunks');
   await docker('rmi', `${bed.host}/by/docker:v1`, `${bed.host}/team/app:v1`);
   assert.match(await docker('pull', '--quiet', `${bed.host}/by/docker:v1`), /by\/docker:v1/);
 });

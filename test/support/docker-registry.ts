@@ -12,7 +12,7 @@ import { run } from '#test/support/platform.ts';
 import { startProgram } from '#test/support/program.ts';
 import { makeAuthority } from '#test/support/test-authority.ts';
 
-/** Debian's docker-registry with TLS. */
+/** Debian's docker-registry, with TLS and a password unless told. */
 export interface DockerRegistry extends AsyncDisposable {
   readonly folder: string;
   readonly host: string;
@@ -24,11 +24,24 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly client: DistributionClient;
 }
 
-/** `auth` as its configuration has it; a password file unless told. */
-export async function startDockerRegistry(auth?: object): Promise<DockerRegistry> {
+interface DockerRegistryOptions {
+  /** As its configuration has it; a password file unless told. */
+  readonly auth?: object;
+  /** Who vouches for it, and for `believed` hosts besides. */
+  readonly authority?: ReturnType<typeof makeAuthority>;
+  readonly believed?: readonly string[];
+  /** Without TLS. */
+  readonly isPlain?: boolean;
+}
+
+export async function startDockerRegistry({
+  auth,
+  authority = makeAuthority(),
+  believed = [],
+  isPlain = false,
+}: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const folder = await temporaryFolder();
   const file = (name: string): string => path.join(folder.path, name);
-  const authority = makeAuthority();
   const { certificate, key } = authority.serverFor('127.0.0.1');
   await writeFile(file('ca.pem'), authority.certificate);
   await writeFile(file('server.pem'), certificate);
@@ -44,13 +57,19 @@ export async function startDockerRegistry(auth?: object): Promise<DockerRegistry
       version: 0.1,
       storage: { filesystem: { rootdirectory: file('data') }, delete: { enabled: true } },
       auth: auth ?? { htpasswd: { realm: 'here', path: file('htpasswd') } },
-      http: { addr: host, tls: { certificate: file('server.pem'), key: file('server.key') } },
+      http: {
+        addr: host,
+        ...(!isPlain && { tls: { certificate: file('server.pem'), key: file('server.key') } }),
+      },
     }),
   );
   const registry = await startProgram(['docker-registry', 'serve', file('config.yml')]);
   await registry.says(/listening on/);
-  const registriesYaml = `mirrors: { "${host}": { endpoint: ["https://${host}"] } }
-configs: { "${host}": { tls: { ca_file: ${file('ca.pem')} } } }`;
+  const trust = { tls: { ca_file: file('ca.pem') } };
+  const registriesYaml = JSON.stringify({
+    mirrors: { [host]: { endpoint: [`${isPlain ? 'http' : 'https'}://${host}`] } },
+    configs: Object.fromEntries([host, ...believed].map((each) => [each, trust])),
+  });
   await writeFile(file('registries.yaml'), registriesYaml);
   const registries = new RegistriesFile(file('registries.yaml'));
   return {
