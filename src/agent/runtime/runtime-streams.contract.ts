@@ -9,7 +9,9 @@ import { createProgram, type RuntimeSetup } from '#agent/runtime/contract-progra
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 
 const IDLE = 'setTimeout(() => {}, 1e9)';
-const node = (script: string): string[] => ['/bin/node', '-e', script];
+/** What the programs here say something with. */
+const SAY = `const say = (text) => process.stdout.write(text + '\\n');`;
+const node = (script: string): string[] => ['/bin/node', '-e', SAY + script];
 
 /** Takes what is written to it, for a test to look at. */
 class Text extends Writable {
@@ -38,10 +40,10 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
     await using setting = await setup();
     await using runtime = await setting.open();
     const deaf = await createProgram(runtime, setting, {
-      script: `process.on('SIGTERM', () => {}).on('SIGUSR1', () => process.exit(5)); console.log('up'); ${IDLE}`,
+      script: `${SAY} process.on('SIGTERM', () => {}).on('SIGUSR1', () => process.exit(5)); say('up'); ${IDLE}`,
     });
     const plain = await createProgram(runtime, setting, {
-      script: `process.on('SIGTERM', () => process.kill(process.pid, 'SIGKILL')); console.log('up'); ${IDLE}`,
+      script: `${SAY} process.on('SIGTERM', () => process.kill(process.pid, 'SIGKILL')); say('up'); ${IDLE}`,
     });
     for (const id of [deaf, plain]) {
       await runtime.start(id);
@@ -92,7 +94,7 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
     await runtime.start(id);
     const terminal = new TerminalSizes();
     const [stdin, stdout, stderr] = [new PassThrough(), new Text(), new Text()];
-    const echo = `process.stdin.pipe(process.stdout); console.error('to stderr'); process.stdin.on('end', () => process.exitCode = 7)`;
+    const echo = `process.stdin.pipe(process.stdout); process.stderr.write('to stderr\\n'); process.stdin.on('end', () => process.exitCode = 7)`;
     const streams = { stdin, stdout, stderr, terminal };
     const running = runtime.run(id, { args: node(echo), isTerminal: false }, streams, never);
     stdin.write('first ');
@@ -120,7 +122,7 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
     terminal.set({ columns: 99, rows: 11 });
     const stdout = new Text();
     const script = `require('child_process').spawn('/bin/node', ['-e', ${JSON.stringify(IDLE)}], { detached: true });
-      const tell = () => console.log(process.stdout.isTTY + ' ' + process.stdout.getWindowSize().join('x'));
+      const tell = () => say(process.stdout.isTTY + ' ' + process.stdout.getWindowSize().join('x'));
       tell(); process.stdout.on('resize', tell); ${IDLE}`;
     const stop = new AbortController();
     const command = { args: node(script), isTerminal: true };
@@ -132,7 +134,7 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
     stop.abort();
     await ended;
     // What has ended and nobody asked about has no command line any more.
-    const count = `console.log(fs.readdirSync('/proc').filter((each) => Number(each) && fs.readFileSync('/proc/' + each + '/cmdline', 'utf8')).length)`;
+    const count = `say(fs.readdirSync('/proc').filter((each) => Number(each) && fs.readFileSync('/proc/' + each + '/cmdline', 'utf8')).length)`;
     assert.equal((await runtime.exec(id, node(count), never)).output, '2\n');
     await runtime.delete(id);
   });
@@ -140,7 +142,7 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
   test(`${name}: a program is fed by one after the other, or once, as it was created to be`, async () => {
     await using setting = await setup();
     await using runtime = await setting.open();
-    const script = `process.stdin.on('data', (text) => console.log('got ' + text)).on('end', () => process.exit(3))`;
+    const script = `${SAY} process.stdin.on('data', (text) => say('got ' + text)).on('end', () => process.exit(3))`;
     const terminal = new TerminalSizes();
     for (const stdin of ['open', 'once'] as const) {
       const id = await createProgram(runtime, setting, { script, stdin });
@@ -162,7 +164,7 @@ export function runtimeStreamsContract(name: string, setup: () => Promise<Runtim
   test(`${name}: after a log was renamed, what is written goes to a new one, and no line is lost`, async () => {
     await using setting = await setup();
     await using runtime = await setting.open();
-    const script = `let count = 0; setInterval(() => console.log('line', count++), 20)`;
+    const script = `${SAY} let count = 0; const next = () => { say('line ' + count++); setTimeout(next, 20); }; next()`;
     const id = await createProgram(runtime, setting, { script });
     const bundle = await setting.bundle(id);
     await runtime.start(id);
