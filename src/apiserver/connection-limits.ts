@@ -1,15 +1,17 @@
 import type { Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Log } from '#base/log.ts';
+import { openFilesMax } from '#base/machine-resources.ts';
 import { Shares } from '#base/shares.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { statusOf } from '#apiserver/status-reply.ts';
 
 /** The sum of a request's line and headers; a token or a list of groups may be long. */
 const HEADER_BYTES_MAX = 64 * 1024;
-const CONNECTIONS_MAX = 10_000;
+/** Less where a process may open few files: the rest is for the store, containers and images. */
+const CONNECTIONS_MAX = Math.min(10_000, Math.floor(openFilesMax() / 2));
 /** Pods have an address each: one of them cannot take every connection. */
-const CONNECTIONS_OF_ADDRESS_MAX = CONNECTIONS_MAX / 2;
+const CONNECTIONS_OF_ADDRESS_MAX = Math.ceil(CONNECTIONS_MAX / 2);
 
 /** For `createSecureServer`, whose HTTP/1.1 half takes the options of `node:http`. */
 export const transportLimits = {

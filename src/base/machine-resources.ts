@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
+import { smallestBound } from '#base/cgroup-bounds.ts';
 
 /** How much of something a machine has, and how much of it is still to be had. */
 export interface MachineResource {
@@ -15,14 +17,16 @@ export interface MachineResources {
   readonly processes: MachineResource;
 }
 
-/** What there is now, for the file system that `folder` is on. */
+/** What there is now for this process, for the file system that `folder` is on. */
 export async function machineResources(folder: string): Promise<MachineResources> {
-  const [memory, disk, pidMax, threadsMax, load] = await Promise.all([
+  const [memory, disk, pidMax, threadsMax, load, pidsBound, memoryBound] = await Promise.all([
     readFile('/proc/meminfo', 'utf8'),
     statfs(folder),
     readNumber('/proc/sys/kernel/pid_max'),
     readNumber('/proc/sys/kernel/threads-max'),
     readFile('/proc/loadavg', 'utf8'),
+    smallestBound('pids'),
+    smallestBound('memory'),
   ]);
   const kilobytes = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(memory)?.[1] ?? 0) * 1024;
@@ -30,11 +34,25 @@ export async function machineResources(folder: string): Promise<MachineResources
   const tasks = Number(/\/(\d+) /.exec(load)?.[1] ?? 0);
   const processes = Math.min(pidMax, threadsMax);
   return {
-    memory: { available: kilobytes('MemAvailable'), total: kilobytes('MemTotal') },
+    memory: lesser(
+      { available: kilobytes('MemAvailable'), total: kilobytes('MemTotal') },
+      memoryBound,
+    ),
     disk: { available: disk.bavail * disk.bsize, total: disk.blocks * disk.bsize },
     inodes: { available: disk.ffree, total: disk.files },
-    processes: { available: Math.max(0, processes - tasks), total: processes },
+    processes: lesser({ available: Math.max(0, processes - tasks), total: processes }, pidsBound),
   };
+}
+
+/** Whichever leaves less. */
+function lesser(machine: MachineResource, bound: MachineResource | undefined): MachineResource {
+  return bound && bound.available < machine.available ? bound : machine;
+}
+
+/** How many files this process may open: Node has raised its own limit to what the machine allows. Read at a start. */
+export function openFilesMax(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 0);
 }
 
 async function readNumber(file: string): Promise<number> {

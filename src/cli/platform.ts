@@ -11,6 +11,7 @@ import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import type { PartStatus } from '#supervisor/report.ts';
 import type { Invocation } from './invocation.ts';
+import { requireRoom } from './room-to-start.ts';
 import { UserError } from './terminal.ts';
 
 /** The flags that `up` and `demo` share. */
@@ -29,11 +30,12 @@ export function requireRoot(what: string): void {
   );
 }
 
-/** Throws CannotStart where this home has a running platform; PortTaken where a port is taken. */
+/** Throws CannotStart where this home has a running platform; UserError where the machine has no room; PortTaken. */
 export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Promise<Settings> {
   const running = await askSupervisor(pathsOf(home).supervisorSocket, { type: 'status' });
   if (running) throw alreadyRunning(home, running.pid);
   const survivors = survivingSettings(home);
+  if (!survivors) await requireRoom();
   return (
     survivors ?? {
       home,

@@ -26,14 +26,14 @@ export async function status(
     { name: 'supervisor', pid: supervisor.pid, state: 'ready', restarts: 0 },
     ...supervisor.parts,
   ].map((part) => ({ ...part, memoryBytes: memoryOf(part.pid) }));
-  const [counts, prepared, limits] = await Promise.all([
-    countsOf(invocation),
-    preparedCounts(invocation),
+  const [told, limits] = await Promise.all([
+    toldByApi(invocation),
     machineReport(invocation.home, parts),
   ]);
+  const { counts, prepared, unavailable } = told;
   if (output === 'json') {
     const machine = limits.map(({ name, available, total }) => ({ name, available, total }));
-    printJson({ home: invocation.home, parts, ...counts, prepared, machine });
+    printJson({ home: invocation.home, parts, ...counts, prepared, unavailable, machine });
     return;
   }
   printTable(
@@ -52,11 +52,31 @@ export async function status(
   if (record) describePlatform(JSON.parse(record.settings) as Settings, print);
   if (counts)
     print(`  services    ${counts.servicesReady} of ${counts.services} ready; ${counts.pods} pods`);
+  if (unavailable !== undefined) print(`  services    the API does not answer: ${unavailable}`);
   if (prepared) print(`  prepared    ${describePrepared(prepared)}`);
   const [memory, disk] = limits.map((limit) => `${limit.name} ${describeLimit(limit)}`);
   print(`  machine     ${memory}; ${disk}`);
   for (const limit of limits.filter(isShort))
     print(`  short       ${limit.name}: ${describeLimit(limit)}; ${limit.advice}`);
+}
+
+interface ToldByApi {
+  readonly counts?: Awaited<ReturnType<typeof countsOf>>;
+  readonly prepared?: Awaited<ReturnType<typeof preparedCounts>>;
+  readonly unavailable?: string;
+}
+
+/** What only the API knows. A platform that is short of something may not answer, and that is when one asks how it does. */
+async function toldByApi(invocation: Invocation): Promise<ToldByApi> {
+  try {
+    const [counts, prepared] = await Promise.all([
+      countsOf(invocation),
+      preparedCounts(invocation),
+    ]);
+    return { counts, prepared };
+  } catch (error) {
+    return { unavailable: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 async function countsOf(

@@ -131,6 +131,8 @@ Environment=KNODE_HOME=${home}
 Environment=NODE_COMPILE_CACHE=${path.join(home, 'compile-cache')}
 ExecStart=${self.join(' ')} up
 KillMode=process
+TasksMax=infinity
+LimitNOFILE=524288
 Delegate=yes
 Restart=on-failure
 TimeoutStopSec=120

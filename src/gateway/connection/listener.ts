@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { once } from 'node:events';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
+import { openFilesMax } from '#base/machine-resources.ts';
 import { Shares } from '#base/shares.ts';
 import { Deadlines } from '../deadlines.ts';
 import { defaultLimits } from '../http1/limits.ts';
@@ -23,10 +24,13 @@ export interface ListenerOptions {
   readonly onRequest: (exchange: Exchange) => void;
 }
 
-/** Envoy's advice for an edge: beyond it, new connections are closed at once. */
-const CONNECTIONS_MAX = 10_000;
+/**
+ * Envoy's advice for an edge: beyond it, new connections are closed at once. Less where a process may open few files: there
+ * are several doors, and each request takes a connection to a pod.
+ */
+const CONNECTIONS_MAX = Math.min(10_000, Math.floor(openFilesMax() / 4));
 /** Pods have an address each, and one door: one of them cannot shut it for the others. */
-const CONNECTIONS_OF_POD_MAX = CONNECTIONS_MAX / 2;
+const CONNECTIONS_OF_POD_MAX = Math.ceil(CONNECTIONS_MAX / 2);
 const HEAD_TIMEOUT_MS = 60_000;
 const STALL_TIMEOUT_MS = 300_000;
 const LINGER_MS = 2_000;
