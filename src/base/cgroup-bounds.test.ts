@@ -28,11 +28,15 @@ test('bounds: version 2: of the cgroup and those around it, the one that leaves 
     'system.slice/knode.service/memory.current': '700000\n',
     'system.slice/knode.service/memory.stat': 'anon 1\ninactive_file 200000\n',
   });
-  assert.deepEqual(await smallestBound('pids', found.places), { available: 180, total: 300 });
-  assert.deepEqual(await smallestBound('memory', found.places), {
+  assert.deepEqual(await smallestBound('pids', 'process', found.places), {
+    available: 180,
+    total: 300,
+  });
+  assert.deepEqual(await smallestBound('memory', 'process', found.places), {
     available: 500_000,
     total: 1_000_000,
   });
+  assert.equal(await smallestBound('pids', 'everybody', found.places), undefined);
 });
 
 test('bounds: version 1: each controller has a hierarchy', async () => {
@@ -42,12 +46,32 @@ test('bounds: version 1: each controller has a hierarchy', async () => {
     'memory/box/memory.limit_in_bytes': '5000\n',
     'memory/box/memory.usage_in_bytes': '6000\n',
   });
-  assert.deepEqual(await smallestBound('pids', found.places), { available: 70, total: 100 });
-  assert.deepEqual(await smallestBound('memory', found.places), { available: 0, total: 5000 });
+  assert.deepEqual(await smallestBound('pids', 'process', found.places), {
+    available: 70,
+    total: 100,
+  });
+  assert.deepEqual(await smallestBound('memory', 'process', found.places), {
+    available: 0,
+    total: 5000,
+  });
+});
+
+test('bounds: what a container around all has counts for everybody', async () => {
+  using found = tree('0::/knode\n', {
+    'pids.max': '1000\n',
+    'pids.current': '100\n',
+    'knode/pids.max': '200\n',
+    'knode/pids.current': '50\n',
+  });
+  const { places } = found;
+  const all = { available: 900, total: 1000 };
+  assert.deepEqual(await smallestBound('pids', 'everybody', places), all);
+  const own = { available: 150, total: 200 };
+  assert.deepEqual(await smallestBound('pids', 'process', places), own);
 });
 
 test('bounds: none where nothing is limited, or nothing is to be seen', async () => {
   using found = tree('0::/../../outside\n', { 'pids.max': 'max\n', 'pids.current': '3\n' });
-  assert.equal(await smallestBound('pids', found.places), undefined);
-  assert.equal(await smallestBound('memory', found.places), undefined);
+  assert.equal(await smallestBound('pids', 'process', found.places), undefined);
+  assert.equal(await smallestBound('memory', 'process', found.places), undefined);
 });

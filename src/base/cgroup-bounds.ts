@@ -23,6 +23,8 @@ const VERSION_2: Readonly<Record<string, Files>> = {
   memory: { limit: 'memory.max', used: 'memory.current', spare: ['memory.stat', 'inactive_file'] },
 };
 
+export type BoundOf = 'everybody' | 'process';
+
 export interface CgroupPlaces {
   /** proc(5), /proc/PID/cgroup. */
   readonly membership: string;
@@ -32,11 +34,13 @@ export interface CgroupPlaces {
 const OWN: CgroupPlaces = { membership: '/proc/self/cgroup', root: '/sys/fs/cgroup' };
 
 /**
- * What the cgroups that this process is in leave it, as a service manager or a container around it says: of the one that
- * leaves the least. Undefined where none has a limit.
+ * What cgroups leave, of the one that leaves the least: with `everybody` those that all processes to be seen from here are in,
+ * as a container around the platform has one; with `process` also those that this process is in, as a service manager says.
+ * Undefined where none has a limit.
  */
 export async function smallestBound(
   controller: 'pids' | 'memory',
+  of: BoundOf,
   { membership, root }: CgroupPlaces = OWN,
 ): Promise<MachineResource | undefined> {
   const lines = (await readFile(membership, 'utf8').catch(() => '')).split('\n');
@@ -45,7 +49,8 @@ export async function smallestBound(
     const isOwn = controllers.split(',').includes(controller);
     if (!isOwn && controllers !== '') return [];
     const files = (isOwn ? VERSION_1 : VERSION_2)[controller];
-    return files ? await boundsAbove(path.join(root, isOwn ? controllers : ''), cgroup, files) : [];
+    const hierarchy = path.join(root, isOwn ? controllers : '');
+    return files ? await boundsAbove(hierarchy, of === 'process' ? cgroup : '', files) : [];
   });
   const found = (await Promise.all(bounds)).flat();
   return found.toSorted((a, b) => a.available - b.available).at(0);

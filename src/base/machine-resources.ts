@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
-import { smallestBound } from '#base/cgroup-bounds.ts';
+import { smallestBound, type BoundOf } from '#base/cgroup-bounds.ts';
 
 /** How much of something a machine has, and how much of it is still to be had. */
 export interface MachineResource {
@@ -17,16 +17,19 @@ export interface MachineResources {
   readonly processes: MachineResource;
 }
 
-/** What there is now for this process, for the file system that `folder` is on. */
-export async function machineResources(folder: string): Promise<MachineResources> {
+/** What there is now, for `process` only this one or for everybody, pods too; of the file system that `folder` is on. */
+export async function machineResources(
+  folder: string,
+  of: BoundOf = 'everybody',
+): Promise<MachineResources> {
   const [memory, disk, pidMax, threadsMax, load, pidsBound, memoryBound] = await Promise.all([
     readFile('/proc/meminfo', 'utf8'),
     statfs(folder),
     readNumber('/proc/sys/kernel/pid_max'),
     readNumber('/proc/sys/kernel/threads-max'),
     readFile('/proc/loadavg', 'utf8'),
-    smallestBound('pids'),
-    smallestBound('memory'),
+    smallestBound('pids', of),
+    smallestBound('memory', of),
   ]);
   const kilobytes = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(memory)?.[1] ?? 0) * 1024;

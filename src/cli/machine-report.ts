@@ -21,7 +21,7 @@ export async function machineReport(
   home: string,
   parts: readonly { readonly name: string; readonly pid?: number | undefined }[],
 ): Promise<readonly LimitReport[]> {
-  const { memory, disk, inodes, processes } = await machineResources(home);
+  const { memory, disk, inodes, processes } = await machineResources(home, 'process');
   const files = await Promise.all(parts.map(async ({ name, pid }) => await filesOf(name, pid)));
   return [
     { name: 'memory', unit: 'bytes', ...memory, advice: 'stop something, or delete pods' },

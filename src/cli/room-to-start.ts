@@ -10,7 +10,7 @@ const MEMORY_BYTES_MIN = 256 * 1024 * 1024;
 /** Throws where the machine leaves the platform too little to begin with, in words that say what to raise. */
 export async function requireRoom(): Promise<void> {
   const files = openFilesMax();
-  const { processes, memory } = await machineResources('/');
+  const { processes, memory } = await machineResources('/', 'process');
   if (files < FILES_MIN)
     throw new UserError(
       `Cannot start: a process may open ${files} files here, wanted ${FILES_MIN} or more; raise the limit ('ulimit -n 65536', LimitNOFILE= of a unit)`,
