@@ -22,7 +22,12 @@ const LOOK_AGAIN_MS = 100;
  * A real etcd, kube-apiserver, kube-controller-manager and kube-scheduler on free ports, with their state in `home`; disposing ends them.
  * The programs are those that `../shared/kubernetes/build` makes; KUBE_HOME says where they are.
  */
-export async function startRealCluster(home: string): Promise<BareCluster> {
+export async function startRealCluster(
+  home: string,
+  {
+    isFlushed = false,
+  }: { /** etcd waits for the disk with each write. */ readonly isFlushed?: boolean } = {},
+): Promise<BareCluster> {
   await using resources = new AsyncDisposableStack();
   const programs: Program[] = [];
   const start = (name: string, flags: readonly string[]): void =>
@@ -36,7 +41,7 @@ export async function startRealCluster(home: string): Promise<BareCluster> {
     `--listen-client-urls=${etcd}`,
     `--advertise-client-urls=${etcd}`,
     `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-    '--unsafe-no-fsync',
+    ...(isFlushed ? [] : ['--unsafe-no-fsync']),
     '--log-level=warn',
   ]);
   start('kube-apiserver', [

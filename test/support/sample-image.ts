@@ -45,6 +45,7 @@ export const TOOLS_ENV = [
   { name: 'LD_LIBRARY_PATH', value: '/app/lib' },
 ];
 
+/** Builds an image from a folder (see `buildImage`), pushes it to the platform's registry, and returns its reference by tag. */
 export async function pushImage(
   platform: Platform,
   { name, source }: { readonly name: string; readonly source: string },

@@ -36,6 +36,21 @@ const metadata = `metadata:
       },
     }`;
 
+test('deployment: a sandbox is kept for what is called, unless the revision says otherwise', () => {
+  const routed = metadata.replace('routingState: reserve', 'routingState: active');
+  const never = routed.replace(
+    'annotations: {',
+    'annotations: { knode.dev/prepared-sandboxes: "0",',
+  );
+  const wanted = [metadata, routed, never].map(
+    (each) =>
+      deploymentOf(`${each}, spec: { containers: [{ image: i }] }`).metadata.annotations?.[
+        'knode.dev/prepared-sandboxes'
+      ],
+  );
+  assert.deepEqual(wanted, ['0', '1', '0']);
+});
+
 test('deployment: labels and annotations say what runs, not where requests come from', () => {
   const deployment = deploymentOf(`${metadata}, spec: { containers: [{ image: i }] }`);
   const labels = {

@@ -16,7 +16,7 @@ import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
 import { childLabels, workloadAnnotations } from '#controllers/serving/revision/child-metadata.ts';
 
-/** How many created, not started pods the agent keeps for a ReplicaSet while its replicas are 0. */
+/** How many created, not started pods the agent keeps for a ReplicaSet while its replicas are 0; 1 unless the Revision says. */
 const PREPARED_SANDBOXES = 'knode.dev/prepared-sandboxes';
 
 export interface DeploymentInput {
@@ -40,6 +40,7 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
   const labels = childLabels(revision);
   // A Revision that no Route leads to is not called, so nothing is kept ready for it.
   const isReserve = revision.metadata.labels?.[servingKeys.routingState] === 'reserve';
+  const prepared = isReserve ? '0' : (annotations[PREPARED_SANDBOXES] ?? '1');
   return {
     apiVersion: apiVersionOf(Deployment),
     kind: Deployment.kind,
@@ -47,7 +48,7 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
       name: deploymentName(name),
       namespace,
       labels,
-      annotations: { ...annotations, [PREPARED_SANDBOXES]: isReserve ? '0' : '1' },
+      annotations: { ...annotations, [PREPARED_SANDBOXES]: prepared },
       ownerReferences: [controllerReference(revision)],
     },
     spec: {

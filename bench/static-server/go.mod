@@ -1,0 +1,3 @@
+module static-server
+
+go 1.23
