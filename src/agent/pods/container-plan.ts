@@ -1,4 +1,4 @@
-import { readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Image } from '#images/image.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
@@ -79,9 +79,12 @@ export async function planContainer(
   });
 }
 
-/** Prepares the file that a program may leave its last words in. */
+/** Prepares the file that a program may leave its last words in, whoever it runs as. */
 export async function writeTerminationLog(bundle: string): Promise<void> {
-  await writeFile(path.join(bundle, 'termination-log'), '', { mode: 0o666 });
+  const file = path.join(bundle, 'termination-log');
+  await writeFile(file, '');
+  // A mode that is given at the creation is less the umask.
+  await chmod(file, 0o666);
 }
 
 const ACCOUNTS_BYTES_MAX = 1024 * 1024;

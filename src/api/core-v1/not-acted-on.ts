@@ -11,7 +11,6 @@ const ofPod: Asks<PodSpec> = {
   hostnameOverride: ({ hostnameOverride }) => hostnameOverride,
   overhead: ({ overhead }) => Object.keys(overhead ?? {}).length > 0,
   resourceClaims: ({ resourceClaims = [] }) => resourceClaims.length > 0,
-  setHostnameAsFQDN: ({ setHostnameAsFQDN }) => setHostnameAsFQDN,
   topologySpreadConstraints: ({ topologySpreadConstraints = [] }) =>
     topologySpreadConstraints.length > 0,
   'affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution': ({ affinity }) =>

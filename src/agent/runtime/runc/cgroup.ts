@@ -5,10 +5,10 @@ import { sleep, type Clock } from '#base/clock.ts';
 const ROOT = '/sys/fs/cgroup';
 
 /** Whether the kernel killed something in the cgroup for want of memory; false once the cgroup is gone. */
-export async function isOomKilled(cgroup: string): Promise<boolean> {
+export async function isOomKilled(cgroup: string, root = ROOT): Promise<boolean> {
   const files = [
-    path.join(ROOT, cgroup, 'memory.events'),
-    path.join(ROOT, 'memory', cgroup, 'memory.oom_control'),
+    path.join(root, cgroup, 'memory.events'),
+    path.join(root, 'memory', cgroup, 'memory.oom_control'),
   ];
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => '');
@@ -36,8 +36,12 @@ export async function thawCgroup(cgroup: string): Promise<void> {
  * Bounds how many processes all of the cgroup's containers have together, so that the rest of the machine can start some
  * too. Without effect where the machine counts no processes by cgroup, or lets nobody write there.
  */
-export async function limitProcesses(cgroup: string, processes: number): Promise<void> {
-  for (const folder of [path.join(ROOT, 'pids', cgroup), path.join(ROOT, cgroup)]) {
+export async function limitProcesses(
+  cgroup: string,
+  processes: number,
+  root = ROOT,
+): Promise<void> {
+  for (const folder of [path.join(root, 'pids', cgroup), path.join(root, cgroup)]) {
     try {
       // Not below what is not there: in version 1 `pids` is a hierarchy of its own.
       await mkdir(folder);
@@ -88,10 +92,10 @@ function killQuietly(pid: number): void {
 }
 
 /** Removes the cgroup and empty ones inside it, in every hierarchy (v1 has one a controller, v2 one). */
-export async function removeCgroup(cgroup: string): Promise<void> {
-  const hierarchies = await readdir(ROOT, { withFileTypes: true });
+export async function removeCgroup(cgroup: string, root = ROOT): Promise<void> {
+  const hierarchies = await readdir(root, { withFileTypes: true });
   const roots = hierarchies.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  for (const root of ['.', ...roots]) await removeEmpty(path.join(ROOT, root, cgroup));
+  for (const each of ['.', ...roots]) await removeEmpty(path.join(root, each, cgroup));
 }
 
 async function removeEmpty(folder: string): Promise<void> {

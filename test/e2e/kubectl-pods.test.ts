@@ -1,0 +1,477 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { stringify } from 'yaml';
+import type { Pod } from '#api/core-v1/pod.ts';
+import { oldKubectl } from '#test/support/clients-cache.ts';
+import { run, startPlatform, type Platform } from '#test/support/platform.ts';
+import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
+
+/* What a pod's spec promises, as a person sees it who applies YAML: by a current kubectl, and by one of 2020. */
+
+let it: Platform;
+let image: string;
+
+before(async () => {
+  it = await startPlatform();
+  image = await toolsImage(it);
+});
+after(async () => await it[Symbol.asyncDispose]());
+
+interface Client {
+  readonly name: string;
+  ok(args: readonly string[], input?: string): Promise<string>;
+}
+
+const clients: readonly Client[] = [
+  { name: 'now', ok: async (args, input) => await it.ok(args, input) },
+  {
+    name: 'old',
+    async ok(args, input) {
+      const options = { env: it.kubectlEnv, ...(input !== undefined && { input }) };
+      const outcome = await run([oldKubectl(), ...args], options);
+      assert.equal(outcome.code, 0, `kubectl 1.20 ${args.join(' ')}: ${outcome.stderr}`);
+      return outcome.stdout;
+    },
+  },
+];
+
+interface Asked {
+  readonly script: string;
+  readonly container?: object;
+  readonly spec?: object;
+  readonly metadata?: object;
+}
+
+/** A pod that runs a script once. */
+function pod(name: string, { script, container, spec, metadata }: Asked): object {
+  const main = { name: 'main', image, env: TOOLS_ENV, command: ['sh', '-c', script], ...container };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, ...metadata },
+    spec: {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 1,
+      containers: [main],
+      ...spec,
+    },
+  };
+}
+
+async function apply({ ok }: Client, ...objects: readonly object[]): Promise<void> {
+  await ok(['apply', '-f', '-'], objects.map((object) => stringify(object)).join('---\n'));
+}
+
+const LOOKS = 60;
+
+/** The pod once it is so; each look waits for a change of it, or a second. */
+async function podOnce(
+  { ok }: Client,
+  name: string,
+  isTrue: (status: NonNullable<Pod['status']>) => boolean,
+): Promise<Pod> {
+  for (let left = LOOKS; ; left -= 1) {
+    const found = JSON.parse(await ok(['get', 'pod', name, '-o', 'json'])) as Pod;
+    if (isTrue(found.status ?? {})) return found;
+    assert.ok(left > 0, `${name} did not get there: ${JSON.stringify(found.status, undefined, 1)}`);
+    await it.kubectl(['wait', '--for=delete', `pod/${name}`, '--timeout=1s']);
+  }
+}
+
+/** What a pod's script printed by its end, which has to be a good one. */
+async function said(client: Client, name: string, container = 'main'): Promise<string> {
+  const found = await podOnce(client, name, ({ phase = '' }) => /Succeeded|Failed/.test(phase));
+  const text = await client.ok(['logs', name, '-c', container]);
+  assert.equal(found.status?.phase, 'Succeeded', `${text} ${JSON.stringify(found.status)}`);
+  return text;
+}
+
+function every(title: string, check: (client: Client) => Promise<void>): void {
+  for (const client of clients)
+    test(`pods by kubectl (${client.name}): ${title}`, async () => await check(client));
+}
+
+every(
+  'variables come from all their sources, in order, and may name each other',
+  async (client) => {
+    const name = `env-${client.name}`;
+    const map = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name },
+      data: { COLOR: 'green' },
+    };
+    const secret = { ...map, kind: 'Secret', data: undefined, stringData: { KEY: 'open' } };
+    const fieldOf = (fieldPath: string): object => ({ fieldRef: { fieldPath } });
+    const amount = (resource: string, divisor: string): object => ({
+      resourceFieldRef: { resource, divisor },
+    });
+    const env = [
+      ...TOOLS_ENV,
+      { name: 'BOTH', value: '$(MAP_COLOR)-$(KEY)-$$(KEY)-$(NONE)' },
+      { name: 'ONE', valueFrom: { configMapKeyRef: { name, key: 'COLOR' } } },
+      { name: 'LATER', valueFrom: { secretKeyRef: { name, key: 'absent', optional: true } } },
+      { name: 'NAME', valueFrom: fieldOf('metadata.name') },
+      { name: 'LABEL', valueFrom: fieldOf("metadata.labels['tier']") },
+      { name: 'ADDRESS', valueFrom: fieldOf('status.podIP') },
+      { name: 'NODE', valueFrom: fieldOf('spec.nodeName') },
+      { name: 'MEBI', valueFrom: amount('limits.memory', '1Mi') },
+      { name: 'MILLI', valueFrom: amount('requests.cpu', '1m') },
+    ];
+    const envFrom = [
+      { prefix: 'MAP_', configMapRef: { name } },
+      { secretRef: { name } },
+      { configMapRef: { name: 'absent', optional: true } },
+    ];
+    const script =
+      'echo "$BOTH|$ONE|${LATER-unset}|$NAME|$LABEL|$MEBI|$MILLI|$1"; echo "$ADDRESS $NODE"';
+    const resources = { requests: { cpu: '250m' }, limits: { memory: '64Mi' } };
+    const args = ['script', '$(KEY)'];
+    await apply(
+      client,
+      map,
+      secret,
+      pod(name, {
+        script,
+        container: { env, envFrom, resources, args },
+        metadata: { labels: { tier: 'gold' } },
+      }),
+    );
+    const [first, second] = (await said(client, name)).split('\n');
+    assert.equal(first, `green-open-$(KEY)-$(NONE)|green|unset|${name}|gold|64|250|open`);
+    const { spec, status } = await podOnce(client, name, () => true);
+    assert.equal(second, `${status?.podIP} ${spec?.nodeName}`);
+  },
+);
+
+every(
+  'volumes of every kind are where they should be, and files change with their source',
+  async (client) => {
+    const name = `files-${client.name}`;
+    const map = (word: string): object => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name },
+      data: { word, other: 'o' },
+    });
+    const fieldRef = { fieldPath: 'metadata.annotations' };
+    const volumes = [
+      { name: 'scratch', emptyDir: {} },
+      { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '8Mi' } },
+      { name: 'some', configMap: { name, items: [{ key: 'word', path: 'in/word', mode: 0o400 }] } },
+      { name: 'pod', downwardAPI: { items: [{ path: 'notes', fieldRef }] } },
+      {
+        name: 'all',
+        projected: {
+          sources: [
+            { configMap: { name } },
+            {
+              downwardAPI: { items: [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }] },
+            },
+            { serviceAccountToken: { path: 'token', expirationSeconds: 600 } },
+          ],
+        },
+      },
+      { name: 'path', hostPath: { path: '/etc', type: 'Directory' } },
+    ];
+    const at = (volume: string, mountPath: string, rest: object = {}): object => ({
+      name: volume,
+      mountPath,
+      ...rest,
+    });
+    const volumeMounts = [
+      at('scratch', '/scratch'),
+      at('scratch', '/part', { subPath: 'a/b' }),
+      at('scratch', '/mine', { subPathExpr: 'of/$(NAME)' }),
+      at('memory', '/memory'),
+      at('some', '/some'),
+      at('pod', '/pod'),
+      at('all', '/all'),
+      at('path', '/machine', { readOnly: true }),
+    ];
+    const script = `echo x > /part/file; echo y > /mine/file; ls /scratch/a/b /scratch/of/*
+    grep ' /memory ' /proc/mounts; cat /some/in/word; echo; cat /pod/notes; echo; ls /all; cat /all/name; echo
+    head -c 3 /all/token; echo; ls /machine/hostname; echo z > /machine/knode-test || echo refused
+    until [ "$(cat /all/word)" = second ]; do sleep 0.2; done; echo changed`;
+    const variable = { name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } };
+    const container = {
+      volumeMounts,
+      env: [...TOOLS_ENV, variable],
+      securityContext: { runAsUser: 0 },
+    };
+    await apply(
+      client,
+      map('first'),
+      pod(name, {
+        script,
+        container,
+        spec: { volumes },
+        metadata: { annotations: { note: 'kept' } },
+      }),
+    );
+    await podOnce(client, name, ({ phase }) => phase === 'Running');
+    await apply(client, map('second'));
+    const text = await said(client, name);
+    for (const expected of [
+      /^\/scratch\/a\/b:\nfile\n\n\/scratch\/of\/files-\w+:\nfile$/m,
+      /^tmpfs \/memory tmpfs .*size=8192k/m,
+      /^first$/m,
+      /^note="kept"$/m,
+      /^name\nother\ntoken\nword$/m,
+      new RegExp(`^${name}$`, 'm'),
+      /^eyJ$/m,
+      /^\/machine\/hostname$/m,
+      /^refused$/m,
+      /^changed$/m,
+    ])
+      assert.match(text, expected);
+  },
+);
+
+every(
+  'users, groups, capabilities and filters are those of its security context',
+  async (client) => {
+    const show = `id; grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; ls -ldn /data
+    echo x > /file && echo written; unshare -U id || echo kept; mount -t tmpfs x /data || echo unmounted`;
+    const volumes = [{ name: 'data', emptyDir: {} }];
+    const volumeMounts = [{ name: 'data', mountPath: '/data' }];
+    const strict = `strict-${client.name}`;
+    const bare = `bare-${client.name}`;
+    const open = `open-${client.name}`;
+    await apply(
+      client,
+      pod(strict, {
+        script: show,
+        spec: {
+          volumes,
+          securityContext: {
+            runAsUser: 1234,
+            runAsGroup: 2345,
+            supplementalGroups: [3456],
+            supplementalGroupsPolicy: 'Strict',
+            fsGroup: 4567,
+            runAsNonRoot: true,
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+        },
+        container: {
+          volumeMounts,
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+        },
+      }),
+      pod(bare, {
+        script: show,
+        spec: { volumes },
+        container: {
+          volumeMounts,
+          securityContext: {
+            runAsUser: 0,
+            capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] },
+          },
+        },
+      }),
+      pod(open, {
+        script: show,
+        spec: { volumes },
+        container: { volumeMounts, securityContext: { privileged: true, runAsUser: 0 } },
+      }),
+    );
+    const narrow = await said(client, strict);
+    assert.match(narrow, /^uid=1234 gid=2345 groups=2345,3456,4567$/m);
+    assert.match(narrow, /^CapEff:\s+0{16}$/m);
+    assert.match(narrow, /^NoNewPrivs:\s+1$/m);
+    assert.match(narrow, /^Seccomp:\s+2$/m);
+    assert.match(narrow, /^drwxrwsrwx \d+ 0 4567 /m);
+    assert.ok(!narrow.includes('written'), narrow);
+    assert.match(narrow, /^kept$[\s\S]*^unmounted$/m);
+    const dropped = await said(client, bare);
+    assert.match(dropped, /^CapEff:\s+0{13}400$/m);
+    assert.match(dropped, /^NoNewPrivs:\s+0$/m);
+    // Root, but the filter refuses what would make more of it.
+    assert.match(dropped, /^kept$[\s\S]*^unmounted$/m);
+    const wide = await said(client, open);
+    assert.match(wide, /^Seccomp:\s+0$/m);
+    assert.ok(wide.includes('written') && !/kept|unmounted/.test(wide), wide);
+  },
+);
+
+every('its names and how it asks for others are as its spec says', async (client) => {
+  const own = `named-${client.name}`;
+  const none = `none-${client.name}`;
+  const machines = `machines-${client.name}`;
+  const script = 'cat /proc/sys/kernel/hostname /etc/hostname /etc/hosts /etc/resolv.conf';
+  const hostAliases = [{ ip: '10.9.8.7', hostnames: ['db', 'db.example'] }];
+  await apply(
+    client,
+    pod(own, {
+      script,
+      spec: {
+        hostname: 'own',
+        subdomain: 'team',
+        setHostnameAsFQDN: true,
+        hostAliases,
+        dnsConfig: { options: [{ name: 'ndots', value: '2' }], searches: ['more.example'] },
+      },
+    }),
+    pod(none, {
+      script,
+      spec: {
+        dnsPolicy: 'None',
+        dnsConfig: { nameservers: ['192.0.2.1'], searches: ['x.example'] },
+      },
+    }),
+    pod(machines, { script, spec: { dnsPolicy: 'Default', hostNetwork: true } }),
+  );
+  const named = await said(client, own);
+  assert.match(named, /^own\.team\.default\.svc\.cluster\.local\nown\n/);
+  assert.match(named, /^[\d.]+\town\.team\.default\.svc\.cluster\.local\town$/m);
+  assert.match(named, /^10\.9\.8\.7\tdb\tdb\.example$/m);
+  assert.match(
+    named,
+    /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local more\.example$/m,
+  );
+  assert.match(named, /^options .*ndots:2/m);
+  const alone = await said(client, none);
+  assert.match(alone, new RegExp(`^${none}\n${none}\n`));
+  assert.match(alone, /^nameserver 192\.0\.2\.1\nsearch x\.example$/m);
+  assert.ok(!alone.includes('cluster.local'), alone);
+  assert.ok(!(await said(client, machines)).includes('svc.cluster.local'));
+});
+
+every(
+  'its cgroup has its CPU shares and quota, memory and processes, and who takes more memory is killed',
+  async (client) => {
+    const name = `bounded-${client.name}`;
+    const greedy = `greedy-${client.name}`;
+    const read = (v1: string, v2: string): string =>
+      `cat /sys/fs/cgroup/${v1} 2>/dev/null || cat /sys/fs/cgroup/${v2}`;
+    const script = [
+      read('cpu/cpu.shares', 'cpu.weight'),
+      read('cpu/cpu.cfs_quota_us', 'cpu.max'),
+      read('memory/memory.limit_in_bytes', 'memory.max'),
+      read('pids/pids.max', 'pids.max'),
+    ].join('; ');
+    const resources = { requests: { cpu: '500m' }, limits: { cpu: '1500m', memory: '96Mi' } };
+    const command = ['node', '-e', 'for (const all = []; ; ) all.push(Buffer.alloc(1e6, 1))'];
+    await apply(
+      client,
+      pod(name, { script, container: { resources } }),
+      pod(greedy, { script: '', container: { command, resources } }),
+    );
+    // v2's weight of half a processor is 20 of 100; its quota comes with its period.
+    assert.match(
+      await said(client, name),
+      /^(512\n150000\n100663296|20\n150000 100000\n100663296)\n4096\n$/,
+    );
+    const killed = await podOnce(client, greedy, ({ phase }) => phase === 'Failed');
+    const end = killed.status?.containerStatuses?.[0]?.state?.terminated;
+    assert.deepEqual([end?.reason, end?.exitCode], ['OOMKilled', 137]);
+    assert.match(await client.ok(['get', 'pod', greedy]), /OOMKilled/);
+  },
+);
+
+every('containers begin in order, fail with a word, and begin again later', async (client) => {
+  const [ordered, words, crash] = ['ordered', 'words', 'crash'].map(
+    (name) => `${name}-${client.name}`,
+  ) as [string, string, string];
+  const volumes = [{ name: 'said', emptyDir: {} }];
+  const says = (name: string, then: string, rest: object = {}): object => ({
+    name,
+    image,
+    env: TOOLS_ENV,
+    command: ['sh', '-c', `echo ${name} >> /said/all; ${then}`],
+    volumeMounts: [{ name: 'said', mountPath: '/said' }],
+    ...rest,
+  });
+  const failing = {
+    terminationMessagePath: '/tmp/last',
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+  };
+  await apply(
+    client,
+    pod(ordered, {
+      script: '',
+      spec: {
+        volumes,
+        initContainers: [
+          says('first', 'true'),
+          says('beside', 'trap "exit 0" TERM; while true; do sleep 0.1; done', {
+            restartPolicy: 'Always',
+          }),
+          says('second', 'true'),
+        ],
+        containers: [says('main', 'cat /said/all')],
+      },
+    }),
+    pod(words, {
+      script: 'echo from the file > /tmp/last; exit 3',
+      container: { ...failing, terminationMessagePolicy: 'File' },
+      spec: { volumes: [] },
+    }),
+    pod(crash, {
+      script: 'echo no database; exit 4',
+      container: failing,
+      spec: { restartPolicy: 'OnFailure' },
+    }),
+  );
+  assert.equal(await said(client, ordered), 'first\nbeside\nsecond\nmain\n');
+  const failed = await podOnce(client, words, ({ phase }) => phase === 'Failed');
+  const last = failed.status?.containerStatuses?.[0]?.state?.terminated;
+  assert.deepEqual([last?.exitCode, last?.message], [3, 'from the file\n']);
+  const looping = await podOnce(client, crash, ({ containerStatuses: [one] = [] }) =>
+    Boolean(one?.lastState?.terminated && one.state?.waiting),
+  );
+  const before = looping.status?.containerStatuses?.[0]?.lastState?.terminated;
+  assert.deepEqual([before?.exitCode, before?.message], [4, 'no database\n']);
+  assert.match(await client.ok(['get', 'pod', crash]), /CrashLoopBackOff/);
+  assert.equal(await client.ok(['logs', '--previous', crash]), 'no database\n');
+  await client.ok(['delete', 'pod', crash]);
+});
+
+every(
+  'probes say who is ready and who is not to live on; hooks have run before',
+  async (client) => {
+    const unready = `unready-${client.name}`;
+    const probe = (command: string): object => ({
+      exec: { command: ['sh', '-c', command] },
+      periodSeconds: 1,
+      failureThreshold: 1,
+      // A busy machine is no failure.
+      timeoutSeconds: 20,
+    });
+    await apply(
+      client,
+      pod(unready, {
+        script: 'trap "exit 0" TERM; while true; do sleep 0.1; done',
+        container: {
+          readinessProbe: probe('test -e /tmp/ready'),
+          livenessProbe: probe('test ! -e /tmp/dead'),
+          lifecycle: { postStart: { exec: { command: ['sh', '-c', 'echo hooked > /tmp/hook'] } } },
+        },
+        spec: { restartPolicy: 'Always' },
+      }),
+    );
+    await podOnce(client, unready, ({ phase }) => phase === 'Running');
+    assert.match(
+      await client.ok(['get', 'pod', unready, '--no-headers']),
+      /^\S+ +0\/1 +Running +0 /,
+    );
+    const inside = async (command: string): Promise<string> =>
+      await client.ok(['exec', unready, '--', 'sh', '-c', command]);
+    assert.equal(await inside('cat /tmp/hook; echo > /tmp/ready'), 'hooked\n');
+    await client.ok(['wait', '--for=condition=Ready', `pod/${unready}`, '--timeout=30s']);
+    await inside('echo > /tmp/dead');
+    const again = await podOnce(
+      client,
+      unready,
+      ({ containerStatuses: [one] = [] }) =>
+        one?.restartCount === 1 && one.state?.running !== undefined,
+    );
+    assert.equal(again.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 0);
+    await client.ok(['delete', 'pod', unready]);
+  },
+);
