@@ -19,7 +19,7 @@ after(async () => await it[Symbol.asyncDispose]());
 
 interface Client {
   readonly name: string;
-  ok(args: readonly string[], input?: string): Promise<string>;
+  readonly ok: (args: readonly string[], input?: string) => Promise<string>;
 }
 
 const clients: readonly Client[] = [
