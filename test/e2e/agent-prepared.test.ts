@@ -336,3 +336,24 @@ test('prepared: a frozen program goes with its ReplicaSet', async () => {
   await bed.cluster.client.delete(ReplicaSet, { namespace: 'default', name: 'web-1' });
   await preparedApps(bed, 0);
 });
+
+test('prepared: where containers share their processes, who holds them stays and goes with the others', async () => {
+  await using bed = await startAgentBed();
+  const script = `require('node:http').createServer((q, s) => s.end(fs.readFileSync('/proc/1/cmdline'))).listen(8080)`;
+  const container = { name: 'main', image: NODE_IMAGE, args: ['-e', script] };
+  const spec = { shareProcessNamespace: true, containers: [container] };
+  await createReplicaSet(bed, { spec });
+  await preparedName(bed, () => true);
+  // What was only prepared goes with its process, and is prepared anew.
+  await bed.restart();
+  const started = await startOnce(bed);
+  assert.equal(await answer(started.address), '/pause\0');
+  await bed.restart();
+  assert.equal(await answer(started.address), '/pause\0');
+  const { promise, resolve } = Promise.withResolvers<string>();
+  assert.deepEqual(bed.agent.start(target, resolve), [started]);
+  await bed.cluster.client.delete(ReplicaSet, { namespace: 'default', name: 'web-1' });
+  assert.equal(await promise, started.name);
+  await bed.agent.stopAllPods(0);
+  assert.deepEqual(await readPodRecords(path.join(bed.home, 'agent/pods')), []);
+});
