@@ -12,7 +12,8 @@ import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import type { Client } from '#client/client.ts';
-import { Informer } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+import { selectedObjects } from '#client/selected-objects.ts';
 import type { Images } from '#images/image.ts';
 import { podAccess, type PodAccess } from '#agent/access/pod-access.ts';
 import { adoptSandboxes } from '#agent/adopt.ts';
@@ -44,6 +45,8 @@ import { instanceCgroup, openRunc } from '#agent/runtime/runc/runc-runtime.ts';
 
 export interface AgentOptions {
   readonly client: Client;
+  /** Shared with whoever else follows the API; whoever hands them in disposes of them, later than the agent. */
+  readonly informers: Informers;
   readonly images: Images;
   readonly clock: Clock;
   readonly random: Random;
@@ -105,20 +108,12 @@ const PROBES_PER_CORE = 2;
  * conmon, nft, ip or the seccomp profile is missing. Needs root.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { client, clock, random, log, ranges, instance, nodeName, openPorts } = options;
+  const { client, informers, clock, log, ranges, instance, nodeName, openPorts } = options;
   const stop = new AbortController();
-  const informing = { client, clock, random, log, signal: stop.signal };
-  const selection = { fieldSelector: `spec.nodeName=${nodeName}` };
-  const pods = new Informer(Pod, { ...informing, selection });
-  const services = new Informer(Service, informing);
-  const slices = new Informer(EndpointSlice, informing);
-  const replicaSets = new Informer(ReplicaSet, informing);
-  const informers = [pods, services, slices, replicaSets];
-  const config = new ConfigWatch(informing);
   try {
+    const { pods, services, slices, replicaSets } = await follow(informers, nodeName);
     const parts = await openParts(options, (namespace) => services.list(namespace));
     await prepareHost(ranges);
-    await Promise.all([...informers, config].map((each) => each.synced()));
     const { listen = [], ownPorts = openPorts } = options;
     const network = { instance, nodeName, ranges, openPorts, ownPorts, listen, services, slices };
     const rules = new ServiceSync({ ...network, clock, log, signal: stop.signal });
@@ -127,6 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const cgroup = instanceCgroup(instance);
     const adopted = await adoptSandboxes(parts, { podOf: (uid) => byUid.get(uid), cgroup });
     const { started } = adopted;
+    const config = new ConfigWatch(informers);
     const { preparedMax: capacity = preparedMax(os.totalmem()) } = options;
     const preparing = { replicaSets, services, config, started, capacity, signal: stop.signal };
     const pool = new PreparedPool(parts, preparing);
@@ -157,11 +153,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       async [Symbol.asyncDispose]() {
         await podSet[Symbol.asyncDispose]();
         await pool[Symbol.asyncDispose]();
-        await config[Symbol.asyncDispose]();
+        config[Symbol.dispose]();
         await rules[Symbol.asyncDispose]();
         stop.abort();
         await Promise.all([tending.left, measuring]);
-        await Promise.all(informers.map((informer) => informer[Symbol.asyncDispose]()));
         await parts.runtime[Symbol.asyncDispose]();
       },
     };
@@ -196,6 +191,18 @@ async function tendNode(
   });
   const beating = keepHeartbeat(client, facts, { log, signal });
   return { left: Promise.all([beating, eviction.keep(signal)]) };
+}
+
+/** What the agent reads, once it is all there. */
+async function follow(informers: Informers, nodeName: string) {
+  const kinds = [Pod, Service, EndpointSlice, ReplicaSet, ...ConfigWatch.kinds];
+  await Promise.all(kinds.map((kind) => informers.of<KubeObject>(kind).synced()));
+  return {
+    pods: selectedObjects(informers.of(Pod), ({ spec }) => spec?.nodeName === nodeName),
+    services: informers.of(Service),
+    slices: informers.of(EndpointSlice),
+    replicaSets: informers.of(ReplicaSet),
+  };
 }
 
 /** Bounds what pods take of the machine, and says what it is. */

@@ -8,43 +8,39 @@ import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
-import { Informer, type InformerOptions } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+
+const KINDS: readonly Kind[] = [
+  ConfigMap,
+  Secret,
+  ServiceAccount,
+  ResourceQuota,
+  LimitRange,
+  PriorityClass,
+  MutatingWebhookConfiguration,
+  ValidatingWebhookConfiguration,
+];
 
 type ConfigHandler = (namespace: string, dependency: string) => void;
 
 /**
  * Says when something changes that pods are made or admitted by: `namespace` (empty where it is of all), `ConfigMap/name`.
  */
-export class ConfigWatch implements AsyncDisposable {
-  readonly #informers: readonly (AsyncDisposable & Pick<Informer<KubeObject>, 'synced'>)[];
+export class ConfigWatch implements Disposable {
+  static readonly kinds: readonly Kind[] = KINDS;
+  readonly #subscriptions: readonly Disposable[];
   readonly #handlers = new Set<ConfigHandler>();
 
-  constructor(options: InformerOptions) {
-    const watch = <T extends KubeObject>(kind: Kind<T>): Informer<T> => {
-      const informer = new Informer(kind, options);
-      informer.onChange(({ previous, current }) => {
+  /** Of informers that are synced: what they know already is no change. */
+  constructor(informers: Informers) {
+    this.#subscriptions = KINDS.map((kind) =>
+      informers.of<KubeObject>(kind).onChange(({ previous, current }) => {
         const object = current ?? previous;
         if (!object || isSame(previous, current)) return;
         const { namespace = '', name } = object.metadata;
         for (const handler of this.#handlers) handler(namespace, `${kind.kind}/${name}`);
-      });
-      return informer;
-    };
-    this.#informers = [
-      watch(ConfigMap),
-      watch(Secret),
-      watch(ServiceAccount),
-      watch(ResourceQuota),
-      watch(LimitRange),
-      watch(PriorityClass),
-      watch(MutatingWebhookConfiguration),
-      watch(ValidatingWebhookConfiguration),
-    ];
-  }
-
-  /** From then on only what changes is told. */
-  async synced(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.synced()));
+      }),
+    );
   }
 
   onChange(handler: ConfigHandler): Disposable {
@@ -52,8 +48,8 @@ export class ConfigWatch implements AsyncDisposable {
     return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer[Symbol.asyncDispose]()));
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
   }
 }
 

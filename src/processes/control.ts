@@ -6,6 +6,7 @@ import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
+import { Informers } from '#client/informers.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
@@ -72,19 +73,11 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       log,
     }),
   );
-  agent = await startAgent({
-    ...parts,
-    client: api.client,
-    images: content.images,
-    home: settings.home,
-    ranges,
-    instance: network.instance,
-    nodeName: settings.nodeName,
-    ...reachability(settings),
-    makeRoom: (stop) => content.makeRoom(stop),
-    drain: async ({ namespace, name }, stop) =>
-      await autoscaler.drain({ namespace, pod: name }, stop),
-  });
+  // Also while pods are being stopped: they end when everything else has.
+  const { signal: never } = new AbortController();
+  const informers = resources.use(new Informers({ ...parts, client: api.client, signal: never }));
+  const running = { api, informers, content, autoscaler, network };
+  agent = await openAgent(context, running);
   const started = agent;
   resources.defer(async () => {
     // Told to stop, not killed: the pods go with the platform.
@@ -94,20 +87,49 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   pending.delete('agent');
   done('agent');
   resources.use(content.keepCollected(api.client, agent));
-  resources.use(
-    await startControllers(context, { api, content, autoscaler, podFacing: ranges.podFacing }),
-  );
+  resources.use(await startControllers(context, running));
   pending.delete('controllers');
   done('controllers');
   return resources.move();
 }
 
+/** What both the agent and the controllers work with. */
+interface Running {
+  readonly api: Api;
+  readonly informers: Informers;
+  readonly content: Content;
+  readonly autoscaler: Autoscaler;
+  readonly network: Network;
+}
+
+async function openAgent(
+  { settings, clock, log }: PartContext,
+  { api, informers, content, autoscaler, network }: Running,
+): Promise<Agent> {
+  return await startAgent({
+    clock,
+    random: systemRandom,
+    log,
+    client: api.client,
+    informers,
+    images: content.images,
+    home: settings.home,
+    ranges: network.ranges,
+    instance: network.instance,
+    nodeName: settings.nodeName,
+    ...reachability(settings),
+    makeRoom: (stop) => content.makeRoom(stop),
+    drain: async ({ namespace, name }, stop) =>
+      await autoscaler.drain({ namespace, pod: name }, stop),
+  });
+}
+
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  parts: { api: Api; content: Content; autoscaler: Autoscaler; podFacing: string },
+  { api, informers, content, autoscaler, network }: Running,
 ): Promise<AsyncDisposable> {
-  const { api, content, autoscaler, podFacing } = parts;
+  const { podFacing } = network.ranges;
   const { tcp, udp } = ownPorts(settings);
   const own = [...tcp.map((port) => `TCP/${port}`), ...udp.map((port) => `UDP/${port}`)];
   const loadBalancers = { address: podFacing, ownPorts: new Set(own) };
@@ -133,6 +155,7 @@ async function startControllers(
   });
   return await runControllers({
     client: api.client,
+    informers,
     controllers: [...core.controllers, ...serving],
     loops: core.loops,
     random: systemRandom,

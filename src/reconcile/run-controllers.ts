@@ -12,6 +12,8 @@ import type { Retry } from '#reconcile/work-queue.ts';
 export interface RunControllersOptions {
   /** Reads and writes the cluster itself; what controllers get reads from memory. */
   readonly client: Client;
+  /** Shared with others; whoever hands them in disposes of them, later than the controllers. Their own where absent. */
+  readonly informers?: Informers;
   readonly controllers: readonly AnyController[];
   /** Loops over many kinds at once, as garbage collection is one. */
   readonly loops?: readonly LoopStarter[];
@@ -39,7 +41,10 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
   const { clock, random, log, controllers, loops: starters = [] } = options;
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const informers = new Informers({ client: options.client, clock, random, log, signal });
+  await using own = new AsyncDisposableStack();
+  const informers =
+    options.informers ??
+    own.use(new Informers({ client: options.client, clock, random, log, signal }));
   const client = createCachedClient(options.client, informers);
   const live = options.client;
   const context: LoopContext = { client, live, informers, clock, random, log, signal };
@@ -51,6 +56,7 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
     ...controllers.map((controller) => startControllerLoop(controller, context)),
     ...starters.map((starter) => starter.start(context)),
   ];
+  const running = own.move();
   return {
     informers,
     client,
@@ -66,7 +72,7 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
     async [Symbol.asyncDispose]() {
       stop.abort();
       await Promise.all(loops.map(({ queue }) => queue[Symbol.asyncDispose]()));
-      await informers[Symbol.asyncDispose]();
+      await running.disposeAsync();
     },
   };
 }

@@ -8,7 +8,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import type { PodSpec } from '#api/generated/core-v1.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
-import { Informer } from '#client/informer.ts';
+import { Informers } from '#client/informers.ts';
 import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { removeAgent } from '#agent/remove-agent.ts';
@@ -64,18 +64,19 @@ export async function startAgentBed(
     : silentLog;
   const { client } = cluster;
   const base = { client, clock: systemClock, random: systemRandom, log, home, instance, ranges };
+  const end = new AbortController();
+  const informers = new Informers({ ...base, signal: end.signal });
   const open = (): Promise<Agent> =>
     startAgent({
       ...base,
+      informers,
       images: options.images ?? imagesWith(layer),
       nodeName: NODE_NAME,
       openPorts: { tcp: [], udp: [] },
       ...options,
     });
   state.agent = await open();
-  const end = new AbortController();
-  const informer = new Informer(Pod, { ...base, signal: end.signal });
-  await informer.synced();
+  const informer = informers.of(Pod);
   const required = (): Agent => {
     if (!state.agent) throw new Error('the bed has no agent');
     return state.agent;
@@ -120,7 +121,7 @@ export async function startAgentBed(
       await required().stopAllPods(0);
       await required()[Symbol.asyncDispose]();
       end.abort();
-      await informer[Symbol.asyncDispose]();
+      await informers[Symbol.asyncDispose]();
       await cluster[Symbol.asyncDispose]();
       await removeAgent({ home, instance, ranges, clock: systemClock });
       await removeMounted(home);

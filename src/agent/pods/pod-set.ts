@@ -1,5 +1,5 @@
 import type { Pod } from '#api/core-v1/pod.ts';
-import type { Informer } from '#client/informer.ts';
+import type { SelectedObjects } from '#client/selected-objects.ts';
 import type { ConfigWatch } from '#agent/config-watch.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { EvictablePod } from '#agent/node-eviction.ts';
@@ -9,7 +9,7 @@ import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
 
 export interface PodSetOptions {
   readonly parts: AgentParts;
-  readonly pods: Informer<Pod>;
+  readonly pods: SelectedObjects<Pod>;
   /** Where a new pod's sandbox may be waiting already. */
   readonly pool: { take(pod: Pod): Promise<PodSandbox | undefined> };
   /** Says when something changes that pods have files of. */
