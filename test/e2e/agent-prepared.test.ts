@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
@@ -7,6 +9,8 @@ import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { LimitRange } from '#api/core-v1/limit-range.ts';
 import { ResourceQuota } from '#api/core-v1/resource-quota.ts';
+import { Secret } from '#api/core-v1/secret.ts';
+import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import { Pod } from '#api/core-v1/pod.ts';
@@ -194,6 +198,83 @@ test('prepared: made anew when what it read changes', async () => {
   assert.equal(starting.name, fresh);
   assert.equal(await answer(starting.address), `${fresh} blue`);
 });
+
+test('prepared: made anew when a Secret of its environment or its ServiceAccount changes', async () => {
+  await using bed = await startAgentBed();
+  const { client } = bed.cluster;
+  const metadata = { name: 'words', namespace: 'default' };
+  const secret = (word: string): Secret => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata,
+    data: { word: Buffer.from(word).toString('base64') },
+  });
+  await client.create(Secret, secret('one'));
+  const env = [
+    { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+    { name: 'COLOR', valueFrom: { secretKeyRef: { name: 'words', key: 'word' } } },
+  ];
+  const container = { name: 'main', image: NODE_IMAGE, args: ['-e', SERVER], env };
+  await createReplicaSet(bed, { spec: { containers: [container], serviceAccountName: 'sayer' } });
+  const first = await preparedName(bed, () => true);
+  await client.create(ServiceAccount, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'other', namespace: 'default' },
+  });
+  await client.apply(Secret, secret('two'));
+  const second = await preparedName(bed, (name) => name !== first);
+  await client.create(ServiceAccount, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'sayer', namespace: 'default' },
+  });
+  const third = await preparedName(bed, (name) => name !== second);
+  const starting = await startOnce(bed);
+  assert.equal(starting.name, third);
+  assert.equal(await answer(starting.address), `${third} two`);
+});
+
+test('prepared: the others are made at most two per core at once', async () => {
+  await using bed = await startAgentBed();
+  const names = Array.from({ length: 12 }, (_, index) => `pod-${index}`);
+  const args = ['-e', 'setTimeout(() => {}, 1e9)'];
+  const containers = [{ name: 'main', image: NODE_IMAGE, args }];
+  let isOver = false;
+  const running = (async () => {
+    await Promise.all(names.map((name) => bed.createPod(name, { containers })));
+    await Promise.all(names.map((name) => bed.podOnce(name, isReady)));
+    isOver = true;
+  })();
+  let most = 0;
+  // runc says what it does only by being there.
+  while (!isOver) {
+    most = Math.max(most, createsOf(bed.instance));
+    await Promise.race([running, sleep(systemClock, 5)]);
+  }
+  await running;
+  assert.ok(most > 0 && most <= 2 * availableParallelism(), `${most} were made at once`);
+});
+
+/** How many containers of the bed are being created by runc now. */
+function createsOf(instance: string): number {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const calls = pids.map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    } catch {
+      return []; // It ended meanwhile.
+    }
+  });
+  const creates = calls.filter(
+    ([program = '', ...words]) =>
+      program.endsWith('runc') &&
+      words.includes('create') &&
+      words.some((word) => word.includes(`/knode-${instance}/`)),
+  );
+  // A process that it begins is a copy of it at first; the id is the same.
+  return new Set(creates.map((words) => words.findLast((word) => word !== ''))).size;
+}
 
 test('prepared: what has started runs on for the next process, and goes with its ReplicaSet', async () => {
   await using bed = await startAgentBed();

@@ -88,6 +88,7 @@ test(
       assert.equal(status, 200, name);
       if (victim === 'supervisor') assert.equal((await it.knode('up', '-d')).code, 0);
     }
+    await settled(bed, services.length);
     await unheard(bed, urls.get(services.at(-1) ?? '') ?? '');
     await it.ok(['wait', 'pod', '--all', '--for=delete', '--timeout=60s']);
     await settled(bed, services.length);
