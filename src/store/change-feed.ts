@@ -4,7 +4,7 @@ import { Compacted, SlowReader, revisionOf, type Change, type Revision } from '#
 export interface FeedLimits {
   /** This many latest changes are kept for watches that resume; 10,000 unless told. */
   readonly historyMax?: number;
-  /** UTF-16 code units of their values; beyond it half of them go, the oldest first. 32 Mi unless told. */
+  /** UTF-16 code units of their values; beyond it half of them go, the oldest first. 16 Mi unless told. */
   readonly historyLengthMax?: number;
   /** A watch whose reader is more changes behind than this fails with SlowReader; 10,000 unless told. */
   readonly lagMax?: number;
@@ -35,7 +35,7 @@ export class ChangeFeed {
 
   constructor(limits: FeedLimits = {}) {
     this.#historyMax = limits.historyMax ?? 10_000;
-    this.#historyLengthMax = limits.historyLengthMax ?? 32 * 1024 * 1024;
+    this.#historyLengthMax = limits.historyLengthMax ?? 16 * 1024 * 1024;
     this.#lagMax = limits.lagMax ?? 10_000;
   }
 
