@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { sleep, systemClock } from '#base/clock.ts';
 import { runCommand } from '#base/command.ts';
 import { machineResources } from '#base/machine-resources.ts';
 import { Event } from '#api/core-v1/event.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
+import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import { isReady, NODE_IMAGE, startAgentBed } from '#test/support/agent-bed.ts';
 import { startPlatform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
@@ -100,4 +102,28 @@ test('pressure: short of disk, the machine ends who fills it, and says so until 
   await apply(pod('late', IDLE));
   const unscheduled = '--for=jsonpath={.status.conditions[?(@.type=="PodScheduled")].status}=False';
   await it.ok(['wait', 'pod/late', unscheduled, '--timeout=30s']);
+});
+
+test('disk: what ended pods wrote is given back, their objects and logs stay', async () => {
+  await using bed = await startAgentBed();
+  const script = `for (const at of ['/data/big', '/tmp/big']) fs.writeFileSync(at, Buffer.alloc(${64 * MIB}, 1)); console.log('written')`;
+  const main = {
+    name: 'main',
+    image: NODE_IMAGE,
+    args: ['-e', script],
+    volumeMounts: [{ name: 'data', mountPath: '/data' }],
+  };
+  const volumes = [{ name: 'data', emptyDir: {} }];
+  const restartPolicy = 'Never';
+  await bed.createPod('done', { restartPolicy, containers: [main], volumes });
+  await bed.podOnce('done', ({ status }) => status?.phase === 'Succeeded');
+  const folder = path.join(bed.home, 'agent/pods');
+  const deadline = AbortSignal.timeout(10_000);
+  while ((await diskUsage([folder], Infinity)) > MIB) {
+    await sleep(systemClock, 50, deadline);
+  }
+  const { status } = await bed.podOnce('done', () => true);
+  assert.equal(status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 0);
+  const log = globSync(path.join(folder, '*/containers/main/0/log'))[0] ?? '';
+  assert.match(readFileSync(log, 'utf8'), / stdout F written$/m);
 });
