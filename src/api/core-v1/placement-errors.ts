@@ -19,11 +19,11 @@ const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution';
 /** What is wrong with what a pod says of the nodes it wants: which, beside whom, spread how. */
 export function affinityErrors(affinity: Affinity | undefined, at: string): FieldError[] {
   const { nodeAffinity, podAffinity, podAntiAffinity } = affinity ?? {};
-  const terms = nodeAffinity?.[REQUIRED]?.nodeSelectorTerms;
+  const selector = nodeAffinity?.[REQUIRED];
   const nodes = `${at}.nodeAffinity`;
   const path = `${nodes}.${REQUIRED}.nodeSelectorTerms`;
   return [
-    ...(terms ? nodeTermsErrors(terms, path) : []),
+    ...(selector ? nodeTermsErrors(selector.nodeSelectorTerms, path) : []),
     ...(nodeAffinity?.[PREFERRED] ?? []).flatMap(({ weight, preference }, index) => [
       ...weightErrors(weight, `${nodes}.${PREFERRED}[${index}]`),
       ...termErrors(preference, `${nodes}.${PREFERRED}[${index}].preference`),
@@ -33,9 +33,12 @@ export function affinityErrors(affinity: Affinity | undefined, at: string): Fiel
   ];
 }
 
-/** Of terms of which a node has to match one. */
-export function nodeTermsErrors(terms: readonly NodeSelectorTerm[], at: string): FieldError[] {
-  if (terms.length === 0) return [required(at, 'must have at least one node selector term')];
+/** Of terms of which a node has to match one; a patch may have left none, which is no list either. */
+export function nodeTermsErrors(
+  terms: readonly NodeSelectorTerm[] | undefined,
+  at: string,
+): FieldError[] {
+  if (!terms?.length) return [required(at, 'must have at least one node selector term')];
   return terms.flatMap((term, index) => termErrors(term, `${at}[${index}]`));
 }
 

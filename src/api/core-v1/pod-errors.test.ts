@@ -31,6 +31,11 @@ test('containers: what Kubernetes refuses, in its words', () => {
   const range = 'must be between 1 and 65535, inclusive';
   check('{}');
   check(
+    '{ resources: { limits: { cpu: 1 }, requests: { constructor: 1 } } }',
+    'resources.requests[constructor]: Invalid value: "constructor": must be a standard resource type or fully qualified',
+    'resources.requests[constructor]: Invalid value: "constructor": must be a standard resource for containers',
+  );
+  check(
     '{ image: " x" }',
     'image: Invalid value: " x": must not have leading or trailing whitespace',
   );
@@ -184,4 +189,14 @@ test('pods: of what may change, how far', () => {
     '{ containers: [] }',
     'spec.containers: Forbidden: pod updates may not add or remove containers',
   );
+});
+
+test('placement: a node selector without a term is one that says nothing', () => {
+  const spec = podOf(
+    '{}',
+    '{ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: {} } } }',
+  );
+  assert.deepEqual(shown(podSpecErrors(spec, 'spec')), [
+    'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term',
+  ]);
 });

@@ -20,7 +20,11 @@ export function resourceErrors(resources: ResourceRequirements, at: string): Fie
     ),
     ...Object.entries(requests).flatMap(([name, amount]) => [
       ...amountErrors(name, amount, `${at}.requests[${name}]`),
-      ...orderErrors({ name, amount, limit: limits[name] }, at),
+      // A request may be of what every object has: `constructor`.
+      ...orderErrors(
+        { name, amount, limit: Object.hasOwn(limits, name) ? limits[name] : undefined },
+        at,
+      ),
     ]),
   ];
   const names = Object.keys({ ...limits, ...requests });
