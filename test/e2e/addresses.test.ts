@@ -106,7 +106,9 @@ test('addresses: none is given twice, whenever control is killed', BOUND, async 
     if (round === 0) continue;
     // What is given back meanwhile is to be had again.
     const gone = names.shift() ?? '';
-    await it.kubectl(['delete', 'pod', gone, '--wait=false']);
+    const deadline = AbortSignal.timeout(60_000);
+    while ((await it.kubectl(['delete', 'pod', gone, '--wait=false'])).code !== 0)
+      assert.ok(!deadline.aborted, `${gone} could not be deleted`);
   }
   await ready(it, names, 120);
   const deadline = AbortSignal.timeout(60_000);

@@ -319,12 +319,15 @@ function isOpen(home: string, file: string): boolean {
   return true;
 }
 
-/** Regular files; what containers have as their root is their images', and theirs. */
+/**
+ * Regular files, and no namespace that a mount keeps, which has nothing to read; what containers have as their root is
+ * their images', and theirs.
+ */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const inner = path.join(folder, entry.name);
     if (entry.isDirectory()) return ['rootfs', 'images'].includes(entry.name) ? [] : filesOf(inner);
-    return entry.isFile() ? [inner] : [];
+    return entry.isFile() && !inner.endsWith('/shared/ipc') ? [inner] : [];
   });
 }
 

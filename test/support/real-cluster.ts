@@ -66,6 +66,9 @@ export async function startRealCluster(
     `--kubeconfig=${files.controllers}`,
     '--secure-port=0',
     '--leader-elect=false',
+    // A suite that makes a namespace for each test keeps it busier than it means to be by itself.
+    '--kube-api-qps=200',
+    '--kube-api-burst=400',
     // Its own certificate may not write the rules of aggregated roles; the controller's account may.
     '--use-service-account-credentials=true',
     `--service-account-private-key-file=${files.tokenKey}`,

@@ -73,12 +73,13 @@ export class PodSandbox {
     });
     try {
       await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
+      // Before the record: a folder without one is removed at the next start, one with it is taken to have its files.
+      await writeEtc(pod, sandbox.folder, { address, ...parts });
       await writePodRecord(sandbox.folder, sandbox.#record);
       await Promise.all([
         sandbox.#namespaces.ensure(),
         ...(isHosted ? [] : [sandbox.#createNetwork()]),
       ]);
-      await writeEtc(pod, sandbox.folder, { address, ...parts });
     } catch (error) {
       await sandbox.remove();
       throw error;
@@ -118,13 +119,17 @@ export class PodSandbox {
     return this.#states.get(id);
   }
 
-  /** After a reboot the record is there and the network is not: it is made again, and `true` says so. */
+  /**
+   * After a reboot the record is there and the network is not: it is made again, and `true` says so. So is one of which
+   * nobody knows whether it is whole: whoever was killed before the first container may have been making it.
+   */
   async ensureNetwork(): Promise<boolean> {
     await this.#namespaces.ensure();
     if (this.#record.hostNetwork) return false;
     const existing = await this.#parts.network.list();
-    this.#hasNetwork = existing.has(this.address);
+    this.#hasNetwork = existing.has(this.address) && this.hasContainers;
     if (this.#hasNetwork) return false;
+    if (existing.has(this.address)) await this.#parts.network.remove(this.address);
     await this.#createNetwork();
     return true;
   }
