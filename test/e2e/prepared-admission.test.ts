@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sleep, systemClock } from '#base/clock.ts';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { sampleImage } from '#test/support/sample-image.ts';
+import { startWebhookServer } from '#test/support/webhook-server.ts';
+
+const WITHIN_MS = 30_000;
+
+interface Prepared {
+  readonly ready: number;
+  readonly discarded: number;
+}
+
+/** What `knode status` counts, once it is so. */
+async function preparedOnce(
+  it: Platform,
+  isSo: (prepared: Prepared) => boolean,
+): Promise<Prepared> {
+  const deadline = AbortSignal.timeout(WITHIN_MS);
+  for (;;) {
+    const { stdout } = await it.knode('status', '-o', 'json');
+    const { prepared } = JSON.parse(stdout) as { prepared: Prepared };
+    if (isSo(prepared)) return prepared;
+    assert.ok(!deadline.aborted, JSON.stringify(prepared));
+    await sleep(systemClock, 200);
+  }
+}
+
+test('prepared: a webhook that refuses pods leaves none, and one that is gone brings it back', async () => {
+  await using it = await startPlatform();
+  await using hooks = await startWebhookServer();
+  const image = await sampleImage(it);
+  const apply = async (object: object): Promise<string> =>
+    await it.ok(['apply', '-f', '-'], JSON.stringify(object));
+  await apply({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', annotations: { 'knode.dev/prepared-sandboxes': '1' } },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: { app: 'web' } },
+      template: {
+        metadata: { labels: { app: 'web' } },
+        spec: { containers: [{ name: 'main', image }] },
+      },
+    },
+  });
+  const first = await preparedOnce(it, ({ ready }) => ready === 1);
+  const status = { code: 403, message: 'not today' };
+  hooks.answers.set('/pods', () => ({ allowed: false, status }));
+  await apply({
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'pods' },
+    webhooks: [
+      {
+        name: 'pods.example.com',
+        clientConfig: { url: `${hooks.url}/pods`, caBundle: hooks.caBundle },
+        rules: [
+          { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] },
+        ],
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      },
+    ],
+  });
+  const refused = await preparedOnce(it, ({ ready }) => ready === 0);
+  assert.ok(refused.discarded > first.discarded);
+  assert.ok(hooks.asked.length > 0, 'by dry run, as everybody who makes a pod');
+  await it.ok(['delete', 'validatingwebhookconfiguration', 'pods']);
+  await preparedOnce(it, ({ ready }) => ready === 1);
+});
