@@ -44,7 +44,7 @@ test('F31: no controller has a bug that a valid object brings out', async () => 
   for (const kind of several.flatMap((each) => Array.from({ length: ROUNDS }, () => each))) {
     const objects = new ValidObjects(kind, { chance, post });
     for (let at = 0; at < AT_ONCE; at += 1) {
-      await objects.create(`random-${at}`);
+      await objects.create(`random-${count}`);
       count += 1;
     }
     await running.idle();
