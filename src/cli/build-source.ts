@@ -1,12 +1,12 @@
 import { systemClock } from '#base/clock.ts';
 import { systemRandom } from '#base/random.ts';
-import { ContentStore } from '#images/content-store.ts';
-import { DistributionClient } from '#images/distribution-client.ts';
+import { ContentStore } from '#images/content/content-store.ts';
+import { DistributionClient } from '#images/distribution/distribution-client.ts';
 import { buildImage, type BuiltImage } from '#images/layer-builder/build-image.ts';
 import type { RegistryCredentials } from '#images/image.ts';
 import { sweepBuilds } from '#images/layer-builder/sweep-builds.ts';
 import { platformOf } from '#images/manifest.ts';
-import { RegistriesFile } from '#images/registries-file.ts';
+import { RegistriesFile } from '#images/distribution/registries-file.ts';
 import { buildFolderOf, registriesFileOf } from '#supervisor/settings.ts';
 
 export interface SourceBuild {

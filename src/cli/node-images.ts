@@ -5,7 +5,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { createClient } from '#client/create-client.ts';
 import { httpsTransport } from '#client/https-transport.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
-import { credentialsFor, parseDockerConfig } from '#images/docker-config.ts';
+import { credentialsFor, parseDockerConfig } from '#images/distribution/docker-config.ts';
 import type { ImageAnswer, ImageRequest } from '#images/image-api.ts';
 import type { RegistryCredentials } from '#images/image.ts';
 import { parseReference } from '#images/reference.ts';

@@ -1,6 +1,6 @@
 import { AsyncQueue } from '#base/async-queue.ts';
 import type { HttpReply } from '#base/http-message.ts';
-import type { DescribedImage, ImageCollector, Pruned } from './image-collector.ts';
+import type { DescribedImage, ImageCollector, Pruned } from './content/image-collector.ts';
 import { isDigest } from './digest.ts';
 import { ImageError, type RegistryCredentials } from './image.ts';
 import type { LocalImages } from './images.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type ExtractEvents } from 'tar-stream';
-import type { ContentStore, StoredBlob } from './content-store.ts';
+import type { ContentStore, StoredBlob } from './content/content-store.ts';
 import { ImageError } from './image.ts';
 import {
   type Manifest,

@@ -13,10 +13,10 @@ import {
   tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
-import type { ContentStore } from './content-store.ts';
+import type { ContentStore } from './content/content-store.ts';
 import { digestOf } from './digest.ts';
-import { DistributionClient } from './distribution-client.ts';
-import { collectGarbage } from './garbage.ts';
+import { DistributionClient } from './distribution/distribution-client.ts';
+import { collectGarbage } from './content/garbage.ts';
 import { ImageError } from './image.ts';
 import { type LocalImages, openImages } from './images.ts';
 import { OCI_INDEX, platformOf } from './manifest.ts';

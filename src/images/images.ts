@@ -1,13 +1,13 @@
 import type { Clock } from '#base/clock.ts';
-import type { ContentStore } from './content-store.ts';
+import type { ContentStore } from './content/content-store.ts';
 import { type Digest, digestOf } from './digest.ts';
-import { requireRoom } from './disk-room.ts';
-import type { DistributionClient } from './distribution-client.ts';
+import { requireRoom } from './content/disk-room.ts';
+import type { DistributionClient } from './distribution/distribution-client.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { type Image, ImageError, type Images, type RegistryAccess } from './image.ts';
 import { readImageArchive } from './image-archive.ts';
-import { LayerStore } from './layer-store.ts';
-import type { Owners } from './layer-tree.ts';
+import { LayerStore } from './layers/layer-store.ts';
+import type { Owners } from './layers/layer-tree.ts';
 import {
   childrenOf,
   chooseManifest,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { ContentStore } from '#images/content-store.ts';
+import type { ContentStore } from '#images/content/content-store.ts';
 import {
   openTestStore,
   startTestRegistry,

@@ -6,7 +6,7 @@ import { pack } from 'tar-stream';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
-import { ContentStore } from '#images/content-store.ts';
+import { ContentStore } from '#images/content/content-store.ts';
 import { type Digest, digestOf } from '#images/digest.ts';
 import {
   type Manifest,

@@ -1,7 +1,7 @@
 import { systemClock } from '#base/clock.ts';
 import { systemRandom } from '#base/random.ts';
-import { ContentStore } from '#images/content-store.ts';
-import { DistributionClient } from '#images/distribution-client.ts';
+import { ContentStore } from '#images/content/content-store.ts';
+import { DistributionClient } from '#images/distribution/distribution-client.ts';
 import { buildImage } from '#images/layer-builder/build-image.ts';
 import { platformOf } from '#images/manifest.ts';
 import { sharedLibrariesOf } from '#images/layer-builder/shared-libraries.ts';

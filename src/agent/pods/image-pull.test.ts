@@ -5,7 +5,7 @@ import { seededRandom } from '#base/random.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Container } from '#api/generated/core-v1.ts';
-import { DistributionClient } from '#images/distribution-client.ts';
+import { DistributionClient } from '#images/distribution/distribution-client.ts';
 import type { Image } from '#images/image.ts';
 import { openImages, type LocalImages } from '#images/images.ts';
 import { platformOf } from '#images/manifest.ts';

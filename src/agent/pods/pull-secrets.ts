@@ -1,7 +1,11 @@
 import { Secret } from '#api/core-v1/secret.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import type { Client } from '#client/client.ts';
-import { credentialsFor, parseDockerConfig, type DockerConfig } from '#images/docker-config.ts';
+import {
+  credentialsFor,
+  parseDockerConfig,
+  type DockerConfig,
+} from '#images/distribution/docker-config.ts';
 import { ImageError, type RegistryCredentials } from '#images/image.ts';
 import { parseReference } from '#images/reference.ts';
 

@@ -11,8 +11,8 @@ import {
   tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
-import type { ContentStore } from '../content-store.ts';
-import { DistributionClient } from '../distribution-client.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import { DistributionClient } from '../distribution/distribution-client.ts';
 import { MANIFEST_BYTES_MAX, OCI_INDEX, parseImageConfig, parseManifest } from '../manifest.ts';
 import { buildImage, type BuiltImage } from './build-image.ts';
 

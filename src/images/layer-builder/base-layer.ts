@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { digestOf, isDigest } from '../digest.ts';
 import { unlessMissing } from '../missing-file.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';

@@ -1,6 +1,6 @@
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import type { Digest } from '../digest.ts';
-import type { DistributionClient } from '../distribution-client.ts';
+import type { DistributionClient } from '../distribution/distribution-client.ts';
 import {
   type Manifest,
   OCI_CONFIG,

@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { ImageError } from '../image.ts';
 import { OCI_LAYER, type Platform } from '../manifest.ts';
 import { type BaseImage, fetchBase, type ImageLayer } from './base-image.ts';

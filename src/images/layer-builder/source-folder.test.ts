@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { runCommand } from '#base/command.ts';
 import { openTestStore, temporaryFolder } from '#test/support/image-fixture.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { type Manifest, MANIFEST_BYTES_MAX, parseImageConfig, parseManifest } from '../manifest.ts';
 import { buildImage, type BuiltImage } from './build-image.ts';
 import { readSourceFolder } from './source-folder.ts';

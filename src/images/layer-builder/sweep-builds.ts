@@ -1,6 +1,6 @@
 import { unlink } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { unlessMissing } from '../missing-file.ts';
 
 /** Base layers are worth keeping from one day's work to the next; longer than any build takes, so that none is harmed. */

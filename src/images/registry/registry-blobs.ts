@@ -1,6 +1,6 @@
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import type { Digest } from '../digest.ts';
-import { namedContent } from '../garbage.ts';
+import { namedContent } from '../content/garbage.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistryReply, RegistryRequest } from './registry-exchange.ts';
 

@@ -1,4 +1,4 @@
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RegistryReply, RegistryRequest } from './registry-exchange.ts';
 

@@ -1,4 +1,4 @@
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { type Digest, digestOf, isDigest } from '../digest.ts';
 import { ImageError } from '../image.ts';
 import { childrenOf, type Manifest, MANIFEST_BYTES_MAX, parseManifest } from '../manifest.ts';

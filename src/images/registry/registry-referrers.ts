@@ -1,4 +1,4 @@
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import type { Digest } from '../digest.ts';
 import { MANIFEST_BYTES_MAX, OCI_INDEX, parseManifest } from '../manifest.ts';
 import { RegistryError } from './registry-error.ts';

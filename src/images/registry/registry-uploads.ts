@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
-import { BLOB_BYTES_MAX, type ContentStore, type Upload } from '../content-store.ts';
+import { BLOB_BYTES_MAX, type ContentStore, type Upload } from '../content/content-store.ts';
 import { isDigest, type Digest } from '../digest.ts';
 import { ImageError } from '../image.ts';
 import { RegistryError } from './registry-error.ts';

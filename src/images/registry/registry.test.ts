@@ -13,7 +13,7 @@ import {
   tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { digestOf } from '../digest.ts';
 import { OCI_INDEX, OCI_MANIFEST } from '../manifest.ts';
 import type { RegistryGuard } from './registry-guard.ts';

@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
-import type { ContentStore } from '../content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { hasCode } from '../missing-file.ts';
 import { serveBlob } from './registry-blobs.ts';
 import { RegistryError } from './registry-error.ts';

@@ -15,10 +15,10 @@ import {
 import path from 'node:path';
 import { runCommand } from '#base/command.ts';
 import { parentOf, parseEntryPath } from './entry-path.ts';
-import { ImageError } from './image.ts';
+import { ImageError } from '../image.ts';
 import type { LowerLayers } from './lower-layers.ts';
-import { hasCode, unlessMissing } from './missing-file.ts';
-import { shown } from './shown.ts';
+import { hasCode, unlessMissing } from '../missing-file.ts';
+import { shown } from '../shown.ts';
 
 /**
  * `image`: files belong to whom the image says, which only root may do. `current`: they belong to this process, set-uid

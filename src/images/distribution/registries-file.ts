@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { ImageError, type RegistryCredentials } from './image.ts';
-import { unlessMissing } from './missing-file.ts';
+import { ImageError, type RegistryCredentials } from '../image.ts';
+import { unlessMissing } from '../missing-file.ts';
 import { ownHost, plainRegistries, type Registries, type RegistryHost } from './registries.ts';
 import type { Trust } from './registry-http.ts';
 

@@ -3,8 +3,8 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { openTestStore, temporaryFolder } from '#test/support/image-fixture.ts';
-import { digestOf } from './digest.ts';
-import { ImageError } from './image.ts';
+import { digestOf } from '../digest.ts';
+import { ImageError } from '../image.ts';
 
 const isInvalid = (error: unknown): boolean =>
   error instanceof ImageError && error.reason === 'Invalid';

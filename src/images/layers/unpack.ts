@@ -6,14 +6,14 @@ import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type ExtractEvents } from 'tar-stream';
-import type { Digest } from './digest.ts';
-import { RoomKeeper } from './disk-room.ts';
+import type { Digest } from '../digest.ts';
+import { RoomKeeper } from '../content/disk-room.ts';
 import { parseEntryPath, parseWhiteout } from './entry-path.ts';
-import { ImageError } from './image.ts';
+import { ImageError } from '../image.ts';
 import { type Attributes, LayerTree, type Owners } from './layer-tree.ts';
 import { LowerLayers } from './lower-layers.ts';
-import { hasCode } from './missing-file.ts';
-import { shown } from './shown.ts';
+import { hasCode } from '../missing-file.ts';
+import { shown } from '../shown.ts';
 
 /** What unpacking one image may cost in all, so that no archive of a few kilobytes fills the disk. */
 export class UnpackBudget {

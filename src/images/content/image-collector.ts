@@ -3,10 +3,10 @@ import { type Clock, sleep } from '#base/clock.ts';
 import { Gate } from '#base/gate.ts';
 import type { Log } from '#base/log.ts';
 import type { ContentStore } from './content-store.ts';
-import { type Digest, isDigest } from './digest.ts';
+import { type Digest, isDigest } from '../digest.ts';
 import { collectGarbage, reachableContent } from './garbage.ts';
-import { ImageError } from './image.ts';
-import type { LocalImages } from './images.ts';
+import { ImageError } from '../image.ts';
+import type { LocalImages } from '../images.ts';
 
 export interface ImageCollectorOptions {
   readonly store: ContentStore;

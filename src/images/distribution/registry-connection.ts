@@ -1,7 +1,7 @@
 import { type BackoffPolicy, backoffMs } from '#base/backoff.ts';
 import { type Clock, sleep } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
-import { ImageError, type RegistryCredentials } from './image.ts';
+import { ImageError, type RegistryCredentials } from '../image.ts';
 import { plainRegistries, type Registries, type RegistryHost } from './registries.ts';
 import { parseChallenge, REMEDY, RegistryAuth } from './registry-auth.ts';
 import { type RegistryAnswer, RegistryHttp, type RegistryRequest } from './registry-http.ts';

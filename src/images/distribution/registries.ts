@@ -1,5 +1,5 @@
-import type { RegistryCredentials } from './image.ts';
-import { isLoopback } from './reference.ts';
+import type { RegistryCredentials } from '../image.ts';
+import { isLoopback } from '../reference.ts';
 import type { Trust } from './registry-http.ts';
 
 /** One place that has the content of a registry: a mirror, or the registry itself. */

@@ -7,11 +7,11 @@ import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { openTestStore, storeImage, tarOf, temporaryFolder } from '#test/support/image-fixture.ts';
 import type { ContentStore } from './content-store.ts';
-import type { Digest } from './digest.ts';
-import { DistributionClient } from './distribution-client.ts';
+import type { Digest } from '../digest.ts';
+import { DistributionClient } from '../distribution/distribution-client.ts';
 import { ImageCollector } from './image-collector.ts';
-import { type LocalImages, openImages } from './images.ts';
-import { OCI_INDEX, OCI_MANIFEST, platformOf } from './manifest.ts';
+import { type LocalImages, openImages } from '../images.ts';
+import { OCI_INDEX, OCI_MANIFEST, platformOf } from '../manifest.ts';
 
 const { signal } = new AbortController();
 /** Files carry the machine's own time; to the bed's clock all of it is long ago. */

@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
-import { digestOf } from './digest.ts';
-import { ImageError, type RegistryCredentials } from './image.ts';
-import { recordOf } from './json-value.ts';
+import { digestOf } from '../digest.ts';
+import { ImageError, type RegistryCredentials } from '../image.ts';
+import { recordOf } from '../json-value.ts';
 import type { RegistryAnswer } from './registry-http.ts';
 
 /** What a 401 asks for (RFC 9110 §11.6.1, and the distribution project's token specification). */

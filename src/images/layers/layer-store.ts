@@ -2,13 +2,13 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { runCommand } from '#base/command.ts';
-import type { ContentStore } from './content-store.ts';
-import { type Digest, digestOf, hexOf } from './digest.ts';
-import { ImageError } from './image.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import { type Digest, digestOf, hexOf } from '../digest.ts';
+import { ImageError } from '../image.ts';
 import type { Owners } from './layer-tree.ts';
-import { InTurn } from './in-turn.ts';
-import { hasCode, unlessMissing } from './missing-file.ts';
-import { SingleFlight } from './single-flight.ts';
+import { InTurn } from '../in-turn.ts';
+import { hasCode, unlessMissing } from '../missing-file.ts';
+import { SingleFlight } from '../single-flight.ts';
 import { UnpackBudget, unpackLayer } from './unpack.ts';
 
 /** One layer of an image: the blob it comes from, and what its uncompressed archive must be. */

@@ -1,6 +1,6 @@
-import { ImageError, type RegistryCredentials } from './image.ts';
-import { recordOf } from './json-value.ts';
-import type { Reference } from './reference.ts';
+import { ImageError, type RegistryCredentials } from '../image.ts';
+import { recordOf } from '../json-value.ts';
+import type { Reference } from '../reference.ts';
 
 const CONFIG_CHARACTERS_MAX = 1024 * 1024;
 

@@ -12,12 +12,12 @@ import {
   type TestImage,
 } from '#test/support/image-fixture.ts';
 import { type MeddlingProxy, startMeddlingProxy } from '#test/support/meddling-proxy.ts';
-import type { ContentStore } from './content-store.ts';
-import { digestOf } from './digest.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import { digestOf } from '../digest.ts';
 import { DistributionClient } from './distribution-client.ts';
-import { ImageError, type RegistryCredentials } from './image.ts';
-import { OCI_INDEX, parseManifest } from './manifest.ts';
-import { parseReference } from './reference.ts';
+import { ImageError, type RegistryCredentials } from '../image.ts';
+import { OCI_INDEX, parseManifest } from '../manifest.ts';
+import { parseReference } from '../reference.ts';
 
 interface Bed extends MeddlingProxy {
   readonly store: ContentStore;

@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
-import type { ContentStore } from './content-store.ts';
-import { type Digest, digestOf, parseDigest } from './digest.ts';
-import { ImageError, type RegistryAccess } from './image.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import { type Digest, digestOf, parseDigest } from '../digest.ts';
+import { ImageError, type RegistryAccess } from '../image.ts';
 import {
   childrenOf,
   type Descriptor,
@@ -9,8 +9,8 @@ import {
   MANIFEST_MEDIA_TYPES,
   type Manifest,
   parseManifest,
-} from './manifest.ts';
-import { formatReference, manifestKeyOf, type Reference } from './reference.ts';
+} from '../manifest.ts';
+import { formatReference, manifestKeyOf, type Reference } from '../reference.ts';
 import type { RegistryHost } from './registries.ts';
 import {
   type Call,

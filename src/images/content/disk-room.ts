@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { ImageError } from './image.ts';
+import { ImageError } from '../image.ts';
 
 /** What images leave of a disk to everybody else, of its bytes and of its inodes. */
 const RESERVE_SHARE = 0.05;

@@ -1,5 +1,5 @@
-import { ImageError } from './image.ts';
-import { shown } from './shown.ts';
+import { ImageError } from '../image.ts';
+import { shown } from '../shown.ts';
 
 const PATH_CHARACTERS_MAX = 4096;
 

@@ -9,7 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { getCACertificates } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
-import { ImageError } from './image.ts';
+import { ImageError } from '../image.ts';
 
 /** Whom to believe over TLS, and what to show; PEM. */
 export interface Trust {

@@ -20,10 +20,10 @@ import {
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
 import { makeAuthority } from '#test/support/test-authority.ts';
-import { digestOf } from './digest.ts';
+import { digestOf } from '../digest.ts';
 import { DistributionClient } from './distribution-client.ts';
-import { ImageError } from './image.ts';
-import { parseReference } from './reference.ts';
+import { ImageError } from '../image.ts';
+import { parseReference } from '../reference.ts';
 import { RegistriesFile } from './registries-file.ts';
 
 const { signal } = new AbortController();

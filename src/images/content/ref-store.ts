@@ -1,9 +1,9 @@
 import { mkdir, opendir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
-import { type Digest, parseDigest } from './digest.ts';
-import { InTurn } from './in-turn.ts';
-import { unlessMissing } from './missing-file.ts';
+import { type Digest, parseDigest } from '../digest.ts';
+import { InTurn } from '../in-turn.ts';
+import { unlessMissing } from '../missing-file.ts';
 
 /** What one repository holds. */
 export interface Repository {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { credentialsFor, parseDockerConfig } from './docker-config.ts';
-import { ImageError } from './image.ts';
-import { parseReference } from './reference.ts';
+import { ImageError } from '../image.ts';
+import { parseReference } from '../reference.ts';
 
 function configOf(auths: Readonly<Record<string, string>>): ReturnType<typeof parseDockerConfig> {
   const entries = Object.entries(auths).map(([key, username]) => [

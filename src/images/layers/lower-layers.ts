@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { unlessMissing } from './missing-file.ts';
+import { unlessMissing } from '../missing-file.ts';
 
 /** What a path shows through unpacked layers stacked by overlayfs. Links are never followed. */
 export class LowerLayers {

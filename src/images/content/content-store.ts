@@ -13,11 +13,11 @@ import {
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
-import { type Digest, hexOf, isDigest } from './digest.ts';
+import { type Digest, hexOf, isDigest } from '../digest.ts';
 import { RoomKeeper } from './disk-room.ts';
-import { ImageError } from './image.ts';
-import { InTurn } from './in-turn.ts';
-import { unlessMissing } from './missing-file.ts';
+import { ImageError } from '../image.ts';
+import { InTurn } from '../in-turn.ts';
+import { unlessMissing } from '../missing-file.ts';
 import { RefStore } from './ref-store.ts';
 
 /** No single blob of an image is larger than this; a stranger's upload must not fill the disk alone. */

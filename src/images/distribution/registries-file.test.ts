@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from '#test/support/image-fixture.ts';
-import { ImageError } from './image.ts';
+import { ImageError } from '../image.ts';
 import { RegistriesFile } from './registries-file.ts';
 import type { Registries } from './registries.ts';
 

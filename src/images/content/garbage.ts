@@ -1,18 +1,18 @@
 import { unlink } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { ContentStore } from './content-store.ts';
-import type { Digest } from './digest.ts';
-import { ImageError } from './image.ts';
-import type { LocalImages } from './images.ts';
-import { chainIds } from './layer-store.ts';
+import type { Digest } from '../digest.ts';
+import { ImageError } from '../image.ts';
+import type { LocalImages } from '../images.ts';
+import { chainIds } from '../layers/layer-store.ts';
 import {
   childrenOf,
   type Manifest,
   MANIFEST_BYTES_MAX,
   parseImageConfig,
   parseManifest,
-} from './manifest.ts';
-import { unlessMissing } from './missing-file.ts';
+} from '../manifest.ts';
+import { unlessMissing } from '../missing-file.ts';
 
 export interface CollectOptions {
   readonly store: ContentStore;

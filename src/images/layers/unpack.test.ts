@@ -13,8 +13,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { type TarEntry, tarOf, temporaryFolder } from '#test/support/image-fixture.ts';
-import { digestOf } from './digest.ts';
-import { ImageError } from './image.ts';
+import { digestOf } from '../digest.ts';
+import { ImageError } from '../image.ts';
 import { UnpackBudget, unpackLayer } from './unpack.ts';
 
 interface Unpacking {
