@@ -70,6 +70,38 @@ test('the layer check catches every way round it', () => {
   assert.deepEqual(layerViolations('src/store/sqlite/x.ts', "import '../store.ts';"), []);
 });
 
+/** The file that an import lands in, from the root of the tree. */
+function fileOf(path: string, specifier: string): string {
+  if (specifier.startsWith('#')) return `src/${specifier.slice(1)}`;
+  return posix.join(posix.dirname(path), specifier);
+}
+
+/** Files that import each other in a circle: a walk that comes back to where it is, told by its files. */
+function circles(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const walked = new Set<string>();
+  const walk = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) found.push([...way.slice(way.indexOf(file)), file].join(' -> '));
+    if (walked.has(file)) return;
+    walked.add(file);
+    for (const next of imports.get(file) ?? []) walk(next, [...way, file]);
+  };
+  for (const file of imports.keys()) walk(file, []);
+  return found;
+}
+
+test('no files import each other in a circle, not even for a type', () => {
+  const importsOf = (file: string): string[] =>
+    [...readFileSync(file, 'utf8').matchAll(SPECIFIER)].map(([, to = '']) => fileOf(file, to));
+  assert.deepEqual(circles(new Map(sources().map((file) => [file, importsOf(file)]))), []);
+  const one = new Map([
+    ['a', ['b']],
+    ['b', ['c']],
+    ['c', ['b']],
+  ]);
+  assert.deepEqual(circles(one), ['b -> c -> b']);
+});
+
 test('no file has a name that says nothing', () => {
   assert.deepEqual(
     sources().filter((file) => BANNED_NAMES.test(file)),

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { Node } from '#api/core-v1/node.ts';
 import type { Client } from '#client/client.ts';
 import type { NodePressure } from '#agent/node-pressure.ts';
-import { timestamp } from '#agent/pods/pod-status.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 
 export interface NodeFacts {
   readonly name: string;

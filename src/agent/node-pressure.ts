@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { machineResources, type MachineResources } from '#base/machine-resources.ts';
 import type { NodeCondition } from '#api/generated/core-v1.ts';
-import { timestamp } from '#agent/pods/pod-status.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 
 /** Of what the machine has too little, by the condition that says so. */
 export type Pressure = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { MachineResource } from '#base/machine-resources.ts';
+import type { MachineResource } from '#base/machine-resource.ts';
 
 /** What a controller's files are called: the limit, what is used, and what of it the kernel would give back. */
 interface Files {

@@ -1,12 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { smallestBound, type BoundOf } from '#base/cgroup-bounds.ts';
-
-/** How much of something a machine has, and how much of it is still to be had. */
-export interface MachineResource {
-  readonly available: number;
-  readonly total: number;
-}
+import type { MachineResource } from '#base/machine-resource.ts';
 
 /** Of which a machine can run out; `disk` (bytes) and `inodes` are those of one file system, `memory` is in bytes. */
 export interface MachineResources {

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { machineResources, type MachineResource } from '#base/machine-resources.ts';
+import type { MachineResource } from '#base/machine-resource.ts';
+import { machineResources } from '#base/machine-resources.ts';
 
 /** One thing that the platform can run out of. */
 export interface LimitReport extends MachineResource {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
@@ -28,10 +29,7 @@ export async function recordEvent(
 ): Promise<void> {
   const namespace = object.metadata.namespace ?? 'default';
   const name = eventName(object, text);
-  const now = clock
-    .now()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z');
+  const now = timestamp(clock.now());
   try {
     const known = await client.get(Event, { namespace, name });
     if (known) {

@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { Cluster } from '#test/support/cluster.ts';
 
@@ -22,10 +23,7 @@ export async function podIs(
   pod: Pod,
   { ready, number }: { ready: 'True' | 'False'; number: number },
 ): Promise<void> {
-  const lastTransitionTime = clock
-    .now()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z');
+  const lastTransitionTime = timestamp(clock.now());
   const address = `10.0.0.${number}`;
   await client.updateStatus(Pod, {
     ...pod,

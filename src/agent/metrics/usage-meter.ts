@@ -8,7 +8,7 @@ import { apiVersionOf, type Kind } from '#api/kind.ts';
 import { rateBetween, type Rate, type Sample } from '#agent/metrics/rate.ts';
 import { machineUsage } from '#agent/metrics/machine-usage.ts';
 import type { RunningContainer, RunningPod } from '#agent/metrics/running-pods.ts';
-import { timestamp } from '#agent/pods/pod-status.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
 /** As metrics-server and the kubelet have it: short enough for an autoscaler, long enough to be an average. */

@@ -19,7 +19,7 @@ import { keepRotated } from '#agent/logs/log-rotation.ts';
 import type { PodEvent } from '#agent/pods/pod-events.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import { timestamp } from '#agent/pods/pod-status.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import {
   FORGIVEN_MS,
   isRestarted,

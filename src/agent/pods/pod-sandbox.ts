@@ -17,7 +17,7 @@ import {
   type PreparedFor,
 } from '#agent/pods/pod-record.ts';
 import { PodNamespaces } from '#agent/pods/pod-namespaces.ts';
-import { timestamp } from '#agent/pods/pod-status.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { writeVolumes } from '#agent/volumes/volumes.ts';
 import { createRootfs, removeMounted } from '#agent/rootfs.ts';
 import type { KnownContainer } from '#agent/runtime/runtime.ts';

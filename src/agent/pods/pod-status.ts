@@ -24,11 +24,6 @@ export function hasEnded({ status }: Pod): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
-/** RFC 3339 with whole seconds, as every time in an object. */
-export function timestamp(date: Date): string {
-  return date.toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
 /** What a pod's status has to say. Conditions of other writers, and what others set beside them, are kept. */
 export function podStatus(view: PodView): PodStatus {
   const { pod, hostAddress, address, startTime, fate } = view;

@@ -1,5 +1,6 @@
 import { backoffMs } from '#base/backoff.ts';
 import { sleep } from '#base/clock.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Container, ContainerStatus } from '#api/generated/core-v1.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { hasReason } from '#api/meta/api-error.ts';
@@ -13,13 +14,7 @@ import { PodEvents } from '#agent/pods/pod-events.ts';
 import { beyondLimits, type PodFate } from '#agent/pods/pod-limits.ts';
 import { runInOrder, stopInOrder, type PodContainers } from '#agent/pods/pod-order.ts';
 import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
-import {
-  hasEnded,
-  podStatus,
-  timestamp,
-  waitingStatus,
-  type PodStatus,
-} from '#agent/pods/pod-status.ts';
+import { hasEnded, podStatus, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
 import { initRole, type ContainerRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
 import { VolumeKeeper } from '#agent/volumes/volume-keeper.ts';

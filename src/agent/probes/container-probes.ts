@@ -1,13 +1,17 @@
-import type { Probe } from '#api/generated/core-v1.ts';
-import type { RunnerOptions } from '#agent/pods/container-runner.ts';
+import type { Container, Probe } from '#api/generated/core-v1.ts';
+import type { AgentParts } from '#agent/agent-parts.ts';
+import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { probeOnce } from '#agent/probes/probe.ts';
 import { runProber } from '#agent/probes/prober.ts';
 import type { PodEvent } from '#agent/pods/pod-events.ts';
 
-interface Options extends Pick<
-  RunnerOptions,
-  'parts' | 'sandbox' | 'container' | 'wasReady' | 'onChange'
-> {
+interface Options {
+  readonly parts: AgentParts;
+  readonly sandbox: PodSandbox;
+  readonly container: Container;
+  /** Whether it was ready in the eyes of the process that ran it before. */
+  readonly wasReady: boolean;
+  readonly onChange: () => void;
   readonly tell: (event: PodEvent) => void;
   /** Ends the container, because of `why`; `graceSeconds` is the probe's own where it has one. */
   readonly end: (why: string, graceSeconds: number | undefined) => void;

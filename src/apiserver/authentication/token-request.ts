@@ -19,7 +19,7 @@ import type { ResourceRequest } from '#apiserver/resource-request.ts';
 import { asReview, readReview } from '#apiserver/review-route.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import type { Connection } from '#apiserver/subresources/subresource.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 
 /** Kubernetes' bounds and default of a token's life. */
 const LIFETIME_SECONDS = { min: 600, max: 2 ** 32, usual: 3600 };
@@ -85,9 +85,9 @@ async function answer(
   });
   return {
     ...review,
-    metadata: { name, namespace, uid, creationTimestamp: timestamp(clock) },
+    metadata: { name, namespace, uid, creationTimestamp: timestamp(clock.now()) },
     spec: { ...spec, audiences: [...wanted], expirationSeconds: askedSeconds },
-    status: { token, expirationTimestamp: timestamp(clock, askedSeconds) },
+    status: { token, expirationTimestamp: timestamp(clock.now(), askedSeconds) },
   };
 }
 

@@ -6,7 +6,7 @@ import { ApiError } from '#api/meta/api-error.ts';
 import type { ServiceAccountTokens } from '#apiserver/authentication/service-account-tokens.ts';
 import { reviewRoute } from '#apiserver/review-route.ts';
 import type { Route } from '#apiserver/route.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { User } from '#apiserver/user.ts';
 
 interface Options {
@@ -42,7 +42,7 @@ function selfReviewRoute({ clock }: Options): Route {
     answer: (review, { user }) =>
       Promise.resolve({
         ...review,
-        metadata: { creationTimestamp: timestamp(clock) },
+        metadata: { creationTimestamp: timestamp(clock.now()) },
         status: { userInfo: userInfo(user) },
       }),
   });

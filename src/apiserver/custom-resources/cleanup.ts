@@ -7,7 +7,7 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import { isTrue, setCondition } from '#apiserver/custom-resources/names-accepted.ts';
 import { isFinished } from '#apiserver/deletion.ts';
 import { objectOf, storedText } from '#apiserver/stored-object.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { StaleRevision, type Entry, type Store } from '#store/store.ts';
 
 interface Cleanup {
@@ -48,7 +48,7 @@ export async function removeInstances(entry: Entry, cleanup: Cleanup): Promise<v
 
 async function removeOne(entry: Entry, { store, clock }: Cleanup): Promise<void> {
   const object: KubeObject = structuredClone(objectOf(entry));
-  object.metadata.deletionTimestamp ??= timestamp(clock);
+  object.metadata.deletionTimestamp ??= timestamp(clock.now());
   object.metadata.deletionGracePeriodSeconds ??= 0;
   try {
     if (isFinished(object)) await store.delete(entry.key, entry.modified);
@@ -72,7 +72,7 @@ async function say(
     if (!entry) return;
     const definition = structuredClone(objectOf<CustomResourceDefinition>(entry));
     const conditions = definition.status?.conditions ?? [];
-    setCondition(conditions, timestamp(clock), { type: 'Terminating', ...condition });
+    setCondition(conditions, timestamp(clock.now()), { type: 'Terminating', ...condition });
     definition.status = { ...definition.status, conditions };
     if (condition.status === 'False') {
       const { finalizers = [] } = definition.metadata;

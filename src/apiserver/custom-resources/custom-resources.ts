@@ -13,7 +13,7 @@ import {
   type TakenNames,
 } from '#apiserver/custom-resources/names-accepted.ts';
 import { objectOf, prefixOf, storedText } from '#apiserver/stored-object.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { StaleRevision, type Entry, type Store } from '#store/store.ts';
 
 const RETRY = { firstMs: 10, maxMs: 1000 };
@@ -100,7 +100,7 @@ export class CustomResources implements ServedKinds {
   async #observe(entry: Entry): Promise<void> {
     const definition = objectOf<CustomResourceDefinition>(entry);
     const { status: before } = definition;
-    const now = timestamp(this.#options.clock);
+    const now = timestamp(this.#options.clock.now());
     const status = isGoing(definition)
       ? before
       : desiredStatus(definition, { taken: this.#takenFor(definition), now });

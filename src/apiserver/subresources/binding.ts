@@ -6,7 +6,7 @@ import { decodeBody } from '#apiserver/admission/decode.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import { isDryRun, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 
 const BINDING = { group: '', version: 'v1', kind: 'Binding' };
@@ -32,7 +32,10 @@ export async function bindPod(request: ResourceRequest, deps: Deps): Promise<Htt
         }
         if (!pod.spec) throw new ApiError('InternalError', `the pod ${name} has no spec`);
         pod.spec.nodeName = node;
-        pod.status = { ...pod.status, conditions: scheduledConditions(pod, timestamp(deps.clock)) };
+        pod.status = {
+          ...pod.status,
+          conditions: scheduledConditions(pod, timestamp(deps.clock.now())),
+        };
         return { object: pod, errors: [] };
       },
       part: 'everything',

@@ -6,7 +6,7 @@ import { decodeBody } from '#apiserver/admission/decode.ts';
 import { deleteOptionsOf, type DeleteOptions } from '#apiserver/delete-options.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { deleteObject, refuseUnmet } from '#apiserver/verbs/delete.ts';
 import { modify } from '#apiserver/verbs/modify.ts';
 
@@ -64,7 +64,7 @@ async function markDisrupted(
     status: 'True',
     reason: 'EvictionByEvictionAPI',
     message: 'Eviction API: evicting',
-    lastTransitionTime: timestamp(deps.clock),
+    lastTransitionTime: timestamp(deps.clock.now()),
   };
   // Whoever looks on has been asked of the Eviction, and is asked of the deletion.
   const unasked = { ...deps, admission: [] };

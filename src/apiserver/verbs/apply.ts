@@ -20,7 +20,7 @@ import {
   type Deps,
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { createObject } from '#apiserver/verbs/create.ts';
 import { modify, type Modified } from '#apiserver/verbs/modify.ts';
 import { nameMissing } from '#apiserver/verbs/update.ts';
@@ -135,7 +135,7 @@ function appliedTo(
   const part = partOf(request);
   const { metadata, ...given } = ownedPart(configuration, part);
   const hasMetadata = isFields(metadata) && Object.keys(metadata).length > 0;
-  const by = ownerBy(request, { operation: 'Apply', now: timestamp(work.deps.clock) });
+  const by = ownerBy(request, { operation: 'Apply', now: timestamp(work.deps.clock.now()) });
   const { manager } = by;
   const place = placeOfKind(kind);
   const { object, owners } = withReason(request, () =>

@@ -32,7 +32,7 @@ import {
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';
 import { keyOf, storedText } from '#apiserver/stored-object.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { KeyExists, type Entry } from '#store/store.ts';
 
 /** As Kubernetes: five random characters, and the whole fits a DNS label. */
@@ -69,7 +69,7 @@ export async function createObject(
   using unused = new DisposableStack();
   const given = startLife(kind, object, deps);
   if (given?.release) unused.defer(given.release);
-  const now = timestamp(deps.clock);
+  const now = timestamp(deps.clock.now());
   const write = { request, current: undefined, part: partOf(request), now };
   await using _reservations = await admitObject(object, {
     kind,
@@ -124,7 +124,7 @@ function startLife(kind: Kind, object: KubeObject, deps: Deps): GivenName | unde
   const given = isNameless ? deps.generateName(kind, object) : undefined;
   if (isNameless) metadata.name = given?.name ?? madeUpName(metadata.generateName ?? '', deps);
   metadata.uid = given?.uid ?? deps.random.uuid();
-  metadata.creationTimestamp = timestamp(deps.clock);
+  metadata.creationTimestamp = timestamp(deps.clock.now());
   if (hasGeneration(kind)) metadata.generation = 1;
   return given;
 }

@@ -9,7 +9,7 @@ import { objectReply } from '#apiserver/object-reply.ts';
 import type { Deps, ResourceRequest } from '#apiserver/resource-request.ts';
 import { jsonReply, nonEmpty } from '#apiserver/status-reply.ts';
 import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { StaleRevision, type Entry } from '#store/store.ts';
 
 const TRIES = 5;
@@ -120,7 +120,7 @@ function markDeleted(
   const before = metadata.deletionGracePeriodSeconds;
   const isMarked = metadata.deletionTimestamp !== undefined;
   if (isMarked && wanted >= (before ?? 0)) return object;
-  metadata.deletionTimestamp = timestamp(deps.clock, wanted);
+  metadata.deletionTimestamp = timestamp(deps.clock.now(), wanted);
   if (!isMarked && metadata.generation !== undefined) metadata.generation += 1;
   if (kind.group === '' && kind.plural === 'namespaces') {
     Object.assign(object, { status: { phase: 'Terminating' } });

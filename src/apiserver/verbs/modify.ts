@@ -17,7 +17,7 @@ import { isFinished } from '#apiserver/deletion.ts';
 import { hasGeneration, nextGeneration } from '#apiserver/generation.ts';
 import { writeOptionsOf, type Deps, type ResourceRequest } from '#apiserver/resource-request.ts';
 import { keyOf, objectAt, objectOf, storedText } from '#apiserver/stored-object.ts';
-import { timestamp } from '#apiserver/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { StaleRevision, type Entry } from '#store/store.ts';
 
 /** A write that named no resourceVersion is made again on what others have written meanwhile, this many times. */
@@ -85,7 +85,13 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
   const object = merged(current, candidate, modification.part);
   const complaints = [...errors, ...lateFinalizerErrors(current, object)];
   const { part } = modification;
-  const write = { request, current, part, now: timestamp(deps.clock), ...(owners && { owners }) };
+  const write = {
+    request,
+    current,
+    part,
+    now: timestamp(deps.clock.now()),
+    ...(owners && { owners }),
+  };
   await using _reservations = await admitObject(object, {
     kind,
     operation: 'UPDATE',

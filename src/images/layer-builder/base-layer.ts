@@ -5,6 +5,7 @@ import type { ContentStore } from '../content/content-store.ts';
 import { digestOf, isDigest } from '../digest.ts';
 import { unlessMissing } from '../missing-file.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
+import type { MachineFile } from './machine-file.ts';
 import { pythonFiles, type MachinePython } from './machine-python.ts';
 import { sharedLibrariesOf } from './shared-libraries.ts';
 
@@ -27,15 +28,6 @@ const LOADED_BY_NAME = [
 ];
 /** To be raised when other entries are made of the same files. */
 const LAYOUT_VERSION = 2;
-
-/** A file of this machine that goes into the base layer. */
-export interface MachineFile {
-  readonly from: string;
-  /** Absolute, in the image. */
-  readonly to: string;
-  /** Left out where the machine has none. */
-  readonly isOptional?: boolean;
-}
 
 /** The layer that Node programs run on, made from this machine: its Node and the libraries that loads. */
 export async function nodeBaseLayer(store: ContentStore, nodePath: string): Promise<BuiltLayer> {

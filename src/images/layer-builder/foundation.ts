@@ -7,7 +7,7 @@ import { type BaseImage, fetchBase, type ImageLayer } from './base-image.ts';
 import { NODE_IN_IMAGE, nodeBaseLayer, pythonBaseLayer } from './base-layer.ts';
 import { type BuiltLayer, writeLayer } from './layer-archive.ts';
 import { findPython, LIBRARIES_IN_IMAGE, PYTHON_IN_IMAGE } from './machine-python.ts';
-import type { Program } from './source-folder.ts';
+import type { Program } from './program.ts';
 
 /** What a program runs on, and how. */
 export interface Foundation {

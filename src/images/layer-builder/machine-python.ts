@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CommandError, runCommand } from '#base/command.ts';
 import { ImageError } from '../image.ts';
 import { hasCode, unlessMissing } from '../missing-file.ts';
-import type { MachineFile } from './base-layer.ts';
+import type { MachineFile } from './machine-file.ts';
 import { librariesOfModules, sharedLibrariesOf } from './shared-libraries.ts';
 
 /** Where a program finds Python in an image. */

@@ -2,7 +2,7 @@ import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ImageError } from '../image.ts';
 import { unlessMissing } from '../missing-file.ts';
-import type { Program } from './source-folder.ts';
+import type { Program } from './program.ts';
 
 const PACKAGE_BYTES_MAX = 1024 * 1024;
 const ENTRY_NAMES = ['server', 'main', 'app', 'index'];

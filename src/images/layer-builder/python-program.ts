@@ -2,7 +2,7 @@ import { lstat, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ImageError } from '../image.ts';
 import { unlessMissing } from '../missing-file.ts';
-import type { Program } from './source-folder.ts';
+import type { Program } from './program.ts';
 
 /** Where `python3 -m venv` and the tools after it put what a program needs. */
 const ENVIRONMENT = '.venv';

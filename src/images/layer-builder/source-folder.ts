@@ -6,22 +6,11 @@ import { collectFiles } from './collect-files.ts';
 import { IGNORE_BYTES_MAX, type IgnoreRules, parseIgnoreFile } from './ignore-file.ts';
 import type { LayerEntry } from './layer-archive.ts';
 import { NODE_ENTRIES, readNodeProgram } from './node-program.ts';
+import type { Program } from './program.ts';
 import { PYTHON_ENTRIES, readPythonProgram } from './python-program.ts';
 
 /** Where a program lies in its image. */
 export const APP_FOLDER = '/app';
-
-/** What is to be run in a folder. */
-export interface Program {
-  readonly kind: 'node' | 'python' | 'static';
-  /** The file to run, or the first page to show; relative to the folder. */
-  readonly entry: string;
-  readonly env: readonly string[];
-  /** The folder below it that holds what a package tool installed. */
-  readonly dependencies?: string;
-  /** `3.11`, where what is installed is for that Python only. */
-  readonly pythonVersion?: string;
-}
 
 export interface SourceFolder {
   readonly program: Program;

@@ -1,35 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { StandardStreams } from '#base/standard-streams.ts';
 import { execOnPipes } from '#agent/runtime/runc/exec-on-pipes.ts';
 import { execOnTerminal } from '#agent/runtime/runc/exec-on-terminal.ts';
+import type { ExecOptions, ExecStarted } from '#agent/runtime/runc/exec-started.ts';
 import { killTree } from '#agent/runtime/runc/process-tree.ts';
-import type { ContainerCommand } from '#agent/runtime/runtime.ts';
-
-export interface ExecOptions extends ContainerCommand {
-  readonly id: string;
-  /** The container's own. */
-  readonly bundle: string;
-  readonly runc: string;
-  readonly conmon: string;
-  readonly stateFolder: string;
-  /** Of this command alone; gone at the end. runc writes its process id into the one once it has begun. */
-  readonly pidFile: string;
-  readonly specFile: string;
-  readonly clock: Clock;
-}
-
-/** A command, begun or about to. */
-export interface ExecStarted {
-  /** runc, or who looks after the command for it. */
-  readonly child: ChildProcess;
-  /** Undefined where it could not begin; the reason then was on stderr. */
-  readonly exitCode: Promise<number | undefined>;
-  /** What the command says. */
-  readonly outputs: readonly (readonly [source: Readable, target: Writable | undefined])[];
-}
 
 /** A shell's word for a command that could not be run; runc's message about it goes to stderr. */
 const CANNOT_RUN = 126;

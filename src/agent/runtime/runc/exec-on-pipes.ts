@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import type { StandardStreams } from '#base/standard-streams.ts';
 import type { OciSpec } from '#agent/oci/oci-spec.ts';
 import { PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
-import type { ExecOptions, ExecStarted } from '#agent/runtime/runc/exec-command.ts';
+import type { ExecOptions, ExecStarted } from '#agent/runtime/runc/exec-started.ts';
 import { openPipes } from '#agent/runtime/runc/program-pipes.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { access } from 'node:fs/promises';
 import type { StandardStreams } from '#base/standard-streams.ts';
 import { PROGRAM_PATH } from '#agent/runtime/runc/conmon.ts';
-import type { ExecOptions, ExecStarted } from '#agent/runtime/runc/exec-command.ts';
+import type { ExecOptions, ExecStarted } from '#agent/runtime/runc/exec-started.ts';
 import { openTerminal } from '#agent/runtime/runc/pseudo-terminal.ts';
 
 /** `runc exec --tty`, which stays and hands on; all output is stdout. */

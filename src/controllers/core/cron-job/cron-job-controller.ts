@@ -4,7 +4,7 @@ import { parseSchedule, type Schedule } from '#api/batch-v1/schedule.ts';
 import { hasReason } from '#api/meta/api-error.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
 import { finishedCondition, isFinished } from '#controllers/core/job/job-conditions.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import {
   defineController,
   keyOf,

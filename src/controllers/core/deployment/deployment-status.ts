@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Deployment } from '#api/apps-v1/deployment.ts';
 import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { resolveBounds } from '#controllers/core/deployment/rolling-update.ts';
@@ -195,7 +196,7 @@ function stamped(
   { isNews = false, ...finding }: Finding,
   { previous, now }: { previous: readonly DeploymentCondition[]; now: Date },
 ): DeploymentCondition {
-  const at = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const at = timestamp(now);
   const known = previous.find(({ type }) => type === finding.type);
   const isSameStatus = known?.status === finding.status;
   const isSame =

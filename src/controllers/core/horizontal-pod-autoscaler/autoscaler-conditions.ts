@@ -1,5 +1,5 @@
 import type { HorizontalPodAutoscalerCondition as Condition } from '#api/generated/autoscaling-v2.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 
 type ConditionType = 'AbleToScale' | 'ScalingActive' | 'ScalingLimited';
 

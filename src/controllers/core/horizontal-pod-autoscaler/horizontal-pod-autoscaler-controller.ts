@@ -31,7 +31,7 @@ import {
   withRecommendation,
   type ScalingHistory,
 } from '#controllers/core/horizontal-pod-autoscaler/scaling-history.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import {
   defineController,
   type Context,

@@ -4,7 +4,7 @@ import { countsStatus, type Counts } from '#controllers/core/job/count-pods.ts';
 import { isFinished } from '#controllers/core/job/job-conditions.ts';
 import type { Verdict } from '#controllers/core/job/job-verdict.ts';
 import { isEnded, isReady } from '#controllers/core/pod-state.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 
 type JobStatus = NonNullable<Job['status']>;
 type Condition = NonNullable<JobStatus['conditions']>[number];

@@ -1,6 +1,6 @@
 import type { Condition } from '#api/generated/meta-v1.ts';
 import { Service } from '#api/core-v1/service.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { defineController, keyOf, on, type Controller } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 

@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Namespace } from '#api/core-v1/namespace.ts';
 
 type Condition = NonNullable<NonNullable<Namespace['status']>['conditions']>[number];
@@ -65,7 +66,7 @@ export function terminatingConditions(
   ];
   return [...NO_FAILURES, ...findings].map((one) => {
     const known = previous.find(({ type }) => type === one.type);
-    const at = now.toISOString().replace(/\.\d+Z$/, 'Z');
+    const at = timestamp(now);
     const isSame = known?.status === one.status;
     return { ...one, lastTransitionTime: (isSame && known.lastTransitionTime) || at };
   });

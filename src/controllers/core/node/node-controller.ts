@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Lease } from '#api/coordination-v1/lease.ts';
 import { Node } from '#api/core-v1/node.ts';
 import { desiredTaints } from '#controllers/core/node/node-taints.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { defineController, on, type Context } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 

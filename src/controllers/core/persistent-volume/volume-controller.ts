@@ -6,7 +6,7 @@ import {
 } from '#controllers/core/persistent-volume/binding-keys.ts';
 import { LOCAL_PROVISIONER } from '#controllers/core/persistent-volume/local-provisioner.ts';
 import type { LocalVolumes } from '#controllers/core/persistent-volume/local-volumes.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { defineController, on, type Context, type Controller } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 

@@ -2,7 +2,7 @@ import { Node } from '#api/core-v1/node.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { podsOfNode } from '#controllers/core/node/pods-of-node.ts';
 import { isEnded } from '#controllers/core/pod-state.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { defineController, on, type Context, type Controller } from '#reconcile/controller.ts';
 
 /** As Kubernetes: a node that is away may only be starting anew. */

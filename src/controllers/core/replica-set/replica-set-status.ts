@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { matchLabelSelector } from '#api/meta/selector.ts';
@@ -43,10 +44,6 @@ function conditionsAfter(
   if (!failure) return others;
   const known = previous.find(({ type }) => type === 'ReplicaFailure');
   const isSame = known?.reason === failure.reason;
-  const lastTransitionTime = (isSame && known?.lastTransitionTime) || secondsOf(now);
+  const lastTransitionTime = (isSame && known?.lastTransitionTime) || timestamp(now);
   return [...others, { type: 'ReplicaFailure', status: 'True', ...failure, lastTransitionTime }];
-}
-
-function secondsOf(now: Date): string {
-  return now.toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -3,15 +3,10 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import { podAmounts, sum, type Amounts } from '#api/core-v1/pod-requests.ts';
 import type { PodSpec } from '#api/generated/core-v1.ts';
 import { parseQuantity } from '#api/meta/quantity.ts';
+import type { Candidate } from '#controllers/core/scheduler/candidate.ts';
 import { isWantedNode } from '#controllers/core/scheduler/node-affinity.ts';
 import { affinityProblem } from '#controllers/core/scheduler/pod-affinity.ts';
 import { untoleratedTaint } from '#controllers/core/scheduler/untolerated-taint.ts';
-
-/** A node and the pods that have been given to it and have not ended. */
-export interface Candidate {
-  readonly node: Node;
-  readonly pods: readonly Pod[];
-}
 
 /** Why a pod cannot run on one of the candidates, in the scheduler's words; empty where it can. */
 export function unfitReasons(

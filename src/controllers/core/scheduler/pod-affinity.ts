@@ -2,7 +2,7 @@ import type { Node } from '#api/core-v1/node.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { PodAffinityTerm } from '#api/generated/core-v1.ts';
 import { matchLabelSelector } from '#api/meta/selector.ts';
-import type { Candidate } from '#controllers/core/scheduler/fit.ts';
+import type { Candidate } from '#controllers/core/scheduler/candidate.ts';
 
 /**
  * Why pods that run, or are about to, keep this one off `node`, in the scheduler's words; undefined where they do not.

@@ -7,7 +7,7 @@ import type { Client } from '#client/client.ts';
 import { BIND_COMPLETED, SELECTED_NODE } from '#controllers/core/persistent-volume/binding-keys.ts';
 import { NO_PROVISIONER } from '#controllers/core/persistent-volume/provision.ts';
 import { bestVolume, isReachableOn } from '#controllers/core/persistent-volume/volume-match.ts';
-import type { Candidate } from '#controllers/core/scheduler/fit.ts';
+import type { Candidate } from '#controllers/core/scheduler/candidate.ts';
 
 /** A claim of a pod that is to be scheduled, and what there is for it. */
 export interface PodClaim {

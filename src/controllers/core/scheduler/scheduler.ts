@@ -4,14 +4,11 @@ import { claimNamesOf } from '#api/core-v1/pod-claims.ts';
 import { PersistentVolumeClaim } from '#api/core-v1/persistent-volume-claim.ts';
 import { PersistentVolume } from '#api/core-v1/persistent-volume.ts';
 import { isEnded } from '#controllers/core/pod-state.ts';
-import {
-  unfitReasons,
-  unschedulableMessage,
-  type Candidate,
-} from '#controllers/core/scheduler/fit.ts';
+import type { Candidate } from '#controllers/core/scheduler/candidate.ts';
+import { unfitReasons, unschedulableMessage } from '#controllers/core/scheduler/fit.ts';
 import { preferenceFor } from '#controllers/core/scheduler/node-affinity.ts';
 import { awaitVolumes, claimsOf, volumeReasons } from '#controllers/core/scheduler/pod-volumes.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import {
   defineController,
   keyOf,

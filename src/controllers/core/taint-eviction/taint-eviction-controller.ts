@@ -3,7 +3,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import { tolerates } from '#api/core-v1/toleration.ts';
 import { podsOfNode } from '#controllers/core/node/pods-of-node.ts';
 import { isActive } from '#controllers/core/pod-state.ts';
-import { timestamp } from '#controllers/core/timestamp.ts';
+import { timestamp } from '#api/meta/timestamp.ts';
 import { defineController, on, type Context } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 

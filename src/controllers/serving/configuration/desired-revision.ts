@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { childName } from '#api/meta/child-name.ts';
 import type { Configuration } from '#api/serving-v1/configuration.ts';
@@ -31,7 +32,7 @@ export function desiredRevision(configuration: Configuration, now: Date): Revisi
         ...template?.metadata?.annotations,
         ...(creator !== undefined && { [servingKeys.creator]: creator }),
         ...(routes !== undefined && { [servingKeys.routes]: routes }),
-        [servingKeys.routingStateModified]: now.toISOString().replace(/\.\d+Z$/, 'Z'),
+        [servingKeys.routingStateModified]: timestamp(now),
       },
       ownerReferences: [controllerReference(configuration)],
     },

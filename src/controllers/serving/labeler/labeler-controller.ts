@@ -1,3 +1,4 @@
+import { timestamp } from '#api/meta/timestamp.ts';
 import type { Kind } from '#api/kind.ts';
 import { isFailed, isReady } from '#api/meta/conditions.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
@@ -106,10 +107,7 @@ async function patchRoutes<T extends KubeObject>(
   const state = routes.length === 0 ? 'reserve' : 'active';
   const isSameState = !isRevision || labels?.[servingKeys.routingState] === state;
   if ((annotations?.[servingKeys.routes] ?? null) === text && isSameState) return;
-  const now = context.clock
-    .now()
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z');
+  const now = timestamp(context.clock.now());
   const patch = {
     metadata: {
       // Two Routes may write the same list: the second must see what the first wrote.
