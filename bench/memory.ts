@@ -40,7 +40,7 @@ async function runMany({ client, programs }: ServingBed, count: number): Promise
   const container = {
     name: 'main',
     ...programs.static.container,
-    env: [{ name: 'PORT', value: '80' }],
+    env: [{ name: 'PORT', value: '8080' }],
   };
   await client.create(Deployment, {
     apiVersion: 'apps/v1',

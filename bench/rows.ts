@@ -1,8 +1,10 @@
 import { measureApi } from './api-throughput.ts';
+import { measureColdBurst } from './cold-burst.ts';
 import { measureColdStarts, startFigure } from './cold-start.ts';
 import { measureReady, measureStart } from './life.ts';
 import { measureMemory } from './memory.ts';
 import type { Measurement } from './row.ts';
+import { measureWarm } from './warm.ts';
 
 /** What `--only` chooses. */
 export type Part = 'spine' | 'serving' | 'eventing';
@@ -139,9 +141,67 @@ const memory: Measurement = {
   },
 };
 
+const ENVOY = 'Envoy 1.40, one worker';
+
+const warm: Measurement = {
+  rows: [
+    {
+      id: 'serving.warm.rps',
+      measure: 'one running pod of a static HTTP server, 32 connections, one gateway worker',
+      unit: '/s',
+      peer: ENVOY,
+      target: { ratioAtLeast: 1 },
+    },
+    {
+      id: 'serving.warm.rps.direct',
+      measure: 'the same, beside calls to the pod itself',
+      unit: '/s',
+      peer: 'direct',
+      target: { ratioAtLeast: 0.4 },
+    },
+    {
+      id: 'serving.warm.overhead',
+      measure:
+        'the same at 3,000 requests a second that come whether others are answered or not: p95 from when each was due, beyond direct calls',
+      unit: 'ms',
+      peer: ENVOY,
+      target: { atMost: 3 },
+    },
+  ],
+  async measure(context) {
+    const figures = await measureWarm(
+      {
+        rounds: 3,
+        closed: { connections: 32, seconds: 5 },
+        open: { perSecond: 3_000, seconds: 5, connections: 32 },
+      },
+      context,
+    );
+    return {
+      'serving.warm.rps': figures.throughput,
+      'serving.warm.rps.direct': figures.share,
+      'serving.warm.overhead': figures.overhead,
+    };
+  },
+};
+
+const burst: Measurement = {
+  rows: [
+    {
+      id: 'serving.cold.25',
+      measure: '25 Services at zero called at once, static HTTP server, p95 of 75, no error',
+      unit: 'ms',
+      target: { atMost: 300 },
+    },
+  ],
+  measure: async (context) => ({
+    'serving.cold.25': await measureColdBurst({ services: 25, cycles: 3, restMs: 10_000 }, context),
+  }),
+};
+
 /** All that is measured. */
 export const measurements: Readonly<Record<Part, readonly Measurement[]>> = {
   spine: [api, life, cold, memory],
-  serving: [],
+  serving: [warm, burst],
   eventing: [],
 };

@@ -1,14 +1,20 @@
 /**
- * `npm run bench [-- --json] [-- --only spine|serving|eventing]`: measures every row beside its peer in the same run, and
- * prints a table, or with `--json` the rows alone. Needs root, for the platforms it starts on throw-away homes. A target
- * that is missed is a row that says so, not a failure of the bench.
+ * `npm run bench [-- --json|--markdown] [-- --only spine|serving|eventing]`: measures every row beside its peer in the same
+ * run, and prints a table, or with `--json` the rows alone. Needs root, for the platforms it starts on throw-away homes. A
+ * target that is missed is a row that says so, not a failure of the bench; what could not be measured is one, and the rest
+ * is measured and printed all the same.
  */
 import { parseArgs } from 'node:util';
 import { measuredRow, type MeasuredRow, type Measurement } from './row.ts';
 import { measurements, type Part } from './rows.ts';
+import { markdownTable, plainTable } from './table.ts';
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 });
 const parts = Object.keys(measurements) as Part[];
 const chosen = parts.filter((part) => values.only === undefined || values.only === part);
@@ -20,18 +26,23 @@ let resources = new AsyncDisposableStack();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void resources.disposeAsync().finally(() => process.exit(130)));
 }
+const all = chosen.flatMap((part) => measurements[part]);
 const rows: MeasuredRow[] = [];
-for (const measurement of chosen.flatMap((part) => measurements[part])) {
-  rows.push(...(await measured(measurement)));
+for (const measurement of all) {
+  try {
+    rows.push(...(await measured(measurement)));
+  } catch (error) {
+    process.stderr.write(`${idsOf(measurement)}: not measured: ${String(error)}\n`);
+    process.exitCode = 1;
+  }
 }
-process.stdout.write(values.json ? `${JSON.stringify({ rows })}\n` : tableOf(rows));
+process.stdout.write(shown());
 
 async function measured(measurement: Measurement): Promise<readonly MeasuredRow[]> {
-  const ids = measurement.rows.map(({ id }) => id).join(', ');
   resources = new AsyncDisposableStack();
   await using owned = resources;
   const figures = await measurement.measure({
-    progress: (text) => void process.stderr.write(`${ids}: ${text}\n`),
+    progress: (text) => void process.stderr.write(`${idsOf(measurement)}: ${text}\n`),
     resources: owned,
   });
   return measurement.rows.map((row) => {
@@ -41,23 +52,13 @@ async function measured(measurement: Measurement): Promise<readonly MeasuredRow[
   });
 }
 
-function tableOf(measuredRows: readonly MeasuredRow[]): string {
-  const head = ['ROW', 'VALUE', 'PEER', 'RATIO', 'TARGET', ''];
-  const lines = measuredRows.map(({ id, value, unit, peer, peerValue, ratio, target, ok }) => [
-    id,
-    `${value} ${unit}`,
-    peerValue === null ? '' : `${peerValue} ${unit} (${peer})`,
-    ratio === null ? '' : `${ratio} ×`,
-    target,
-    ok ? 'ok' : 'missed',
-  ]);
-  const widths = head.map((_, at) =>
-    Math.max(...[head, ...lines].map((line) => (line[at] ?? '').length)),
-  );
-  const text = (line: readonly string[]): string =>
-    line
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [head, ...lines].map((line) => `${text(line)}\n`).join('');
+function idsOf(measurement: Measurement): string {
+  return measurement.rows.map(({ id }) => id).join(', ');
+}
+
+function shown(): string {
+  if (values.json) return `${JSON.stringify({ rows })}\n`;
+  if (!values.markdown) return plainTable(rows);
+  const known = all.flatMap((measurement) => measurement.rows);
+  return markdownTable(rows, (id) => known.find((row) => row.id === id)?.measure ?? '');
 }

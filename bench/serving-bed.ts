@@ -17,6 +17,8 @@ import { pushImage, sampleImage } from '#test/support/sample-image.ts';
 export interface ServingBed {
   readonly platform: Platform;
   readonly client: Client;
+  /** For files of a measurement. */
+  readonly folder: string;
   readonly programs: Readonly<Record<'static' | 'node', BenchProgram>>;
 }
 
@@ -41,6 +43,7 @@ export async function startServingBed(resources: AsyncDisposableStack): Promise<
   return {
     platform,
     client: createClient(send),
+    folder,
     programs: {
       static: await staticServer(platform, folder),
       node: { container: { image: await sampleImage(platform) }, bare: [process.execPath, sample] },
