@@ -10,6 +10,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { NetworkRanges } from '#agent/network/ranges.ts';
 import type { SeccompProfile } from '#agent/oci/seccomp.ts';
 import type { RootfsMethod } from '#agent/rootfs.ts';
+import type { PodStarts } from '#agent/pods/pod-starts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
 /** A pod that requests may still be going to. */
@@ -32,6 +33,7 @@ export interface AgentParts {
   readonly ranges: NetworkRanges;
   readonly seccomp: SeccompProfile;
   readonly rootfsMethod: RootfsMethod;
+  readonly starts: PodStarts;
   /** Bounds how many containers are being made at once. */
   readonly creates: Gate;
   /** Bounds how many commands run at once for probes. */

@@ -37,6 +37,7 @@ import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { imagesOfPods } from '#agent/pods/pod-record.ts';
 import { ConfigWatch } from '#agent/config-watch.ts';
 import { PodSet } from '#agent/pods/pod-set.ts';
+import { PodStarts, type PodStart } from '#agent/pods/pod-starts.ts';
 import { preparedMax } from '#agent/prepared/next-place.ts';
 import type { ReservedName, StartingPod, StartTarget } from '#agent/prepared/head-start.ts';
 import { PreparedPool } from '#agent/prepared/prepared-pool.ts';
@@ -81,6 +82,8 @@ export interface Agent extends AsyncDisposable {
   /** A HeadStart: starts prepared sandboxes of a Deployment, before any object says so. */
   start(target: StartTarget, onStopped: (pod: string) => void): readonly StartingPod[];
   prepared(): PreparedCounts;
+  /** When one of the pods that were started last began; undefined of others. */
+  startOf(pod: { readonly namespace: string; readonly pod: string }): PodStart | undefined;
   /** For the API server's name generator. */
   reservedName(kind: Kind, object: KubeObject): ReservedName | undefined;
   /** What the node and its pods use, as of the last round: for `metrics.k8s.io`. */
@@ -139,6 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       metrics,
       start: (target, onStopped) => pool.start(target, onStopped),
       prepared: () => pool.counts(),
+      startOf: ({ namespace, pod }) => parts.starts.of({ namespace, name: pod }),
       reservedName: (kind, object) => pool.reservedName(kind, object),
       imagesInUse: () => imagesOfPods(parts.podsFolder),
       access: podAccess({
@@ -257,6 +261,7 @@ async function openParts(
     arch: process.arch,
     network: new PodNetwork(instance, ranges),
     addresses: new AddressPool(ranges.pods, random),
+    starts: new PodStarts(clock),
     creates: new Gate(os.availableParallelism() * CREATES_PER_CORE),
     execs: new Gate(os.availableParallelism() * PROBES_PER_CORE),
     clusterDomain: options.clusterDomain ?? 'cluster.local',

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { AsyncQueue } from '#base/async-queue.ts';
 import { systemClock } from '#base/clock.ts';
+import type { ColdStart } from '#base/cold-start.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
@@ -48,6 +49,7 @@ interface Stage extends AsyncDisposable {
   readonly gateway: MeasurementClient;
   readonly announced: Inbox<Key>;
   readonly hints: Inbox<FromAutoscaler>;
+  readonly coldStarts: Inbox<ColdStart>;
   report(concurrency?: number): Promise<void>;
 }
 
@@ -56,11 +58,13 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
   const clock = new FakeClock();
+  const coldStarts = new Inbox<ColdStart>();
   const autoscaler = await startAutoscaler({
     socketPath,
     clock,
     log: silentLog,
     ...(headStart && { headStart }),
+    onColdStart: coldStarts.push,
   });
   const announced = new Inbox<Key>();
   const stopped = new AbortController();
@@ -82,6 +86,7 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
     gateway,
     announced,
     hints,
+    coldStarts,
     async report(concurrency) {
       const loads = concurrency === undefined ? [] : [{ ...revision, concurrency, requests: 1 }];
       gateway.send({ type: 'report', periodMs: 1_000, loads });
@@ -129,6 +134,18 @@ test('autoscaler: a demand starts pods and hints at them before the API knows', 
     { namespace: 'default', deployment: 'hello-00001-deployment', count: 2 },
   ]);
   assert.equal(on.autoscaler.observe(target()).desired, 2);
+});
+
+test('autoscaler: a cold start is told with the moment at which its demand was heard', async () => {
+  await using on = await stage();
+  on.autoscaler.observe(target());
+  on.gateway.send({ type: 'demand', ...revision, waiting: 1 });
+  await on.announced.next();
+  const heardMs = on.clock.monotonicMs();
+  on.clock.advance(10);
+  const measured = { ...revision, pod: 'pod-a', arrivedMs: 1, admittedMs: 2, answeredMs: 3 };
+  on.gateway.send({ type: 'coldStart', ...measured });
+  assert.deepEqual(await on.coldStarts.next(), { ...measured, heardMs });
 });
 
 test('autoscaler: a demand stays within max-scale', async () => {

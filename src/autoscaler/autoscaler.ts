@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import type { ColdStart } from '#base/cold-start.ts';
 import type { Log } from '#base/log.ts';
 import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
 import type { HeadStart } from '#autoscaler/head-start.ts';
@@ -14,6 +15,8 @@ export interface AutoscalerOptions {
   readonly log: Log;
   /** Absent where replica counts alone start pods. */
   readonly headStart?: HeadStart;
+  /** Where the time of a cold start went, as far as gateways and the autoscaler know. */
+  readonly onColdStart?: (coldStart: ColdStart) => void;
 }
 
 /**
@@ -105,6 +108,8 @@ class Deciding implements Autoscaler {
         return this.#onReport(message.loads);
       case 'demand':
         return this.#onDemand(message);
+      case 'coldStart':
+        return this.#onColdStart(message);
       case 'drained':
         // The channel itself has told whoever waits for it.
         return;
@@ -125,6 +130,12 @@ class Deciding implements Autoscaler {
     else if (this.#earlyDemands.size < EARLY_DEMANDS_MAX) {
       this.#earlyDemands.set(key, demand.waiting);
     }
+  }
+
+  #onColdStart(message: Extract<FromGateway, { type: 'coldStart' }>): void {
+    const { type: _, ...coldStart } = message;
+    const heardMs = this.#scalers.get(keyText(coldStart))?.demandedMs;
+    this.#options.onColdStart?.({ ...coldStart, ...(heardMs !== undefined && { heardMs }) });
   }
 
   /** Starts pods first and tells the API afterwards. */

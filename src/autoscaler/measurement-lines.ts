@@ -59,6 +59,15 @@ export function parseFromGateway(value: unknown): FromGateway {
       };
     case 'demand':
       return { type: 'demand', ...revisionOf(message), waiting: amount(message, 'waiting') };
+    case 'coldStart':
+      return {
+        type: 'coldStart',
+        ...revisionOf(message),
+        pod: text(message, 'pod'),
+        arrivedMs: amount(message, 'arrivedMs'),
+        admittedMs: amount(message, 'admittedMs'),
+        answeredMs: amount(message, 'answeredMs'),
+      };
     case 'drained':
       return { type: 'drained', ...podOf(message) };
     default:

@@ -1,3 +1,5 @@
+import type { ColdStart } from '#base/cold-start.ts';
+
 /**
  * What gateways and the autoscaler tell each other. It flows over one connection per gateway process, as JSON lines, and
  * nothing of it is stored: a lost line costs at most a second of measuring.
@@ -23,6 +25,8 @@ export type FromGateway =
       readonly revision: string;
       readonly waiting: number;
     }
+  /** A request that found no pod was answered. Lost where the autoscaler is away. */
+  | ({ readonly type: 'coldStart' } & Omit<ColdStart, 'heardMs' | 'begunMs' | 'startedMs'>)
   /** The answer to `drain`: no request of this gateway process is in that pod, and none will go there. */
   | { readonly type: 'drained'; readonly namespace: string; readonly pod: string };
 

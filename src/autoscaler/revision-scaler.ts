@@ -30,6 +30,8 @@ export class RevisionScaler {
   #stable: LoadWindow;
   #panic: LoadWindow;
   readonly #sinceMs: number;
+  /** When requests were last said to wait. */
+  #demandedMs: number | undefined;
   /** Load that a demand has counted before the report of its second does. */
   #countedAhead = 0;
 
@@ -48,6 +50,10 @@ export class RevisionScaler {
 
   get decision(): ScaleDecision {
     return this.#decision;
+  }
+
+  get demandedMs(): number | undefined {
+    return this.#demandedMs;
   }
 
   /** The decision within min-scale and max-scale, and never none: what to have when requests wait. */
@@ -78,6 +84,7 @@ export class RevisionScaler {
 
   /** Requests wait and no pod takes them: counted at once, not at the end of the gateway's second. */
   demand(waiting: number, nowMs: number): void {
+    this.#demandedMs = nowMs;
     const load = Math.max(1, waiting);
     if (load <= this.#countedAhead) return;
     this.#record(load - this.#countedAhead, nowMs);

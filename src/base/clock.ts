@@ -4,15 +4,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Clock {
   /** The wall clock; it may jump. For time stamps that people read, never for measuring. */
   now(): Date;
-  /** Milliseconds that never go back, from an arbitrary start. For windows, deadlines, leases. */
+  /** Milliseconds that never go back, from an arbitrary start that all processes of a machine share. For windows, deadlines, leases. */
   monotonicMs(): number;
   /** Calls `run` once after `delayMs` unless the returned handle is disposed first. */
   after(delayMs: number, run: () => void): Disposable;
 }
 
+/** performance.now() counts from the start of its process, by the same clock. */
+const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
   now: () => new Date(),
-  monotonicMs: () => performance.now(),
+  monotonicMs: () => PROCESS_START_MS + performance.now(),
   after(delayMs, run) {
     const timer = setTimeout(run, delayMs);
     return { [Symbol.dispose]: () => clearTimeout(timer) };

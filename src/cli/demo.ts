@@ -1,13 +1,16 @@
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { sleep, systemClock } from '#base/clock.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import type { Client, Ref } from '#client/client.ts';
 import { askSupervisor } from '#supervisor/ask-supervisor.ts';
 import { readLiveRecord } from '#supervisor/process-record.ts';
 import { pathsOf, type Settings } from '#supervisor/settings.ts';
+import { askNode } from './ask-node.ts';
 import { buildSource } from './build-source.ts';
 import { connect } from './cluster.ts';
+import { coldStartStages, timelineOf, type CallTimes, type Stage } from './cold-start-stages.ts';
 import { callGateway } from './curl.ts';
 import {
   describeParts,
@@ -18,11 +21,13 @@ import {
 } from './platform.ts';
 import type { Invocation } from './invocation.ts';
 import { untilReady } from './service-ready.ts';
-import { dim, formatMs, print, remark, step, UserError } from './terminal.ts';
+import { dim, formatMs, print, printJson, remark, step, UserError } from './terminal.ts';
 import { describePlatform } from './up.ts';
 
 export interface DemoFlags extends ListenerFlags {
   readonly exit?: boolean;
+  readonly trace?: boolean;
+  readonly output?: 'json';
 }
 
 const REF: Ref = { namespace: 'default', name: 'hello' };
@@ -35,7 +40,7 @@ export async function demo(invocation: Invocation, flags: DemoFlags): Promise<vo
   const running = await runningSettings(invocation);
   if (running) {
     remark(dim('Using the platform that runs already.'));
-    await walk(invocation, running);
+    printWalk(await walk(invocation, running, flags), flags);
     return;
   }
   const settings = await settingsOf(invocation, flags);
@@ -48,7 +53,8 @@ export async function demo(invocation: Invocation, flags: DemoFlags): Promise<vo
       show = update;
       await supervisor.ready();
     });
-    await Promise.race([walk(invocation, settings), interrupted]);
+    const walked = await Promise.race([walk(invocation, settings, flags), interrupted]);
+    if (walked) printWalk(walked, flags);
     if (flags.exit) return;
     describePlatform(settings);
     remark(dim("Ctrl-C stops the platform; 'knode down --wipe' then removes every trace."));
@@ -68,7 +74,20 @@ async function runningSettings({ home }: Invocation): Promise<Settings | undefin
   return record && (JSON.parse(record.settings) as Settings);
 }
 
-async function walk(invocation: Invocation, settings: Settings): Promise<void> {
+/** What the walk measured. */
+interface Walked {
+  readonly first: TimedAnswer;
+  readonly toZeroMs: number;
+  readonly cold: TimedAnswer;
+  /** Of the cold start, where it was asked for. */
+  readonly stages?: readonly Stage[];
+}
+
+async function walk(
+  invocation: Invocation,
+  settings: Settings,
+  { trace = false }: DemoFlags,
+): Promise<Walked> {
   await using cluster = connect(invocation);
   const { client } = cluster;
   const image = await step(
@@ -99,11 +118,44 @@ async function walk(invocation: Invocation, settings: Settings): Promise<void> {
     return performance.now() - startMs;
   });
   const cold = await ask(url);
+  const walked = { first, toZeroMs, cold };
+  return trace ? { ...walked, stages: await tracedStages(invocation, cold) } : walked;
+}
+
+function printWalk({ first, toZeroMs, cold, stages }: Walked, { output }: DemoFlags): void {
+  if (output === 'json') {
+    printJson({
+      firstAnswerMs: first.tookMs,
+      toZeroMs,
+      coldStartMs: cold.tookMs,
+      ...(stages && { stages }),
+    });
+    return;
+  }
   print();
   print(`first answer     ${first.body.trim()}   (${formatMs(first.tookMs)}, pod running)`);
   print(`time to zero     ${formatMs(toZeroMs)} after it`);
   print(`cold start       ${cold.tookMs.toFixed(0)} ms   ${cold.body.trim()}   (no pod running)`);
+  for (const line of timelineOf(stages ?? [])) print(line);
   print();
+}
+
+const TRACE_MS = 5_000;
+const LOOK_AGAIN_MS = 20;
+
+/** The platform knows its part of the call a moment after the caller has its answer. */
+async function tracedStages(invocation: Invocation, call: TimedAnswer): Promise<Stage[]> {
+  while (systemClock.monotonicMs() < call.endMs + TRACE_MS) {
+    const known = (await askNode(invocation, 'coldstarts')) ?? [];
+    const coldStart = known.find(
+      ({ arrivedMs, answeredMs }) => arrivedMs >= call.startMs && answeredMs <= call.endMs,
+    );
+    if (coldStart) return coldStartStages(call, coldStart);
+    await sleep(systemClock, LOOK_AGAIN_MS);
+  }
+  throw new UserError(
+    `Cannot show where the cold start's time went: no cold start of ${REF.name} was measured, so somebody else may have called it just before`,
+  );
 }
 
 function sampleService(image: string): Service {
@@ -121,14 +173,20 @@ function sampleService(image: string): Service {
   };
 }
 
-async function ask(url: string): Promise<{ body: string; tookMs: number }> {
-  const startMs = performance.now();
+interface TimedAnswer extends CallTimes {
+  readonly body: string;
+  readonly tookMs: number;
+}
+
+async function ask(url: string): Promise<TimedAnswer> {
+  const startMs = systemClock.monotonicMs();
   const response = await callGateway(url);
   const body = await text(response);
   if (response.statusCode !== 200) {
     throw new UserError(`Calling ${url}: it answered ${response.statusCode}: ${body.trim()}`);
   }
-  return { body, tookMs: performance.now() - startMs };
+  const endMs = systemClock.monotonicMs();
+  return { body, startMs, endMs, tookMs: endMs - startMs };
 }
 
 async function untilNoPods(client: Client, update: (detail: string) => void): Promise<void> {

@@ -40,7 +40,9 @@ function addPlatformCommands(program: Command, invocation: Invocation): void {
     program
       .command('demo')
       .description('build, deploy and call a sample; watch it go to zero and come back')
-      .option('--exit', 'end after the walk instead of staying up until Ctrl-C'),
+      .option('--exit', 'end after the walk instead of staying up until Ctrl-C')
+      .option('--trace', "show where the cold start's time went")
+      .addOption(jsonOutput()),
   ).action(async (options) => (await import('./demo.ts')).demo(invocation, options));
   program
     .command('kubeconfig')

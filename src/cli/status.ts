@@ -9,7 +9,7 @@ import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
 import { describeLimit, isShort, machineReport } from './machine-report.ts';
 import { readyOf } from './service-ready.ts';
-import { preparedCounts } from './node-prepared.ts';
+import { askNode } from './ask-node.ts';
 import { describePlatform } from './up.ts';
 import { print, printJson, printTable, UserError } from './terminal.ts';
 
@@ -62,7 +62,7 @@ export async function status(
 
 interface ToldByApi {
   readonly counts?: Awaited<ReturnType<typeof countsOf>>;
-  readonly prepared?: Awaited<ReturnType<typeof preparedCounts>>;
+  readonly prepared?: PreparedCounts | undefined;
   readonly unavailable?: string;
 }
 
@@ -71,7 +71,7 @@ async function toldByApi(invocation: Invocation): Promise<ToldByApi> {
   try {
     const [counts, prepared] = await Promise.all([
       countsOf(invocation),
-      preparedCounts(invocation),
+      askNode(invocation, 'prepared'),
     ]);
     return { counts, prepared };
   } catch (error) {

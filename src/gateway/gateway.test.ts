@@ -57,6 +57,9 @@ test('a request waits at zero, says so once, and goes to the pod that is announc
     port: app.port,
   });
   for (const answer of await Promise.all(answers)) assert.equal(answer.body, 'awake');
+  const { pod, arrivedMs, admittedMs, answeredMs } = await bed.heard('coldStart');
+  assert.equal(pod, 'hello-00001-deployment-a');
+  assert.ok(arrivedMs <= admittedMs && admittedMs <= answeredMs, 'in order');
 });
 
 test('what is no HTTP is refused with 400 and the connection closed', async () => {

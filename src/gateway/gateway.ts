@@ -75,6 +75,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clusterDomain,
       ownHosts: [publicHost, privateHost],
       onDemand: (revision, waiting) => link.demand(revision, waiting),
+      onColdStart: (revision, times) => link.coldStart(revision, times),
       onChange: refresh,
     }),
   );

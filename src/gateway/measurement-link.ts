@@ -3,6 +3,7 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
 import type { FromAutoscaler, RevisionLoad } from '#autoscaler/measurements.ts';
+import type { ColdStartTimes } from './backend/revision-backend.ts';
 import type { ServiceDirectory } from './route/service-directory.ts';
 
 export interface MeasurementLinkOptions {
@@ -40,6 +41,11 @@ export class MeasurementLink implements Disposable {
   demand(revision: { namespace: string; name: string }, waiting: number): void {
     const { namespace, name } = revision;
     this.#client.send({ type: 'demand', namespace, revision: name, waiting });
+  }
+
+  coldStart(revision: { namespace: string; name: string }, times: ColdStartTimes): void {
+    const { namespace, name } = revision;
+    this.#client.send({ type: 'coldStart', namespace, revision: name, ...times });
   }
 
   [Symbol.dispose](): void {

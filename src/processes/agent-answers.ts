@@ -1,3 +1,4 @@
+import type { ColdStart } from '#base/cold-start.ts';
 import type { Agent } from '#agent/agent.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -5,10 +6,16 @@ import type { ApiOptions } from './api.ts';
 
 const pods = { group: '', plural: 'pods' } as const;
 
-/** What the API server asks the agent, beside `others`; while it starts there is nothing to tell. */
+/** What the API server asks the agent, beside `connections`; while it starts there is nothing to tell. */
 export function agentAnswers(
   agent: () => Agent | undefined,
-  others: NonNullable<ApiOptions['connections']>,
+  {
+    coldStarts,
+    connections: others,
+  }: {
+    readonly coldStarts: () => readonly ColdStart[];
+    readonly connections: NonNullable<ApiOptions['connections']>;
+  },
 ): Pick<ApiOptions, 'connections' | 'streams' | 'generateName' | 'metrics'> {
   const running = (): Agent => {
     const found = agent();
@@ -30,6 +37,14 @@ export function agentAnswers(
         subresource: 'prepared',
         methods: ['GET'],
         handle: async () => jsonReply(running().prepared()),
+      },
+      {
+        // Ours alone, for `knode demo --trace`.
+        group: '',
+        plural: 'nodes',
+        subresource: 'coldstarts',
+        methods: ['GET'],
+        handle: async () => jsonReply(coldStarts()),
       },
       {
         ...pods,

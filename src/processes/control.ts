@@ -6,6 +6,7 @@ import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
+import { ColdStarts } from '#autoscaler/cold-starts.ts';
 import { Informers } from '#client/informers.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
@@ -45,6 +46,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const content = resources.use(await openContent(context));
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
+  const coldStarts = new ColdStarts({ startOf: (pod) => agent?.startOf(pod) });
   const api = resources.use(
     await openApi({
       ...context,
@@ -55,7 +57,10 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       reserved: [apiService, dnsService],
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      ...agentAnswers(() => agent, [content.connection]),
+      ...agentAnswers(() => agent, {
+        coldStarts: () => coldStarts.list(),
+        connections: [content.connection],
+      }),
     }),
   );
   const { apiPort, registryPort } = settings;
@@ -68,6 +73,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const autoscaler = resources.use(
     await startAutoscaler({
       socketPath: pathsOf(settings.home).measurementSocket,
+      onColdStart: (coldStart) => coldStarts.add(coldStart),
       headStart: { start: (target, onStopped) => agent?.start(target, onStopped) ?? [] },
       clock,
       log,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { platform } from '#test/support/platform.ts';
+import { platform, type Platform } from '#test/support/platform.ts';
 import { machineTraces } from '#test/support/machine-traces.ts';
 
 test('demo: builds, deploys, answers, goes to zero and comes back, and leaves nothing', async () => {
@@ -15,9 +15,32 @@ test('demo: builds, deploys, answers, goes to zero and comes back, and leaves no
     assert.match(demo.stdout, /^first answer +Hello from knode! /m);
     assert.match(demo.stdout, /^time to zero +[\d.]+ s/m);
     assert.match(demo.stdout, /^cold start +\d+ ms +Hello from knode! /m);
+    await traceAgain(it);
     const wipe = await it.knode('down', '--wipe');
     assert.equal(wipe.code, 0, wipe.stderr);
     assert.throws(() => readdirSync(it.home), { code: 'ENOENT' });
   }
   assert.deepEqual(await machineTraces(), before);
 });
+
+/** The stages of a cold start are the whole of it, and each of the platform's processes measured its own. */
+async function traceAgain(it: Platform): Promise<void> {
+  const traced = await it.knode('demo', '--exit', '--trace', '-o', 'json', ...it.ports);
+  assert.equal(traced.code, 0, traced.stderr);
+  const { coldStartMs, stages } = JSON.parse(traced.stdout) as {
+    coldStartMs: number;
+    stages: { name: string; tookMs: number }[];
+  };
+  const names = stages.map(({ name }) => name);
+  assert.deepEqual(names, [
+    'request',
+    'demand',
+    'decision',
+    'start',
+    'program',
+    'answer',
+    'response',
+  ]);
+  const sumMs = stages.reduce((sum, { tookMs }) => sum + tookMs, 0);
+  assert.ok(Math.abs(sumMs - coldStartMs) < 0.001, `${sumMs} of ${coldStartMs} ms`);
+}

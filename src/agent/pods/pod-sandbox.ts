@@ -71,6 +71,7 @@ export class PodSandbox {
       ...(replicaSet !== undefined && { replicaSet }),
       ...(prepared && { prepared }),
     });
+    if (!prepared) parts.starts.begin(sandbox.#record);
     try {
       await mkdir(sandbox.folder, { recursive: true, mode: 0o700 });
       // Before the record: a folder without one is removed at the next start, one with it is taken to have its files.
@@ -290,7 +291,10 @@ export class PodSandbox {
   }
 
   async #start(id: string): Promise<void> {
-    await this.#parts.runtime.start(id);
+    const { starts, runtime } = this.#parts;
+    starts.begin(this.#record);
+    await runtime.start(id);
+    starts.started(this.#record);
     this.#states.set(id, 'running');
   }
 

@@ -29,6 +29,8 @@ export interface Backend extends Disposable {
   enter(visitor: Visitor): void;
   /** Its pod could not be connected to, and nothing was sent: as `enter` again. */
   enterAgain(visitor: Visitor): void;
+  /** The head of its answer has come. */
+  answered(visitor: Visitor): void;
   /** The request has ended, wherever it was. */
   leave(visitor: Visitor): void;
 }

@@ -49,6 +49,10 @@ export class PlainBackend implements Backend {
     this.enter(visitor);
   }
 
+  answered(): void {
+    // Nobody waits here.
+  }
+
   leave(visitor: Visitor): void {
     if (visitor.pod) visitor.pod.inFlight -= 1;
     visitor.pod = undefined;

@@ -11,7 +11,7 @@ import { portOf } from '#test/support/gateway-bed.ts';
 import type { Visitor } from './backend.ts';
 import { pickPod } from './pick-pod.ts';
 import { Pod, type PodEndpoint } from './pod.ts';
-import { RevisionBackend } from './revision-backend.ts';
+import { RevisionBackend, type ColdStartTimes } from './revision-backend.ts';
 
 interface Guest extends Visitor {
   outcome: string;
@@ -36,8 +36,9 @@ function guest(): Guest {
 function backend(
   spec: Partial<Revision['spec']> = {},
   clock: Clock = new FakeClock(),
-): { revision: RevisionBackend; demands: number[] } {
+): { revision: RevisionBackend; demands: number[]; coldStarts: ColdStartTimes[] } {
   const demands: number[] = [];
+  const coldStarts: ColdStartTimes[] = [];
   const revision: Revision = {
     apiVersion: 'serving.knative.dev/v1',
     kind: 'Revision',
@@ -46,8 +47,14 @@ function backend(
   };
   const onDemand = (waiting: number): void => void demands.push(waiting);
   return {
-    revision: new RevisionBackend(revision, { clock, random: seededRandom(1), onDemand }),
+    revision: new RevisionBackend(revision, {
+      clock,
+      random: seededRandom(1),
+      onDemand,
+      onColdStart: (times) => void coldStarts.push(times),
+    }),
     demands,
+    coldStarts,
   };
 }
 
@@ -113,6 +120,39 @@ test('the time limit runs while waiting, and anew from when there is a pod', () 
   assert.equal(inTime?.outcome, 'a');
   clock.advance(1_500);
   assert.equal(inTime?.outcome, 'timeout');
+});
+
+test('of those that wait at zero the first is followed to its answer', () => {
+  const clock = new FakeClock();
+  const { revision, coldStarts } = backend({}, clock);
+  const startMs = clock.monotonicMs();
+  const [first, second] = enter(revision, 2);
+  assert.ok(first && second);
+  clock.advance(5);
+  revision.pods.setEndpoints([ready('a')]);
+  clock.advance(2);
+  revision.answered(second);
+  revision.answered(first);
+  for (const one of [first, second]) revision.leave(one);
+  const [warm] = enter(revision, 1);
+  if (warm) revision.answered(warm);
+  assert.deepEqual(
+    coldStarts.map(({ pod, arrivedMs, admittedMs, answeredMs }) => [
+      pod,
+      ...[arrivedMs, admittedMs, answeredMs].map((ms) => ms - startMs),
+    ]),
+    [['a', 0, 5, 7]],
+  );
+});
+
+test('who goes before it is answered tells nothing of a cold start', () => {
+  const { revision, coldStarts } = backend();
+  const [gone] = enter(revision, 1);
+  if (gone) revision.leave(gone);
+  const [next] = enter(revision, 1);
+  revision.pods.setEndpoints([ready('a')]);
+  if (next) revision.answered(next);
+  assert.equal(coldStarts.length, 1);
 });
 
 test('a drained pod is chosen no more, and drained when its last request has left', () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import type { ColdStart } from '#base/cold-start.ts';
 import type { Random } from '#base/random.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
 import { Deadlines } from '../deadlines.ts';
@@ -14,6 +15,18 @@ export interface RevisionBackendOptions {
   readonly random: Random;
   /** Requests wait and no pod can take them; said when the first one begins to wait. */
   readonly onDemand: (waiting: number) => void;
+  /** A request that found no pod was answered; told of the first of those that waited together. */
+  readonly onColdStart: (times: ColdStartTimes) => void;
+}
+
+/** The gateway's part of a ColdStart. */
+export type ColdStartTimes = Pick<ColdStart, 'pod' | 'arrivedMs' | 'admittedMs' | 'answeredMs'>;
+
+/** The first request that waits at zero, and how far it has come. */
+interface FirstVisitor {
+  readonly visitor: Visitor;
+  readonly arrivedMs: number;
+  admittedMs: number;
 }
 
 /** Upstream's depth of the queue before a revision. */
@@ -35,6 +48,7 @@ export class RevisionBackend implements Backend {
   readonly #waiting = new Set<Visitor>();
   readonly #pickState: PickState = { next: 0 };
   #demandedMs = Number.NEGATIVE_INFINITY;
+  #first: FirstVisitor | undefined;
 
   constructor(revision: Revision, options: RevisionBackendOptions) {
     const { clock } = options;
@@ -62,7 +76,17 @@ export class RevisionBackend implements Backend {
     this.#place(visitor);
   }
 
+  answered(visitor: Visitor): void {
+    const first = this.#first;
+    if (first?.visitor !== visitor || !visitor.pod) return;
+    this.#first = undefined;
+    const { arrivedMs, admittedMs } = first;
+    const answeredMs = this.#options.clock.monotonicMs();
+    this.#options.onColdStart({ pod: visitor.pod.name, arrivedMs, admittedMs, answeredMs });
+  }
+
   leave(visitor: Visitor): void {
+    if (this.#first?.visitor === visitor) this.#first = undefined;
     this.meter.end();
     this.deadlines.total?.clear(visitor);
     this.deadlines.start?.clear(visitor);
@@ -99,6 +123,9 @@ export class RevisionBackend implements Backend {
     this.deadlines.total?.set(visitor);
     if (this.#waiting.size > 1) return;
     const nowMs = this.#options.clock.monotonicMs();
+    if (this.pods.usable.length === 0) {
+      this.#first ??= { visitor, arrivedMs: nowMs, admittedMs: nowMs };
+    }
     if (this.pods.usable.length > 0 && nowMs - this.#demandedMs < DEMAND_EVERY_MS) return;
     this.#demandedMs = nowMs;
     this.#options.onDemand(1);
@@ -125,6 +152,9 @@ export class RevisionBackend implements Backend {
   #give(visitor: Visitor, pod: Pod): void {
     pod.inFlight += 1;
     visitor.pod = pod;
+    if (this.#first?.visitor === visitor) {
+      this.#first.admittedMs = this.#options.clock.monotonicMs();
+    }
     this.deadlines.total?.set(visitor);
     this.deadlines.start?.set(visitor);
     this.deadlines.idle?.set(visitor);

@@ -202,6 +202,7 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   #startResponse(head: ResponseHead): void {
     const exchange = this.#exchange;
     this.#response = head;
+    this.#backend.answered(this);
     this.#backend.deadlines.start?.clear(this);
     this.#backend.deadlines.idle?.set(this);
     const framing = this.#responseFraming();

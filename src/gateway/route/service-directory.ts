@@ -8,7 +8,7 @@ import type { Informers } from '#client/informers.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import type { Backend } from '../backend/backend.ts';
 import { PlainBackend } from '../backend/plain-backend.ts';
-import { RevisionBackend } from '../backend/revision-backend.ts';
+import { RevisionBackend, type ColdStartTimes } from '../backend/revision-backend.ts';
 import { podEndpoints } from './pod-endpoints.ts';
 
 export interface ServiceDirectoryOptions {
@@ -19,6 +19,10 @@ export interface ServiceDirectoryOptions {
   /** Names under which this gateway itself is a Service: requests that lead there are routed once more, not sent. */
   readonly ownHosts: readonly string[];
   readonly onDemand: (revision: { namespace: string; name: string }, waiting: number) => void;
+  readonly onColdStart: (
+    revision: { namespace: string; name: string },
+    times: ColdStartTimes,
+  ) => void;
   /** What `find` answers may have changed. */
   readonly onChange: () => void;
 }
@@ -140,10 +144,15 @@ export class ServiceDirectory implements Disposable {
       this.#changed();
     } else if (!this.#revisions.has(key)) {
       // Its spec never changes, so neither does its backend.
-      const { clock, random, onDemand } = this.#options;
+      const { clock, random, onDemand, onColdStart } = this.#options;
       const { namespace = '', name = '' } = current.metadata;
-      const demand = (waiting: number): void => onDemand({ namespace, name }, waiting);
-      this.#revisions.set(key, new RevisionBackend(current, { clock, random, onDemand: demand }));
+      const backend = new RevisionBackend(current, {
+        clock,
+        random,
+        onDemand: (waiting) => onDemand({ namespace, name }, waiting),
+        onColdStart: (times) => onColdStart({ namespace, name }, times),
+      });
+      this.#revisions.set(key, backend);
       for (const service of this.#options.informers.of(Service).list(namespace)) {
         if (service.metadata.labels?.[networkingKeys.serverlessService] === name) {
           this.#updateEndpoints(keyOf(service.metadata));
