@@ -50,7 +50,7 @@ interface Stage extends AsyncDisposable {
   readonly announced: Inbox<Key>;
   readonly hints: Inbox<FromAutoscaler>;
   readonly coldStarts: Inbox<ColdStart>;
-  report(concurrency?: number): Promise<void>;
+  report(concurrency?: number, requests?: number): Promise<void>;
 }
 
 /** An autoscaler on a clock of its own with one real gateway connection. */
@@ -87,8 +87,8 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
     announced,
     hints,
     coldStarts,
-    async report(concurrency) {
-      const loads = concurrency === undefined ? [] : [{ ...revision, concurrency, requests: 1 }];
+    async report(concurrency, requests = 1) {
+      const loads = concurrency === undefined ? [] : [{ ...revision, concurrency, requests }];
       gateway.send({ type: 'report', periodMs: 1_000, loads });
       // A drain is answered on the same connection, so what was sent before it has arrived.
       const drained = autoscaler.drain({ namespace: 'x', pod: 'x' }, stopped.signal);
@@ -184,6 +184,23 @@ test('autoscaler: follows the load, and to zero after a silent window', async ()
     on.clock.advance(1_000);
   }
   assert.equal(on.autoscaler.observe(known).desired, 0);
+});
+
+test('autoscaler: follows requests a second where that is the metric', async () => {
+  await using on = await stage();
+  const annotations = { metric: 'rps', window: '6s', 'target-utilization-percentage': '100' };
+  const said = Object.entries(annotations).map(([key, to]) => [
+    `autoscaling.knative.dev/${key}`,
+    to,
+  ]);
+  const known = target({ readyPods: 1 }, Object.fromEntries(said));
+  on.autoscaler.observe(known);
+  for (let second = 0; second < 8; second += 1) {
+    // Many short requests: next to none at once.
+    await on.report(1, 500);
+    on.clock.advance(1_000);
+  }
+  assert.equal(on.autoscaler.observe(known).desired, 3);
 });
 
 test('autoscaler: one that has just started takes no pod away', async () => {

@@ -4,8 +4,12 @@ import type { Log } from '#base/log.ts';
 import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
 import type { HeadStart } from '#autoscaler/head-start.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
-import type { FromGateway, RevisionLoad } from '#autoscaler/measurements.ts';
-import { RevisionScaler, type ScaleTarget } from '#autoscaler/revision-scaler.ts';
+import type { FromGateway } from '#autoscaler/measurements.ts';
+import {
+  RevisionScaler,
+  type ReportedLoad,
+  type ScaleTarget,
+} from '#autoscaler/revision-scaler.ts';
 import type { Key, Trigger } from '#reconcile/controller.ts';
 
 export interface AutoscalerOptions {
@@ -38,6 +42,7 @@ export interface Autoscaler extends AsyncDisposable {
 }
 
 const TICK_MS = 2_000;
+const NO_LOAD: ReportedLoad = { concurrency: 0, rps: 0 };
 
 /** Demands of revisions that no PodAutoscaler was seen for yet; more than these are asked again by their gateway. */
 const EARLY_DEMANDS_MAX = 10_000;
@@ -105,7 +110,7 @@ class Deciding implements Autoscaler {
   #onMessage(message: FromGateway): void {
     switch (message.type) {
       case 'report':
-        return this.#onReport(message.loads);
+        return this.#onReport(message);
       case 'demand':
         return this.#onDemand(message);
       case 'coldStart':
@@ -117,10 +122,16 @@ class Deciding implements Autoscaler {
   }
 
   /** A report speaks of every revision: what it does not name had no request. */
-  #onReport(loads: readonly RevisionLoad[]): void {
+  #onReport({ loads, periodMs }: Extract<FromGateway, { type: 'report' }>): void {
     const nowMs = this.#options.clock.monotonicMs();
-    const reported = new Map(loads.map((load) => [keyText(load), load.concurrency]));
-    for (const [key, scaler] of this.#scalers) scaler.report(reported.get(key) ?? 0, nowMs);
+    const seconds = Math.max(periodMs, 1) / 1_000;
+    const reported = new Map(
+      loads.map((load) => [
+        keyText(load),
+        { concurrency: load.concurrency, rps: load.requests / seconds },
+      ]),
+    );
+    for (const [key, scaler] of this.#scalers) scaler.report(reported.get(key) ?? NO_LOAD, nowMs);
   }
 
   #onDemand(demand: Extract<FromGateway, { type: 'demand' }>): void {

@@ -186,6 +186,15 @@ for (const [pods, minScale, maxScale, expected] of [
   });
 }
 
+test('settings: requests a second have a target of their own, which no limit of concurrency caps', () => {
+  const rps = settings({ metric: 'rps' }, 10);
+  assert.deepEqual([rps.metric, rps.total, rps.target], ['rps', 200, 140]);
+  const said = { metric: 'rps', target: '50', 'target-utilization-percentage': '100' };
+  assert.deepEqual([settings(said, 10).total, settings(said, 10).target], [50, 50]);
+  const { metric, total, target } = settings({ metric: 'concurrency' }, 10);
+  assert.deepEqual([metric, total, target], ['concurrency', 10, 7]);
+});
+
 test('settings: the panic window is a share of the stable one, a second at least', () => {
   assert.equal(settings().panicWindowMs, 6_000);
   assert.equal(settings({ window: '6s' }).panicWindowMs, 1_000);

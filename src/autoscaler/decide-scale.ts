@@ -7,7 +7,7 @@ import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
  */
 export interface ScaleInput {
   readonly nowMs: number;
-  /** Average requests at once over the stable and the panic window. */
+  /** The average load over the stable and the panic window. */
   readonly stable: number;
   readonly panic: number;
   readonly readyPods: number;

@@ -64,6 +64,27 @@ const cases: Case[] = [
   },
 ];
 
+test('weighted: the newest second counts most, and silence dilutes', () => {
+  const window = new LoadWindow(5_000);
+  assert.equal(window.weightedAverage(0), undefined);
+  for (let second = 0; second < 5; second += 1) window.record(second * 1_000, 10);
+  // A share of 1 − 0.0001^(1/5) each time: all but a ten-thousandth of a steady load.
+  const steady = window.weightedAverage(4_000) ?? 0;
+  assert.ok(Math.abs(steady - 10 * (1 - 0.0001)) < 1e-9, String(steady));
+  const share = 1 - 0.0001 ** (1 / 5);
+  window.record(5_000, 0);
+  assert.ok(Math.abs((window.weightedAverage(5_000) ?? 0) - steady * (1 - share)) < 1e-2);
+  const silent = window.weightedAverage(7_000) ?? 0;
+  assert.ok(silent > 0 && silent < (window.weightedAverage(5_000) ?? 0));
+  assert.equal(window.weightedAverage(10_000), undefined);
+});
+
+test('weighted: in a long window the newest second has a fifth', () => {
+  const window = new LoadWindow(60_000);
+  window.record(0, 100);
+  assert.ok(Math.abs((window.weightedAverage(0) ?? 0) - 20) < 1e-9);
+});
+
 for (const { name, writes, averages } of cases) {
   test(`load window of 5 s: ${name}`, () => {
     for (const startMs of [0, 1_234_567]) {

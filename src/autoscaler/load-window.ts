@@ -1,3 +1,7 @@
+/** What is left of a second's weight when it leaves the window; and what the newest has at least. */
+const OLDEST_WEIGHT = 0.0001;
+const SHARE_MIN = 0.2;
+
 /**
  * The load of one revision over the last seconds, in buckets of one second (serving specification §4.2). Seconds between
  * two writes without one count as 0; the silence since the last write shortens the divisor and does not dilute; after a
@@ -24,6 +28,26 @@ export class LoadWindow {
     }
     this.#lastSecond = second;
     this.#put(second, this.#at(second) + load);
+  }
+
+  /**
+   * Each second counts for a fixed share less than the one after it, so that what is a window old counts for next to
+   * nothing; silence dilutes here. Undefined where nothing was written within the window.
+   */
+  weightedAverage(nowMs: number): number | undefined {
+    if (this.#firstSecond === undefined) return undefined;
+    const length = this.#buckets.length;
+    const silence = Math.floor(nowMs / 1_000) - this.#lastSecond;
+    if (silence >= length) return undefined;
+    const share = Math.max(1 - OLDEST_WEIGHT ** (1 / length), SHARE_MIN);
+    let weight = share * (1 - share) ** silence;
+    let sum = 0;
+    const oldest = Math.max(this.#firstSecond, this.#lastSecond - (length - silence) + 1);
+    for (let second = this.#lastSecond; second >= oldest; second -= 1) {
+      sum += this.#at(second) * weight;
+      weight *= 1 - share;
+    }
+    return sum;
   }
 
   /** Undefined where nothing was written within the window. */

@@ -9,6 +9,14 @@ import {
 import { LoadWindow } from '#autoscaler/load-window.ts';
 import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
 
+/** What gateways saw of a revision in one report; all 0 where they did not name it. */
+export interface ReportedLoad {
+  /** Requests at once. */
+  readonly concurrency: number;
+  /** Requests begun each second. */
+  readonly rps: number;
+}
+
 /** What the PodAutoscaler controller knows of a revision. */
 export interface ScaleTarget {
   readonly namespace: string;
@@ -73,13 +81,12 @@ export class RevisionScaler {
     }
   }
 
-  /** `concurrency` is 0 where a gateway's report does not name the revision. */
-  report(concurrency: number, nowMs: number): void {
+  report(reported: ReportedLoad, nowMs: number): void {
+    const load = reported[this.#target.settings.metric];
     // At zero the silence goes on, so that the first request's second is averaged over no second before it.
-    if (concurrency === 0 && this.#decision.desired === 0) return;
-    const load = Math.max(0, concurrency - this.#countedAhead);
+    if (load === 0 && this.#decision.desired === 0) return;
+    this.#record(Math.max(0, load - this.#countedAhead), nowMs);
     this.#countedAhead = 0;
-    this.#record(load, nowMs);
   }
 
   /** Requests wait and no pod takes them: counted at once, not at the end of the gateway's second. */
@@ -93,10 +100,10 @@ export class RevisionScaler {
 
   /** Decides anew; without load data the last decision stands. */
   decide(nowMs: number): ScaleDecision {
-    const stable = this.#stable.average(nowMs);
+    const stable = this.#average(this.#stable, nowMs);
     if (stable === undefined) return this.#decision;
     const { settings, readyPods, isReachable } = this.#target;
-    const panic = this.#panic.average(nowMs) ?? stable;
+    const panic = this.#average(this.#panic, nowMs) ?? stable;
     const input = { nowMs, stable, panic, readyPods, isReachable };
     const { memory, ...decision } = decideScale(input, settings, this.#memory);
     this.#memory = memory;
@@ -114,6 +121,11 @@ export class RevisionScaler {
     const { settings, readyPods, isReachable } = this.#target;
     const seenMs = nowMs - this.#sinceMs;
     return desired === 0 && readyPods > 0 && isReachable && seenMs < settings.stableWindowMs;
+  }
+
+  #average(window: LoadWindow, nowMs: number): number | undefined {
+    const { isWeighted } = this.#target.settings;
+    return isWeighted ? window.weightedAverage(nowMs) : window.average(nowMs);
   }
 
   #record(load: number, nowMs: number): void {

@@ -1,9 +1,10 @@
-import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import { KPA_CLASS, parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 
 /** What config-autoscaler says; upstream's figures out of the box. */
 export interface AutoscalerConfig {
   readonly containerConcurrencyTargetDefault: number;
   readonly containerConcurrencyTargetPercent: number;
+  readonly requestsPerSecondTargetDefault: number;
   readonly targetBurstCapacity: number;
   readonly stableWindowMs: number;
   readonly panicWindowPercent: number;
@@ -19,11 +20,14 @@ export interface AutoscalerConfig {
   readonly maxScale: number;
   readonly scaleDownDelayMs: number;
   readonly activatorCapacity: number;
+  /** Of revisions whose annotations name none. */
+  readonly podAutoscalerClass: string;
 }
 
 export const autoscalerDefaults: AutoscalerConfig = {
   containerConcurrencyTargetDefault: 100,
   containerConcurrencyTargetPercent: 70,
+  requestsPerSecondTargetDefault: 200,
   targetBurstCapacity: 211,
   stableWindowMs: 60_000,
   panicWindowPercent: 10,
@@ -38,6 +42,7 @@ export const autoscalerDefaults: AutoscalerConfig = {
   maxScale: 0,
   scaleDownDelayMs: 0,
   activatorCapacity: 100,
+  podAutoscalerClass: KPA_CLASS,
 };
 
 /** How one revision scales: its annotations over the configuration. */
@@ -46,7 +51,11 @@ export interface ScaleSettings {
   readonly panicWindowMs: number;
   /** Wanted over ready pods from which a panic begins: 2 is twice as many. */
   readonly panicThreshold: number;
-  /** Requests at once that one pod shall get, and that it can take. */
+  /** What load is: requests at once, or requests begun each second. */
+  readonly metric: 'concurrency' | 'rps';
+  /** The newest seconds count for more, and silence dilutes. */
+  readonly isWeighted: boolean;
+  /** The load that one pod shall get, and that it can take. */
   readonly target: number;
   readonly total: number;
   /** −1: unlimited. */
@@ -72,21 +81,49 @@ interface Scaled {
   readonly containerConcurrency: number;
 }
 
+/** Of requests a second this share is wanted; config-autoscaler has no word for it. */
+const RPS_PERCENT = 70;
+
+/** What a pod can take, and how much of that is wanted in percent, by what load is. */
+const targets: Readonly<
+  Record<
+    ScaleSettings['metric'],
+    (
+      said: number | undefined,
+      revision: Scaled,
+      config: AutoscalerConfig,
+    ) => { readonly total: number; readonly utilization: number }
+  >
+> = {
+  concurrency(said, { containerConcurrency: limit }, config) {
+    const total = said ?? (limit || config.containerConcurrencyTargetDefault);
+    return {
+      // A pod does not take more at once, whatever the annotation says.
+      total: limit > 0 ? Math.min(total, limit) : total,
+      utilization: config.containerConcurrencyTargetPercent,
+    };
+  },
+  rps: (said, _, config) => ({
+    total: said ?? config.requestsPerSecondTargetDefault,
+    utilization: RPS_PERCENT,
+  }),
+};
+
 export function scaleSettings(revision: Scaled, config: AutoscalerConfig): ScaleSettings {
   const said = parseScaleAnnotations(revision.annotations);
   const stableWindowMs = said.windowMs ?? config.stableWindowMs;
   const panicWindowMs =
     (stableWindowMs * (said.panicWindowPercent ?? config.panicWindowPercent)) / 100;
-  const limit = revision.containerConcurrency;
-  const total = said.target ?? (limit || config.containerConcurrencyTargetDefault);
-  const capped = limit > 0 ? Math.min(total, limit) : total;
-  const utilization = said.targetUtilizationPercent ?? config.containerConcurrencyTargetPercent;
+  const metric = said.metric === 'rps' ? 'rps' : 'concurrency';
+  const { total, utilization } = targets[metric](said.target, revision, config);
   return {
     stableWindowMs,
     panicWindowMs: Math.max(1_000, Math.round(panicWindowMs / 1_000) * 1_000),
     panicThreshold: (said.panicThresholdPercent ?? config.panicThresholdPercent) / 100,
-    target: Math.max(0.01, (capped * utilization) / 100),
-    total: capped,
+    metric,
+    isWeighted: said.aggregation === 'weighted-exponential',
+    target: Math.max(0.01, (total * (said.targetUtilizationPercent ?? utilization)) / 100),
+    total,
     targetBurstCapacity: said.targetBurstCapacity ?? config.targetBurstCapacity,
     maxScaleUpRate: config.maxScaleUpRate,
     maxScaleDownRate: config.maxScaleDownRate,

@@ -18,11 +18,13 @@ export interface ScaleAnnotations {
   readonly panicThresholdPercent?: number;
   readonly scaleDownDelayMs?: number;
   readonly podRetentionMs?: number;
+  /** `linear`, or `weighted-exponential`. */
+  readonly aggregation?: string;
 }
 
 const PREFIX = 'autoscaling.knative.dev/';
 export const KPA_CLASS = 'kpa.autoscaling.knative.dev';
-const HPA_CLASS = 'hpa.autoscaling.knative.dev';
+export const HPA_CLASS = 'hpa.autoscaling.knative.dev';
 
 /** The spellings of each annotation; the first one present counts. */
 const spellings = {
@@ -40,6 +42,7 @@ const spellings = {
   panicThresholdPercent: ['panic-threshold-percentage', 'panicThresholdPercentage'],
   scaleDownDelay: ['scale-down-delay', 'scaleDownDelay'],
   podRetention: ['scale-to-zero-pod-retention-period', 'scaleToZeroPodRetentionPeriod'],
+  aggregation: ['metric-aggregation-algorithm', 'metricAggregationAlgorithm'],
 } as const;
 type Name = keyof typeof spellings;
 type Annotations = Readonly<Record<string, string>>;
@@ -67,6 +70,7 @@ export function parseScaleAnnotations(annotations: Annotations = {}): ScaleAnnot
     panicThresholdPercent: number('panicThresholdPercent'),
     scaleDownDelayMs: duration('scaleDownDelay'),
     podRetentionMs: duration('podRetention'),
+    aggregation: text('aggregation'),
   });
 }
 

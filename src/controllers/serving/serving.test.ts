@@ -11,6 +11,8 @@ import { coreKinds, servingKinds } from '#api/kinds.ts';
 import { fixedKinds } from '#api/served-kinds.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
+import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service as CoreService } from '#api/core-v1/service.ts';
@@ -19,7 +21,6 @@ import { ApiError } from '#api/meta/api-error.ts';
 import { Conditions, type Condition } from '#api/meta/conditions.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
-import type { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
@@ -29,6 +30,7 @@ import { connectMeasurements, type MeasurementClient } from '#autoscaler/measure
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
+import { horizontalPodAutoscalerController } from '#controllers/core/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -75,6 +77,7 @@ async function stage(
       deploymentController,
       replicaSetController,
       endpointSliceController,
+      horizontalPodAutoscalerController(fixedKinds([...coreKinds, ...servingKinds])),
       ...servingControllers({ config, autoscaler, resolveDigest, clock }),
     ],
   });
@@ -620,6 +623,72 @@ test('serving: as many pods as min-scale says, and then Ready', async () => {
   const status = (await client.get(Revision, { namespace, name: 'hello-00001' }))?.status;
   assert.deepEqual([status?.actualReplicas, status?.desiredReplicas], [2, 2]);
   await on.cluster.steady();
+});
+
+test('serving: a revision of class hpa is scaled by a HorizontalPodAutoscaler, and never to zero', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  const prefix = 'autoscaling.knative.dev';
+  const said = { class: `hpa.${prefix}`, metric: 'cpu', target: '60', window: '90s' };
+  const bounds = { 'min-scale': '2', 'max-scale': '5' };
+  const lines = Object.entries({ ...said, ...bounds }).map(
+    ([key, to]) => `${prefix}/${key}: "${to}"`,
+  );
+  await client.create(Service, hello({ annotations: `{ ${lines.join(', ')} }` }));
+  await on.play();
+  await on.cluster.advance(15_000);
+  await on.play();
+  await on.cluster.advance(15_000);
+  await on.play();
+  const at = { namespace, name: 'hello-00001' };
+  const { spec, metadata } = (await client.get(HorizontalPodAutoscaler, at)) ?? assert.fail();
+  assert.equal(metadata.ownerReferences?.[0]?.kind, 'PodAutoscaler');
+  assert.deepEqual(spec?.scaleTargetRef, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    name: 'hello-00001-deployment',
+  });
+  assert.deepEqual([spec?.minReplicas, spec?.maxReplicas], [2, 5]);
+  const target = { type: 'Utilization', averageUtilization: 60 };
+  assert.deepEqual(spec?.metrics, [{ type: 'Resource', resource: { name: 'cpu', target } }]);
+  assert.equal(spec?.behavior?.scaleUp?.stabilizationWindowSeconds, 90);
+  assert.equal(spec?.behavior?.scaleDown?.stabilizationWindowSeconds, 90);
+  const sks = await client.get(ServerlessService, at);
+  assert.deepEqual([sks?.spec.mode, sks?.spec.numActivators], ['Serve', 0]);
+  const status = (await client.get(PodAutoscaler, at))?.status;
+  assert.deepEqual([status?.actualScale, status?.desiredScale], [2, 2]);
+  assert.deepEqual(summary(status?.conditions), {
+    Active: 'True',
+    Ready: 'True',
+    SKSReady: 'True',
+    ScaleTargetInitialized: 'True',
+  });
+  assert.equal((await conditionsOf(on.cluster, Service, 'hello'))['Ready'], 'True');
+  for (let second = 0; second < 120; second += 1) await on.second();
+  const deployment = { namespace, name: 'hello-00001-deployment' };
+  assert.equal((await client.get(Deployment, deployment))?.spec?.replicas, 2);
+});
+
+test('serving: a HorizontalPodAutoscaler of somebody else is left alone, and said', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  const theirs = fixture<HorizontalPodAutoscaler>(`
+    apiVersion: autoscaling/v2
+    kind: HorizontalPodAutoscaler
+    metadata: { name: hello-00001, namespace: default }
+    spec: { scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: other }, maxReplicas: 3 }
+  `);
+  await client.create(HorizontalPodAutoscaler, theirs);
+  const annotations = '{ autoscaling.knative.dev/class: hpa.autoscaling.knative.dev }';
+  await client.create(Service, hello({ annotations }));
+  await on.play();
+  const at = { namespace, name: 'hello-00001' };
+  const conditions = (await client.get(PodAutoscaler, at))?.status?.conditions;
+  const active = conditions?.find(({ type }) => type === 'Active');
+  assert.deepEqual([active?.status, active?.reason], ['False', 'NotOwned']);
+  assert.match(active?.message ?? '', /HorizontalPodAutoscaler "hello-00001" that we do not own/);
+  const left = await client.get(HorizontalPodAutoscaler, at);
+  assert.equal(left?.spec?.scaleTargetRef.name, 'other');
 });
 
 test('serving: with a Service goes all that was made for it', async () => {

@@ -1,15 +1,24 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
-import { KPA_CLASS, parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import {
+  HPA_CLASS,
+  KPA_CLASS,
+  parseScaleAnnotations,
+} from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { StatusOf } from '#api/kind.ts';
-import { conditionOf, Conditions } from '#api/meta/conditions.ts';
+import { conditionOf } from '#api/meta/conditions.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { USER_PORT_NAME } from '#api/serving-v1/revision-template.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Autoscaler } from '#autoscaler/autoscaler.ts';
 import { decideReplicas, type ReplicasDecision } from '#autoscaler/decide-replicas.ts';
-import { scaleSettings, type ScaleSettings } from '#autoscaler/scale-settings.ts';
+import {
+  scaleSettings,
+  type AutoscalerConfig,
+  type ScaleSettings,
+} from '#autoscaler/scale-settings.ts';
 import type { Client } from '#client/client.ts';
 import {
   defineController,
@@ -24,10 +33,11 @@ import {
   activatorsFor,
   desiredServerlessService,
 } from '#controllers/serving/pod-autoscaler/desired-serverless-service.ts';
+import { reconcileHpaClass } from '#controllers/serving/pod-autoscaler/hpa-class.ts';
 import {
   conditionAgeMs,
   markScale,
-  markServerlessService,
+  podAutoscalerStatus,
 } from '#controllers/serving/pod-autoscaler/pod-autoscaler-status.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
@@ -52,7 +62,7 @@ interface Observed {
 export function podAutoscalerController(options: PodAutoscalerOptions): Controller<PodAutoscaler> {
   return defineController<PodAutoscaler>({
     kind: PodAutoscaler,
-    owns: [ServerlessService],
+    owns: [ServerlessService, HorizontalPodAutoscaler],
     watches: [on(Pod, keyByRevision), on(Deployment, keyByRevision)],
     triggers: [options.autoscaler.trigger],
     reconcile: (autoscaler, context) => reconcilePodAutoscaler(autoscaler, context, options),
@@ -67,11 +77,27 @@ function keyByRevision({ metadata }: Pod | Deployment): Key[] {
 
 async function reconcilePodAutoscaler(
   autoscaler: PodAutoscaler,
+  context: Context,
+  options: PodAutoscalerOptions,
+): Promise<Outcome<StatusOf<PodAutoscaler>>> {
+  const config = options.config.autoscaler;
+  const said = parseScaleAnnotations(autoscaler.metadata.annotations);
+  switch (said.class ?? config.podAutoscalerClass) {
+    case KPA_CLASS:
+      return await reconcileKpaClass(autoscaler, context, options);
+    case HPA_CLASS:
+      return await reconcileHpaClass(autoscaler, context, settingsOf(autoscaler, config));
+    default:
+      // Somebody else's to scale.
+      return {};
+  }
+}
+
+async function reconcileKpaClass(
+  autoscaler: PodAutoscaler,
   { client, clock }: Context,
   options: PodAutoscalerOptions,
 ): Promise<Outcome<StatusOf<PodAutoscaler>>> {
-  const said = parseScaleAnnotations(autoscaler.metadata.annotations);
-  if ((said.class ?? KPA_CLASS) !== KPA_CLASS) return {};
   const now = clock.now();
   const observed = await observe(client, autoscaler, options.config);
   const { name, namespace } = placeOf(autoscaler.metadata);
@@ -99,11 +125,15 @@ async function reconcilePodAutoscaler(
     numActivators: activatorsFor(observed.readyPods, observed.settings),
   });
   const ensured = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
+  const { readyPods, settings } = observed;
+  const serviceName = ensured?.object.status?.serviceName ?? '';
+  const { wanted } = replicas;
   const status = podAutoscalerStatus(autoscaler, {
-    ...observed,
     sks: ensured?.object,
-    wanted: replicas.wanted,
     now,
+    ...(wanted >= 0 && { desiredScale: wanted }),
+    actualScale: readyPods,
+    mark: (conditions) => markScale(conditions, { wanted, readyPods, serviceName }, settings),
   });
   return {
     status,
@@ -124,15 +154,14 @@ async function observe(
     deployment: await client.get(Deployment, target),
     sks: await client.get(ServerlessService, { namespace, name }),
     readyPods: pods.filter(isReadyPod).length,
-    settings: scaleSettings(
-      {
-        annotations: autoscaler.metadata.annotations,
-        containerConcurrency: autoscaler.spec.containerConcurrency ?? 0,
-      },
-      config.autoscaler,
-    ),
+    settings: settingsOf(autoscaler, config.autoscaler),
     isReachable: autoscaler.spec.reachability !== 'Unreachable',
   };
+}
+
+function settingsOf({ metadata, spec }: PodAutoscaler, config: AutoscalerConfig): ScaleSettings {
+  const { containerConcurrency = 0 } = spec;
+  return scaleSettings({ annotations: metadata.annotations, containerConcurrency }, config);
 }
 
 function isReadyPod({ metadata, status }: Pod): boolean {
@@ -177,36 +206,4 @@ async function scale(
     type: 'json',
     subresource: 'scale',
   });
-}
-
-function podAutoscalerStatus(
-  autoscaler: PodAutoscaler,
-  {
-    sks,
-    wanted,
-    now,
-    readyPods,
-    settings,
-  }: Observed & { readonly wanted: number; readonly now: Date },
-): StatusOf<PodAutoscaler> {
-  const { status, metadata } = autoscaler;
-  const conditions = new Conditions({
-    set: PodAutoscaler.conditions,
-    previous: status?.conditions,
-    now,
-  });
-  const serviceName = sks?.status?.serviceName ?? '';
-  const isServed = sks?.status?.privateServiceName !== undefined;
-  markServerlessService(conditions, sks);
-  markScale(conditions, { wanted: isServed ? wanted : -1, readyPods, serviceName }, settings);
-  // A decision that knows nothing does not unsay the last one.
-  const desiredScale = wanted >= 0 ? wanted : (status?.desiredScale ?? wanted);
-  return {
-    ...(metadata.generation !== undefined && { observedGeneration: metadata.generation }),
-    ...(serviceName !== '' && { serviceName }),
-    metricsServiceName: sks?.status?.privateServiceName ?? '',
-    desiredScale,
-    actualScale: readyPods,
-    conditions: conditions.list(),
-  };
 }

@@ -1,5 +1,6 @@
-import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
-import { conditionOf, type Conditions } from '#api/meta/conditions.ts';
+import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import type { StatusOf } from '#api/kind.ts';
+import { conditionOf, Conditions } from '#api/meta/conditions.ts';
 import type { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
 
@@ -10,10 +11,52 @@ export interface ObservedScale {
   readonly serviceName: string;
 }
 
+/** What a pass has found, whichever class decides. */
+export interface ObservedAutoscaler {
+  readonly sks: ServerlessService | undefined;
+  readonly now: Date;
+  /** Absent where nothing is known, which does not unsay what was known last. */
+  readonly desiredScale?: number;
+  readonly actualScale: number;
+  /** Sets Active and ScaleTargetInitialized. */
+  readonly mark: (conditions: Conditions) => void;
+}
+
+export function podAutoscalerStatus(
+  { status, metadata }: PodAutoscaler,
+  { sks, now, desiredScale = status?.desiredScale ?? -1, actualScale, mark }: ObservedAutoscaler,
+): StatusOf<PodAutoscaler> {
+  const conditions = new Conditions({
+    set: PodAutoscaler.conditions,
+    previous: status?.conditions,
+    now,
+  });
+  markServerlessService(conditions, sks);
+  mark(conditions);
+  const serviceName = sks?.status?.serviceName ?? '';
+  return {
+    ...(metadata.generation !== undefined && { observedGeneration: metadata.generation }),
+    ...(serviceName !== '' && { serviceName }),
+    metricsServiceName: sks?.status?.privateServiceName ?? '',
+    desiredScale,
+    actualScale,
+    conditions: conditions.list(),
+  };
+}
+
 /** Ready pods from which on the revision counts as up. */
 function readyPodsMin(conditions: Conditions, settings: ScaleSettings): number {
   const { minScale, initialScale } = settings;
   return Math.max(minScale, conditions.isTrue('ScaleTargetInitialized') ? 1 : initialScale);
+}
+
+/** Once its initial scale was reached, which is never unsaid. */
+export function markInitialized(
+  conditions: Conditions,
+  { readyPods, settings }: { readonly readyPods: number; readonly settings: ScaleSettings },
+): void {
+  if (readyPods >= readyPodsMin(conditions, settings))
+    conditions.markTrue('ScaleTargetInitialized');
 }
 
 /** The Active and ScaleTargetInitialized conditions (serving specification §3.7). */
@@ -23,7 +66,7 @@ export function markScale(
   settings: ScaleSettings,
 ): void {
   const enough = readyPodsMin(conditions, settings);
-  if (readyPods >= enough && serviceName !== '') conditions.markTrue('ScaleTargetInitialized');
+  if (serviceName !== '') markInitialized(conditions, { readyPods, settings });
   const isInactive = conditions.isFalse('Active');
   if (wanted === 0 || enough === 0) {
     const isActivating = conditions.get('Active')?.status === 'Unknown';
@@ -42,10 +85,7 @@ function markNoTraffic(conditions: Conditions): void {
   conditions.markFalse('Active', 'NoTraffic', 'The target is not receiving traffic.');
 }
 
-export function markServerlessService(
-  conditions: Conditions,
-  sks: ServerlessService | undefined,
-): void {
+function markServerlessService(conditions: Conditions, sks: ServerlessService | undefined): void {
   if (!sks?.status?.privateServiceName) {
     conditions.markUnknown('SKSReady', 'NotReady', 'No Private Service Name');
     return;
