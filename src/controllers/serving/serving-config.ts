@@ -1,5 +1,9 @@
 import { INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
 import { autoscalerDefaults, type AutoscalerConfig } from '#autoscaler/scale-settings.ts';
+import {
+  garbageDefaults,
+  type GarbageConfig,
+} from '#controllers/serving/revision-garbage/unneeded-revisions.ts';
 
 /**
  * What decides how Serving behaves on this cluster. The one place where a controller gets configuration from: main.ts
@@ -18,6 +22,7 @@ export interface ServingConfig {
   readonly backend: { readonly address: string; readonly port: number };
   readonly progressDeadlineSeconds: number;
   readonly autoscaler: AutoscalerConfig;
+  readonly garbage: GarbageConfig;
 }
 
 export const servingDefaults = {
@@ -27,4 +32,5 @@ export const servingDefaults = {
   ingressClass: INGRESS_CLASS,
   progressDeadlineSeconds: 600,
   autoscaler: autoscalerDefaults,
+  garbage: garbageDefaults,
 } as const;

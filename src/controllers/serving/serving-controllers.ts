@@ -9,6 +9,7 @@ import {
   type ResolveDigest,
 } from '#controllers/serving/revision/digest-resolver.ts';
 import { revisionController } from '#controllers/serving/revision/revision-controller.ts';
+import { revisionGarbageController } from '#controllers/serving/revision-garbage/revision-garbage-controller.ts';
 import { routeController } from '#controllers/serving/route/route-controller.ts';
 import { serverlessServiceController } from '#controllers/serving/serverless-service/serverless-service-controller.ts';
 import { serviceController } from '#controllers/serving/service/service-controller.ts';
@@ -29,6 +30,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     serviceController(),
     configurationController(),
     revisionController({ config, digests }),
+    revisionGarbageController(config.garbage),
     routeController(config),
     labelerController(),
     podAutoscalerController({ config, autoscaler }),

@@ -38,7 +38,7 @@ import type { ResolveDigest } from '#controllers/serving/revision/digest-resolve
 import { startCluster, type Cluster, type ClusterOptions } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
 
-const config: ServingConfig = {
+const localhost: ServingConfig = {
   ...servingDefaults,
   publicPort: 8080,
   backend: { address: '10.1.0.1', port: 8012 },
@@ -60,10 +60,17 @@ interface Stage extends AsyncDisposable {
   second(concurrency?: number): Promise<void>;
 }
 
-async function stage(
-  resolveDigest: ResolveDigest = async (image) => digest(image),
-  refuse: NonNullable<ClusterOptions['refuse']> = () => undefined,
-): Promise<Stage> {
+interface StageOptions {
+  readonly resolveDigest?: ResolveDigest;
+  readonly refuse?: NonNullable<ClusterOptions['refuse']>;
+  readonly config?: ServingConfig;
+}
+
+async function stage({
+  resolveDigest = async (image) => digest(image),
+  refuse = () => undefined,
+  config = localhost,
+}: StageOptions = {}): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
   const clock = new FakeClock();
@@ -176,7 +183,7 @@ function served(ingress: Ingress, now: Date): Ingress {
   });
   conditions.markTrue('NetworkConfigured');
   conditions.markTrue('LoadBalancerReady');
-  const load = { ingress: [{ domainInternal: config.privateGateway }] };
+  const load = { ingress: [{ domainInternal: localhost.privateGateway }] };
   return {
     ...ingress,
     status: {
@@ -310,7 +317,7 @@ test('serving: what pods, Services and hosts a Revision gets', async () => {
     },
   ]);
   const placeholder = await client.get(CoreService, { namespace, name: 'hello' });
-  assert.equal(placeholder?.spec?.externalName, config.privateGateway);
+  assert.equal(placeholder?.spec?.externalName, localhost.privateGateway);
   assert.equal(placeholder?.metadata.labels?.['team'], 'a');
   const privateService = await client.get(CoreService, { namespace, name: 'hello-00001-private' });
   assert.equal(
@@ -436,8 +443,10 @@ test('serving: splits traffic and gives tags their own hosts', async () => {
 });
 
 test('serving: an image that nobody has is named, up to the Service', async () => {
-  await using on = await stage(async () => {
-    throw new Error('manifest unknown');
+  await using on = await stage({
+    resolveDigest: async () => {
+      throw new Error('manifest unknown');
+    },
   });
   await on.cluster.client.create(Service, hello({ image: 'nowhere/x:1' }));
   await on.play();
@@ -691,6 +700,28 @@ test('serving: a HorizontalPodAutoscaler of somebody else is left alone, and sai
   assert.equal(left?.spec?.scaleTargetRef.name, 'other');
 });
 
+test('serving: revisions that nobody uses go after a while, the one in use never', async () => {
+  const garbage = { retainSinceLastActiveMs: 60_000, minNonActive: 1 };
+  await using on = await stage({ config: { ...localhost, garbage } });
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  for (const tag of ['v2', 'v3', 'v4']) {
+    const service = (await client.get(Service, { namespace, name: 'hello' })) ?? assert.fail();
+    const next = hello({ image: `localhost:5000/hello:${tag}` });
+    await client.update(Service, { ...next, metadata: service.metadata });
+    await on.play();
+    await on.cluster.advance(1_000);
+  }
+  const left = async (): Promise<unknown> =>
+    (await client.list(Revision)).items.map(({ metadata }) => metadata.name ?? '').toSorted();
+  assert.deepEqual(await left(), ['hello-00001', 'hello-00002', 'hello-00003', 'hello-00004']);
+  await on.cluster.advance(120_000);
+  assert.deepEqual(await left(), ['hello-00003', 'hello-00004']);
+  await on.play();
+  assert.equal((await conditionsOf(on.cluster, Service, 'hello'))['Ready'], 'True');
+});
+
 test('serving: with a Service goes all that was made for it', async () => {
   await using on = await stage();
   const { client } = on.cluster;
@@ -719,7 +750,7 @@ test('serving: what cannot be observed is not Ready, says so, and is Ready once 
     const refusal = new ApiError('Forbidden', `no ${child} for now`);
     const refuse = (object: KubeObject) =>
       isRefused && object.kind === child ? refusal : undefined;
-    await using on = await stage(undefined, refuse);
+    await using on = await stage({ refuse });
     const { cluster } = on;
     await cluster.client.create(Service, hello());
     await on.play();
