@@ -30,8 +30,9 @@ import { ServiceSync } from '#agent/network/service-sync.ts';
 import { runningPods } from '#agent/metrics/running-pods.ts';
 import { UsageMeter } from '#agent/metrics/usage-meter.ts';
 import { NodeEviction } from '#agent/node-eviction.ts';
+import { tellOfNode } from '#agent/node-events.ts';
 import { keepHeartbeat, reportNode } from '#agent/node-heartbeat.ts';
-import { NodePressure } from '#agent/node-pressure.ts';
+import { NodePressure, type Thresholds } from '#agent/node-pressure.ts';
 import { registerNode, type NodeFacts } from '#agent/node-object.ts';
 import { readSeccompProfile } from '#agent/oci/seccomp.ts';
 import { imagesOfPods } from '#agent/pods/pod-record.ts';
@@ -69,8 +70,8 @@ export interface AgentOptions {
   readonly clusterDomain?: string;
   /** How many prepared sandboxes there are at most; by the machine's memory unless told. */
   readonly preparedMax?: number;
-  /** With less available memory pods are ended; Kubernetes' 100 MiB unless told. */
-  readonly memoryBytesMin?: number;
+  /** With less than that of the machine available pods are ended. */
+  readonly thresholds?: Thresholds;
   /** Frees what nobody needs of the disk, before a pod is ended for want of it. */
   readonly makeRoom?: (signal: AbortSignal) => Promise<void>;
   /** Asks whoever sends requests to let go of a pod that is about to be stopped; at once where absent. */
@@ -188,7 +189,8 @@ async function tendNode(
     pressure: facts.pressure,
     pods: () => podSet.evictable,
     runtime: parts.runtime,
-    report: () => reportNode(client, facts),
+    report: () => reportNode(client, facts, log),
+    tell: (event) => tellOfNode({ client, facts, log }, event),
     makeRoom,
     clock,
     log,
@@ -211,7 +213,7 @@ async function follow(informers: Informers, nodeName: string) {
 
 /** Bounds what pods take of the machine, and says what it is. */
 async function boundNode(
-  { clock, instance, nodeName, ranges, memoryBytesMin }: AgentOptions,
+  { clock, instance, nodeName, ranges, thresholds }: AgentOptions,
   podsFolder: string,
 ): Promise<NodeFacts & { readonly pressure: NodePressure }> {
   const { processes } = await machineResources(podsFolder);
@@ -220,7 +222,7 @@ async function boundNode(
   const pressure = new NodePressure({
     clock,
     folder: podsFolder,
-    ...(memoryBytesMin !== undefined && { memoryBytesMin }),
+    ...(thresholds && { thresholds }),
   });
   await pressure.look();
   const { podFacing: address, pods: podRange } = ranges;

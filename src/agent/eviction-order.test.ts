@@ -19,7 +19,7 @@ function use(name: string, { uses, asks, priority = 0 }: Facts): PodUse {
       metadata: { name },
       spec: { priority, containers: [{ name: 'main', resources }] },
     },
-    bytes: uses * MIB,
+    amount: uses * MIB,
     containers: { main: uses * MIB },
   };
 }
@@ -48,5 +48,20 @@ test('eviction: says what there was and was to be, and which containers were bey
   assert.equal(
     evictionMessage(use('p', { uses: 20, asks: '64Mi' }), 'memory', shortage),
     'The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. ',
+  );
+});
+
+test('eviction: for want of processes, the one of the lowest priority with the most of them', () => {
+  const many = (name: string, amount: number, priority = 0): PodUse => ({
+    ...use(name, { uses: 0, priority }),
+    amount,
+    containers: { main: amount },
+  });
+  const uses = [many('few', 3), many('most', 900), many('dear', 4000, 5)];
+  const victim = evictionVictim(uses, 'pids');
+  assert.equal(victim?.pod.metadata.name, 'most');
+  assert.equal(
+    evictionMessage(many('most', 900), 'pids', { available: 1000, threshold: 1638.4 }),
+    'The node was low on resource: pids. Threshold quantity: 1639, available: 1000. ',
   );
 });

@@ -4,12 +4,12 @@ import { amountOf, numberOf, renderQuantity } from '#api/meta/quantity.ts';
 import type { Shortage } from '#agent/node-pressure.ts';
 
 /** What pods are ended for the want of. */
-export type Scarce = 'memory' | 'ephemeral-storage';
+export type Scarce = 'memory' | 'ephemeral-storage' | 'pids';
 
-/** What a pod uses of it, in bytes; its containers together may use less, as volumes are the pod's. */
+/** What a pod uses of it, in bytes or processes; its containers together may use less, as volumes are the pod's. */
 export interface PodUse {
   readonly pod: Pod;
-  readonly bytes: number;
+  readonly amount: number;
   readonly containers: Readonly<Record<string, number>>;
 }
 
@@ -18,7 +18,8 @@ const CRITICAL = 2_000_000_000;
 
 /**
  * Whom Kubernetes ends first: of those that use more than they asked for, then of the others, the one with the lowest
- * priority, and of those the one that is farthest beyond its request. Undefined where there is none to end.
+ * priority, and of those the one that is farthest beyond its request; of processes nobody can ask for any. Undefined where there
+ * is none to end.
  */
 export function evictionVictim<T extends PodUse>(
   uses: readonly T[],
@@ -26,7 +27,7 @@ export function evictionVictim<T extends PodUse>(
 ): T | undefined {
   const ranked = uses
     .filter(({ pod }) => (pod.spec?.priority ?? 0) < CRITICAL)
-    .map((use) => ({ use, beyond: use.bytes - requestedBytes(use.pod, scarce) }));
+    .map((use) => ({ use, beyond: use.amount - requested(use.pod, scarce) }));
   const [first] = ranked.toSorted(
     (a, b) =>
       Number(b.beyond > 0) - Number(a.beyond > 0) ||
@@ -42,22 +43,23 @@ export function evictionMessage(
   scarce: Scarce,
   { available, threshold }: Shortage,
 ): string {
-  const beyond = (pod.spec?.containers ?? []).flatMap(({ name, resources }) => {
+  const named = scarce === 'pids' ? [] : (pod.spec?.containers ?? []);
+  const beyond = named.flatMap(({ name, resources }) => {
     const request = resources?.requests?.[scarce] ?? 0;
     const used = containers[name] ?? 0;
     if (used <= amountOf(request)) return [];
     return [
-      `Container ${name} was using ${shown(used)}, request is ${request}, has larger consumption of ${scarce}. `,
+      `Container ${name} was using ${shown(used, scarce)}, request is ${request}, has larger consumption of ${scarce}. `,
     ];
   });
   return [
     `The node was low on resource: ${scarce}. `,
-    `Threshold quantity: ${shown(threshold)}, available: ${shown(available)}. `,
+    `Threshold quantity: ${shown(threshold, scarce)}, available: ${shown(available, scarce)}. `,
     ...beyond,
   ].join('');
 }
 
-function requestedBytes({ spec }: Pod, scarce: Scarce): number {
+function requested({ spec }: Pod, scarce: Scarce): number {
   const asked = spec && podAmounts(spec, 'requests').get(scarce);
   return asked ? numberOf(asked) : 0;
 }
@@ -65,7 +67,9 @@ function requestedBytes({ spec }: Pod, scarce: Scarce): number {
 const NANO = 1_000_000_000n;
 const KIBI = 1024;
 
-/** Whole kibibytes: nobody decides by less. */
-function shown(bytes: number): string {
-  return renderQuantity({ nano: BigInt(Math.ceil(bytes / KIBI) * KIBI) * NANO, isBinary: true });
+/** Whole processes, or whole kibibytes: nobody decides by less. */
+function shown(amount: number, scarce: Scarce): string {
+  if (scarce === 'pids') return String(Math.ceil(amount));
+  const bytes = Math.ceil(amount / KIBI) * KIBI;
+  return renderQuantity({ nano: BigInt(bytes) * NANO, isBinary: true });
 }

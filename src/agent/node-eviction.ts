@@ -10,6 +10,7 @@ import {
 import type { NodePressure, Pressure, Shortage } from '#agent/node-pressure.ts';
 import { EVICTED_GRACE_MS, foldersOf, type PodFate } from '#agent/pods/pod-limits.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
+import type { EventText } from '#reconcile/record-event.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { diskUsage } from '#agent/volumes/disk-usage.ts';
 
@@ -27,6 +28,8 @@ export interface NodeEvictionOptions {
   readonly runtime: Pick<Runtime, 'usage'>;
   /** Says of the node what it is short of, so that nothing comes in place of what is ended. */
   readonly report: () => Promise<void>;
+  /** Tells of the node what is being done about it. */
+  readonly tell: (event: Pick<EventText, 'type' | 'reason' | 'message'>) => Promise<void>;
   /** Frees what nobody needs of the disk. */
   readonly makeRoom: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -35,14 +38,14 @@ export interface NodeEvictionOptions {
 
 /** The kubelet's. */
 const PERIOD_MS = 10_000;
-/** That of processes ends no pod: all pods together are bounded below it. */
 const SCARCE: readonly (readonly [Pressure, Scarce])[] = [
   ['MemoryPressure', 'memory'],
   ['DiskPressure', 'ephemeral-storage'],
+  ['PIDPressure', 'pids'],
 ];
 
 /**
- * Ends pods while the machine is short of memory or disk: the one that Kubernetes would end first, then it looks again.
+ * Ends pods while the machine is short of memory, disk or processes: the one that Kubernetes would end first, then it looks again.
  * Before the disk costs a pod, what nobody needs of it goes.
  */
 export class NodeEviction {
@@ -65,11 +68,12 @@ export class NodeEviction {
 
   /** Ends at most one pod. */
   async look(signal: AbortSignal): Promise<void> {
-    const { pressure, report, makeRoom } = this.#options;
+    const { pressure, report, tell, makeRoom } = this.#options;
     let shortages = await pressure.look();
     if (!SCARCE.some(([name]) => shortages.has(name))) return;
     // On a full disk that fails, and a pod has to go all the more.
     const isTold = await this.#attempt('told of', report, signal);
+    for (const [name, scarce] of SCARCE) if (shortages.has(name)) await tell(reclaiming(scarce));
     if (shortages.has('DiskPressure')) {
       await this.#attempt('cleared', () => makeRoom(signal), signal);
       shortages = await pressure.look();
@@ -111,11 +115,18 @@ export class NodeEviction {
         if (scarce === 'ephemeral-storage')
           return [name, await diskUsage(folders[name] ?? [], Infinity)] as const;
         const usage = terminated ? undefined : await this.#options.runtime.usage(id);
-        return [name, usage?.memoryBytes ?? 0] as const;
+        const { memoryBytes = 0, processes = 0 } = usage ?? {};
+        return [name, scarce === 'memory' ? memoryBytes : processes] as const;
       }),
     );
-    const inVolumes = scarce === 'memory' ? 0 : await diskUsage(volumes, Infinity);
-    const bytes = used.reduce((sum, [, each]) => sum + each, inVolumes);
-    return { pod, bytes, containers: Object.fromEntries(used) };
+    const inVolumes = scarce === 'ephemeral-storage' ? await diskUsage(volumes, Infinity) : 0;
+    const amount = used.reduce((sum, [, each]) => sum + each, inVolumes);
+    return { pod, amount, containers: Object.fromEntries(used) };
   }
+}
+
+/** Kubernetes' words. */
+function reclaiming(scarce: Scarce): Pick<EventText, 'type' | 'reason' | 'message'> {
+  const message = `Attempting to reclaim ${scarce}`;
+  return { type: 'Warning', reason: 'EvictionThresholdMet', message };
 }

@@ -26,17 +26,27 @@ export interface Shortage {
   readonly threshold: number;
 }
 
+/** Of what less than that is too little; Kubernetes' figures where absent. */
+export interface Thresholds {
+  readonly memoryBytes?: number;
+  readonly processes?: number;
+}
+
 /** What the machine is short of, and by how much. */
 export function shortagesOf(
   { memory, disk, inodes, processes }: MachineResources,
-  memoryBytesMin = MEMORY_BYTES_MIN,
+  thresholds: Thresholds = {},
 ): ReadonlyMap<Pressure, Shortage> {
   const disks = Math.min(disk.total * DISK_SHARE_MIN, DISK_BYTES_MIN);
+  const {
+    memoryBytes: memoryMin = MEMORY_BYTES_MIN,
+    processes: processesMin = processes.total * PROCESSES_SHARE_MIN,
+  } = thresholds;
   const looks: readonly (readonly [Pressure, number, number])[] = [
-    ['MemoryPressure', memory.available, memoryBytesMin],
+    ['MemoryPressure', memory.available, memoryMin],
     ['DiskPressure', inodes.available, inodes.total * INODES_SHARE_MIN],
     ['DiskPressure', disk.available, disks],
-    ['PIDPressure', processes.available, processes.total * PROCESSES_SHARE_MIN],
+    ['PIDPressure', processes.available, processesMin],
   ];
   return new Map(
     looks
@@ -49,27 +59,26 @@ export interface NodePressureOptions {
   readonly clock: Clock;
   /** On the file system that pods and images fill. */
   readonly folder: string;
-  /** Less available memory is too little; Kubernetes' 100 MiB unless told. */
-  readonly memoryBytesMin?: number;
+  readonly thresholds?: Thresholds;
 }
 
 /** What the node says of its machine's resources; looked at with every heartbeat. */
 export class NodePressure {
   readonly #clock: Clock;
   readonly #folder: string;
-  readonly #memoryBytesMin: number;
+  readonly #thresholds: Thresholds;
   readonly #seenMs = new Map<Pressure, number>();
 
-  constructor({ clock, folder, memoryBytesMin = MEMORY_BYTES_MIN }: NodePressureOptions) {
+  constructor({ clock, folder, thresholds = {} }: NodePressureOptions) {
     this.#clock = clock;
     this.#folder = folder;
-    this.#memoryBytesMin = memoryBytesMin;
+    this.#thresholds = thresholds;
   }
 
   /** What the machine is short of now. */
   async look(): Promise<ReadonlyMap<Pressure, Shortage>> {
     const now = this.#clock.monotonicMs();
-    const found = shortagesOf(await machineResources(this.#folder), this.#memoryBytesMin);
+    const found = shortagesOf(await machineResources(this.#folder), this.#thresholds);
     for (const pressure of found.keys()) this.#seenMs.set(pressure, now);
     for (const [pressure, seenMs] of this.#seenMs)
       if (now - seenMs >= OVER_MS) this.#seenMs.delete(pressure);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -10,6 +10,7 @@ import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { oldKubectl } from '#test/support/clients-cache.ts';
 import { pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
+import { processesWith } from '#test/support/processes-with.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
 /** How clients reach pods: each is a kubectl with a way of its own. */
@@ -89,16 +90,15 @@ async function said(stream: Readable, text: string): Promise<void> {
   }
 }
 
-/** Processes of this machine whose command line has `text` in it. */
-function processesWith(text: string): string[] {
-  return readdirSync('/proc').flatMap((pid) => {
-    try {
-      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      return /^\d+$/.test(pid) && line.includes(text) ? [line] : [];
-    } catch {
-      return []; // It ended meanwhile.
-    }
-  });
+/** The ports of this machine that a `port-forward` says it has opened, once it has said so many. */
+async function forwardedPorts(stdout: Readable, count: number): Promise<number[]> {
+  let all = '';
+  for await (const [chunk] of on(stdout, 'data') as AsyncIterable<[Buffer]>) {
+    all += chunk.toString();
+    const found = [...all.matchAll(/127\.0\.0\.1:(\d+) -> (\d+)/g)];
+    if (found.length === count) return found.map(([, local]) => Number(local));
+  }
+  return [];
 }
 
 async function noneWith(text: string): Promise<void> {
@@ -185,14 +185,7 @@ for (const way of ways) {
 
   test(`${way.name}: ports are forwarded, several at once, also of localhost only`, async () => {
     const child = start(way, ['port-forward', 'pod/tools', ':7000', ':8080']);
-    let said = '';
-    const ports = Promise.withResolvers<number[]>();
-    child.stdout.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      const found = [...said.matchAll(/127\.0\.0\.1:(\d+) -> (\d+)/g)];
-      if (found.length === 2) ports.resolve(found.map(([, local]) => Number(local)));
-    });
-    const [echo = 0, http = 0] = await ports.promise;
+    const [echo = 0, http = 0] = await forwardedPorts(child.stdout, 2);
     const trips = [1, 2, 3, 4].map(async () => {
       const socket = connect({ port: echo, host: '127.0.0.1', allowHalfOpen: true });
       socket.end(BLOB);
@@ -472,12 +465,22 @@ test('exec: what cannot be is said in a sentence', async () => {
 });
 
 // The last one: it leaves the platform in the middle of a start.
-test('exec: what a killed control ran in containers, the next one ends', async () => {
+test('exec, port-forward: what a killed control ran for them ends', async () => {
   const [way] = ways;
   assert.ok(way);
   const script = 'echo begun; sleep 400444; true';
   const child = start(way, ['exec', '-i', 'tools', '--', 'sh', '-c', script]);
   await once(child.stdout, 'data');
+  const forwarding = start(way, ['port-forward', 'pod/tools', ':7000']);
+  const [echo = 0] = await forwardedPorts(forwarding.stdout, 1);
+  const open = connect({ port: echo, host: '127.0.0.1' });
+  open.on('error', () => undefined); // It is cut off below.
+  open.write('x');
+  await once(open, 'data');
   process.kill(pidOf(platform.home, 'control'), 'SIGKILL');
+  // Connections at once, by the kernel; commands when the next one looks.
+  await noneWith('TCP4:127.0.0.1:7000');
   await noneWith('sleep 400444');
+  open.destroy();
+  forwarding.kill();
 });

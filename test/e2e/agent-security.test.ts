@@ -159,7 +159,7 @@ test('limits: a deadline, and a volume beyond its size, end a pod for good', asy
   );
   assert.match(
     (await failed('greedy'))?.message ?? '',
-    /Container main exceeded its local ephemeral storage limit "1Mi"/,
+    /^Pod ephemeral local storage usage exceeds the total limit of containers 1Mi\. $/,
   );
   const { items } = await bed.cluster.client.list(Event, { namespace: 'default' });
   assert.ok(

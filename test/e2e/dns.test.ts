@@ -7,7 +7,11 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Answer, decode, encode, type Packet } from 'dns-packet';
 import { LengthPrefixed, prefixed } from '#dns/length-prefixed.ts';
-import { oldKubectl } from '#test/support/clients-cache.ts';
+import {
+  byEveryKubectl,
+  kubectlClients,
+  type KubectlClient,
+} from '#test/support/kubectl-client.ts';
 import { platform, run, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
@@ -16,7 +20,10 @@ import { sampleImage } from '#test/support/sample-image.ts';
  * is a server of this test.
  */
 
+const IDLE = ['node', '-e', 'setInterval(() => {}, 1e6)'];
+
 let it: Platform;
+let image: string;
 let elsewhere: Elsewhere;
 let resolvers = '';
 let supervisor = 0;
@@ -32,16 +39,17 @@ before(async () => {
   assert.equal(up.code, 0, up.stderr);
   const { stdout } = await it.knode('status', '-o', 'json');
   supervisor = (JSON.parse(stdout) as { parts: { pid: number }[] }).parts[0]?.pid ?? 0;
-  const image = await sampleImage(it);
-  const command = ['node', '-e', 'setInterval(() => {}, 1e6)'];
-  const spec = { terminationGracePeriodSeconds: 0, containers: [{ name: 'main', image, command }] };
+  image = await sampleImage(it);
+  const containers = [{ name: 'main', image, command: IDLE }];
+  const spec = { terminationGracePeriodSeconds: 0, containers };
   const asker = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'asker' }, spec };
   const dnsConfig = {
     searches: ['known.test'],
     options: [{ name: 'ndots', value: '1' }, { name: 'edns0' }],
   };
   const own = { ...asker, metadata: { name: 'own' }, spec: { ...spec, dnsConfig } };
-  await apply(asker, own);
+  const items = { apiVersion: 'v1', kind: 'List', items: [asker, own] };
+  await it.ok(['apply', '-f', '-'], JSON.stringify(items));
   await it.ok(['wait', 'pod/asker', 'pod/own', '--for=condition=Ready', '--timeout=60s']);
 });
 
@@ -122,113 +130,178 @@ async function startElsewhere(address: string): Promise<Elsewhere> {
   };
 }
 
-async function apply(...items: readonly object[]): Promise<void> {
-  await it.ok(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-}
+const every = byEveryKubectl('names', () => it);
 
 /** What node:dns says in a pod: by getaddrinfo with `lookup`, else by a resolver that speaks DNS itself. */
-async function resolve(call: string, { pod = 'asker', kubectl = it.kubectlProgram } = {}) {
+async function resolve(client: KubectlClient, call: string, pod = 'asker'): Promise<unknown> {
   const script = `require('node:dns').promises.${call}.then((r) => console.log(JSON.stringify(r)), (e) => console.log(JSON.stringify(e.code)))`;
-  const command = [kubectl, 'exec', pod, '--', 'node', '-e', script] as const;
-  const { code, stdout, stderr } = await run(command, { env: it.kubectlEnv });
-  assert.equal(code, 0, stderr);
-  return JSON.parse(stdout) as unknown;
+  return JSON.parse(await client.ok(['exec', pod, '--', 'node', '-e', script])) as unknown;
 }
 
-test('names of elsewhere are asked for there once, and answered for as long as was said', async () => {
-  for (const kubectl of [it.kubectlProgram, oldKubectl()]) {
-    assert.deepEqual(await resolve("resolve4('known.test')", { kubectl }), ['198.51.100.7']);
-    assert.deepEqual(await resolve("resolve4('known.test')", { pod: 'own', kubectl }), [
-      '198.51.100.7',
-    ]);
-    assert.equal(await resolve("resolve4('absent.test')", { kubectl }), 'ENOTFOUND');
-    assert.equal(await resolve("resolve6('known.test')", { kubectl }), 'ENODATA');
-  }
-  const count = (query: string): number => elsewhere.asked.filter((each) => each === query).length;
-  assert.equal(count('udp A known.test'), 1);
-  assert.equal(count('udp A absent.test'), 1, 'also that there is none');
-  assert.equal(count('udp AAAA known.test'), 1, 'and that there is nothing of that type');
-});
+function service(name: string, spec: object): object {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec };
+}
 
-test('names of the cluster never leave it, however they are written', async () => {
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'here' },
-    spec: { ports: [{ port: 80 }] },
-  });
-  const clusterIp = await it.ok(['get', 'svc', 'here', '-o', 'jsonpath={.spec.clusterIP}']);
-  for (const name of ['here', 'here.default', 'here.default.svc', 'here.default.svc.cluster.local'])
-    assert.deepEqual(await resolve(`lookup('${name}')`), { address: clusterIp, family: 4 }, name);
-  assert.equal(await resolve("lookup('nobody')"), 'ENOTFOUND');
+const at = (address: string): object => ({ address, family: 4 });
+
+every(
+  'of elsewhere are asked for there once, and answered for as long as was said',
+  async (client) => {
+    const ask = (call: string, pod?: string): Promise<unknown> => resolve(client, call, pod);
+    assert.deepEqual(await ask("resolve4('known.test')"), ['198.51.100.7']);
+    assert.deepEqual(await ask("resolve4('known.test')", 'own'), ['198.51.100.7']);
+    assert.equal(await ask("resolve4('absent.test')"), 'ENOTFOUND');
+    assert.equal(await ask("resolve6('known.test')"), 'ENODATA');
+    const count = (query: string): number =>
+      elsewhere.asked.filter((each) => each === query).length;
+    assert.equal(count('udp A known.test'), 1);
+    assert.equal(count('udp A absent.test'), 1, 'also that there is none');
+    assert.equal(count('udp AAAA known.test'), 1, 'and that there is nothing of that type');
+  },
+);
+
+every('of the cluster never leave it, however they are written', async (client) => {
+  const here = client.own('here');
+  await client.apply(service(here, { ports: [{ port: 80 }] }));
+  const clusterIp = await client.ok(['get', 'svc', here, '-o', 'jsonpath={.spec.clusterIP}']);
+  for (const rest of ['', '.default', '.default.svc', '.default.svc.cluster.local'])
+    assert.deepEqual(await resolve(client, `lookup('${here}${rest}')`), at(clusterIp), rest);
+  assert.equal(await resolve(client, "lookup('nobody')"), 'ENOTFOUND');
   // It has fewer dots than ndots, so that the cluster is searched first.
-  assert.deepEqual(await resolve("lookup('known.test')"), { address: '198.51.100.7', family: 4 });
+  assert.deepEqual(await resolve(client, "lookup('known.test')"), at('198.51.100.7'));
   assert.deepEqual(
     elsewhere.asked.filter((query) => /cluster\.local|svc|default/.test(query)),
     [],
   );
 });
 
-test('search domains: the cluster’s, then the pod’s own; options of its own count', async () => {
-  const file = async (pod: string): Promise<string[]> =>
-    (await it.ok(['exec', pod, '--', 'node', '-p', "String(fs.readFileSync('/etc/resolv.conf'))"]))
-      .trim()
-      .split('\n');
-  const within = 'default.svc.cluster.local svc.cluster.local cluster.local';
-  const [server = '', ...rest] = await file('asker');
-  assert.match(server, /^nameserver 10\.\d+\.0\.1$/);
-  assert.deepEqual(rest, [`search ${within}`, 'options ndots:5']);
-  assert.deepEqual(await file('own'), [
-    server,
-    `search ${within} known.test`,
-    'options ndots:1 edns0',
-  ]);
-  assert.deepEqual(await resolve("lookup('many')", { pod: 'own' }), {
-    address: '198.51.100.1',
-    family: 4,
-  });
-  assert.equal(await resolve("lookup('many')"), 'ENOTFOUND');
+every('of Services, ports, addresses, and hosts of headless ones', async (client) => {
+  const [flock, single, member] = ['flock', 'single', 'member'].map((name) => client.own(name)) as [
+    string,
+    string,
+    string,
+  ];
+  const labels = { app: flock };
+  const spec = {
+    hostname: 'first',
+    subdomain: flock,
+    terminationGracePeriodSeconds: 0,
+    containers: [{ name: 'main', image, command: IDLE }],
+  };
+  const ports = [
+    { name: 'tcp', port: 8880 },
+    { name: 'udp', port: 8881, protocol: 'UDP' },
+  ];
+  await client.apply(
+    { apiVersion: 'v1', kind: 'Pod', metadata: { name: member, labels }, spec },
+    service(flock, { clusterIP: 'None', selector: labels, ports }),
+    service(single, { ports }),
+  );
+  await client.ok(['wait', `pod/${member}`, '--for=condition=Ready', '--timeout=50s']);
+  const address = await client.ok(['get', 'pod', member, '-o', 'jsonpath={.status.podIP}']);
+  const clusterIp = await client.ok(['get', 'svc', single, '-o', 'jsonpath={.spec.clusterIP}']);
+  const within = 'default.svc.cluster.local';
+  const fqdn = `first.${flock}.${within}`;
+  const rows: readonly (readonly [call: string, answer: unknown])[] = [
+    [`lookup('${flock}')`, at(address)],
+    [`resolve4('${single}.${within}')`, [clusterIp]],
+    [`resolve6('${single}.${within}')`, 'ENODATA'],
+    [`resolve4('absent.${within}')`, 'ENOTFOUND'],
+    [
+      `resolveSrv('_tcp._tcp.${single}.${within}')`,
+      [{ name: `${single}.${within}`, port: 8880, priority: 0, weight: 100 }],
+    ],
+    [
+      `resolveSrv('_udp._udp.${flock}.${within}')`,
+      [{ name: fqdn, port: 8881, priority: 0, weight: 100 }],
+    ],
+    [`resolve4('${fqdn}')`, [address]],
+    [`lookup('first.${flock}')`, at(address)],
+    [`resolve4('${address.replaceAll('.', '-')}.default.pod.cluster.local')`, [address]],
+    [`reverse('${clusterIp}')`, [`${single}.${within}`]],
+    [`reverse('${address}')`, [fqdn]],
+    ["reverse('198.51.100.77')", 'ENOTFOUND'],
+  ];
+  await client.until(
+    async () => JSON.stringify(await resolve(client, `lookup('${flock}')`)),
+    /\d\./,
+  );
+  for (const [call, answer] of rows) assert.deepEqual(await resolve(client, call), answer, call);
+  const hosts = await client.ok(['exec', member, '--', 'node', '-p', readText('/etc/hosts')]);
+  assert.ok(hosts.includes(`${address}\t${fqdn}\tfirst`), hosts);
+  await client.ok(['delete', 'pod', member]);
+  await client.until(
+    async () => JSON.stringify(await resolve(client, `lookup('${flock}')`)),
+    /ENOT/,
+  );
 });
 
-test('what is too long for a datagram comes by TCP, of the cluster and of elsewhere', async () => {
-  const addresses = Array.from({ length: 90 }, (_, at) => `203.0.113.${at + 1}`);
-  const labels = { 'kubernetes.io/service-name': 'crowd' };
-  await apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: 'crowd' },
-      spec: { clusterIP: 'None', ports: [{ name: 'x', port: 80 }] },
-    },
-    {
+const readText = (file: string): string => `String(fs.readFileSync('${file}')).trim()`;
+
+every(
+  'are searched for in the cluster, then in domains of the pod’s own; its options count',
+  async (client) => {
+    const file = async (pod: string): Promise<string[]> =>
+      (await client.ok(['exec', pod, '--', 'node', '-p', readText('/etc/resolv.conf')]))
+        .trim()
+        .split('\n');
+    const within = 'default.svc.cluster.local svc.cluster.local cluster.local';
+    const [server = '', ...rest] = await file('asker');
+    assert.match(server, /^nameserver 10\.\d+\.0\.1$/);
+    assert.deepEqual(rest, [`search ${within}`, 'options ndots:5']);
+    assert.deepEqual(await file('own'), [
+      server,
+      `search ${within} known.test`,
+      'options ndots:1 edns0',
+    ]);
+    assert.deepEqual(await resolve(client, "lookup('many')", 'own'), at('198.51.100.1'));
+    assert.equal(await resolve(client, "lookup('many')"), 'ENOTFOUND');
+  },
+);
+
+every(
+  'with more answers than a datagram has room for come by TCP, of the cluster and of elsewhere',
+  async (client) => {
+    const crowd = client.own('crowd');
+    const addresses = Array.from({ length: 90 }, (_, index) => `203.0.113.${index + 1}`);
+    const labels = { 'kubernetes.io/service-name': crowd };
+    await client.apply(service(crowd, { clusterIP: 'None', ports: [{ name: 'x', port: 80 }] }), {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
-      metadata: { name: 'crowd-1', labels },
+      metadata: { name: crowd, labels },
       addressType: 'IPv4',
       endpoints: addresses.map((address) => ({ addresses: [address] })),
       ports: [{ name: 'x', port: 80, protocol: 'TCP' }],
-    },
+    });
+    const count = async (call: string): Promise<number> =>
+      ((await resolve(client, call)) as unknown[]).length;
+    assert.equal(await count(`resolve4('${crowd}.default.svc.cluster.local')`), 90);
+    assert.equal(await count(`lookup('${crowd}', { all: true })`), 90);
+    assert.equal(await count("resolve4('many.known.test')"), 80);
+    assert.ok(elsewhere.asked.includes('tcp A many.known.test'), elsewhere.asked.join('; '));
+  },
+);
+
+every('that are aliases, of the cluster and of elsewhere, are followed', async (client) => {
+  const [outside, inside, single] = ['outside', 'inside', 'aliased'].map((name) =>
+    client.own(name),
+  ) as [string, string, string];
+  const alias = (name: string, externalName: string): object =>
+    service(name, { type: 'ExternalName', externalName });
+  const within = 'default.svc.cluster.local';
+  await client.apply(
+    service(single, { ports: [{ port: 80 }] }),
+    alias(outside, 'known.test'),
+    alias(inside, `${single}.${within}`),
   );
-  const all = async (call: string): Promise<number> => ((await resolve(call)) as unknown[]).length;
-  assert.equal(await all("resolve4('crowd.default.svc.cluster.local')"), 90);
-  assert.equal(await all("lookup('crowd', { all: true })"), 90);
-  assert.equal(await all("resolve4('many.known.test')"), 80);
-  assert.ok(elsewhere.asked.includes('tcp A many.known.test'), elsewhere.asked.join('; '));
+  const clusterIp = await client.ok(['get', 'svc', single, '-o', 'jsonpath={.spec.clusterIP}']);
+  assert.deepEqual(await resolve(client, `resolveCname('${outside}.${within}')`), ['known.test']);
+  assert.deepEqual(await resolve(client, `lookup('${outside}')`), at('198.51.100.7'));
+  assert.deepEqual(await resolve(client, `lookup('${inside}')`), at(clusterIp));
 });
 
-test('ExternalName: an alias of what is elsewhere is followed', async () => {
-  await apply({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'outside' },
-    spec: { type: 'ExternalName', externalName: 'known.test' },
-  });
-  const name = 'outside.default.svc.cluster.local';
-  assert.deepEqual(await resolve(`resolveCname('${name}')`), ['known.test']);
-  assert.deepEqual(await resolve("lookup('outside')"), { address: '198.51.100.7', family: 4 });
-});
-
-test('a machine that goes to another network asks the resolvers there, and none when there are none', async () => {
+test('names: a machine that goes to another network asks the resolvers there, and none when there are none', async () => {
+  const [client] = kubectlClients(() => it);
   await using other = await startElsewhere('192.0.2.9');
   writeFileSync(resolvers, `# another network\nnameserver ${other.address}\n`);
   let asked = 0;
@@ -237,7 +310,7 @@ test('a machine that goes to another network asks the resolvers there, and none 
     const deadline = AbortSignal.timeout(30_000);
     for (;;) {
       asked += 1;
-      const answer = await resolve(`resolve4('n${asked}.test')`);
+      const answer = await resolve(client, `resolve4('n${asked}.test')`);
       if (wanted() && answer === says) return;
       assert.ok(!deadline.aborted, `the last answer was ${JSON.stringify(answer)}, not ${says}`);
     }
@@ -248,8 +321,6 @@ test('a machine that goes to another network asks the resolvers there, and none 
   assert.equal(elsewhere.asked.length, before, 'nobody asks there any more');
   writeFileSync(resolvers, '');
   await untilSaid(() => true, 'ESERVFAIL');
-  assert.equal(
-    ((await resolve("resolve4('crowd.default.svc.cluster.local')")) as unknown[]).length,
-    90,
-  );
+  const crowd = await resolve(client, "resolve4('crowd-now.default.svc.cluster.local')");
+  assert.equal((crowd as unknown[]).length, 90);
 });

@@ -2,19 +2,23 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Pod } from '#api/core-v1/pod.ts';
 import { buildImage } from '#images/layer-builder/build-image.ts';
 import { parseManifest, platformOf } from '#images/manifest.ts';
 import { parseReference } from '#images/reference.ts';
 import { type DockerRegistry, startDockerRegistry } from '#test/support/docker-registry.ts';
 import { openTestStore } from '#test/support/image-fixture.ts';
+import {
+  byEveryKubectl,
+  kubectlClients,
+  type KubectlClient,
+} from '#test/support/kubectl-client.ts';
 import { call, startPlatform, type Platform } from '#test/support/platform.ts';
 
 /** Pull policies and pull secrets by kubectl, against Debian's docker-registry with TLS and a password. */
 
 let it: Platform;
 let registry: DockerRegistry;
-/** An image that serves, in the registry. */
-let image: string;
 const owned = new AsyncDisposableStack();
 
 before(async () => {
@@ -22,20 +26,35 @@ before(async () => {
   it = owned.use(await startPlatform());
   await writeFile(path.join(it.home, 'registries.yaml'), registry.registriesYaml);
   const store = await openTestStore(path.join(registry.folder, 'store'));
-  image = `${registry.host}/team/hello:v1`;
   const signal = AbortSignal.timeout(60_000);
   const source = path.resolve(import.meta.dirname, '../../samples/hello');
   const platform = platformOf(process.arch);
   const nodePath = process.execPath;
-  await buildImage({ source, nodePath, platform, store, reference: image, signal });
-  const digest = await store.pushed.find('team/hello', 'v1');
+  const reference = imageOf(clients[0]);
+  await buildImage({ source, nodePath, platform, store, reference, signal });
+  const digest = await store.pushed.find('team/hello-now', 'v1');
   assert.ok(digest);
   const manifest = parseManifest((await store.read(digest, 1e6)) ?? Buffer.alloc(0));
   const credentials = [registry.credentials];
-  await registry.client.push(parseReference(image), { store, manifest, credentials, signal });
+  for (const client of clients)
+    await registry.client.push(parseReference(imageOf(client)), {
+      store,
+      manifest,
+      credentials,
+      signal,
+    });
 });
 
 after(async () => await owned[Symbol.asyncDispose]());
+
+const clients = kubectlClients(() => it);
+const every = byEveryKubectl('pulling', () => it);
+const current = clients[0];
+
+/** An image that serves, in the registry; each client has one that the other's pods have not pulled. */
+function imageOf(client: KubectlClient): string {
+  return `${registry.host}/team/${client.own('hello')}:v1`;
+}
 
 interface PodOptions {
   readonly image?: string;
@@ -43,43 +62,41 @@ interface PodOptions {
   readonly secrets?: readonly string[];
 }
 
-async function pod(name: string, options: PodOptions = {}): Promise<void> {
+async function pod(client: KubectlClient, name: string, options: PodOptions = {}): Promise<void> {
   const { policy: imagePullPolicy = 'IfNotPresent', secrets = [] } = options;
+  const image = options.image ?? imageOf(client);
   const spec = {
     terminationGracePeriodSeconds: 0,
     imagePullSecrets: secrets.map((secret) => ({ name: secret })),
-    containers: [{ name: 'main', image: options.image ?? image, imagePullPolicy }],
+    containers: [{ name: 'main', image, imagePullPolicy }],
   };
-  const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec };
-  await it.ok(['apply', '-f', '-'], JSON.stringify(object));
+  await client.apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec });
 }
 
-async function isReady(name: string): Promise<void> {
-  await it.ok(['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=50s']);
+async function isReady(client: KubectlClient, name: string): Promise<void> {
+  await client.ok(['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=50s']);
 }
 
 /** Waits for the container's reason to wait; its message. */
-async function waits(name: string, reason: string): Promise<string> {
-  const at = '.status.containerStatuses[0].state.waiting';
-  await it.ok(['wait', `pod/${name}`, `--for=jsonpath={${at}.reason}=${reason}`, '--timeout=50s']);
-  return await it.ok(['get', 'pod', name, '-o', `jsonpath={${at}.message}`]);
+async function waits(client: KubectlClient, name: string, reason: string): Promise<string> {
+  const waiting = ({ containerStatuses: [one] = [] }: NonNullable<Pod['status']>) =>
+    one?.state?.waiting;
+  const { status } = await client.podOnce(name, (each) => waiting(each)?.reason === reason);
+  return waiting(status ?? {})?.message ?? '';
 }
 
-/** Waits until the pod's Events are these, in their order; `type reason` of each. */
-async function events(name: string, wanted: readonly string[]): Promise<string> {
-  const selector = ['--for', `pod/${name}`];
-  for (const each of wanted) {
-    const [, reason = ''] = each.split(' ');
-    const watch = it.kubectlInBackground(['events', ...selector, '--watch']);
-    await watch.until(new RegExp(`${reason}\\s`));
-    watch.kill();
-  }
-  const { items } = JSON.parse(await it.ok(['events', ...selector, '-o', 'json'])) as {
-    items: { type: string; reason: string; message: string }[];
-  };
-  const seen = items.map(({ type, reason }) => `${type} ${reason}`);
-  for (const each of wanted) assert.ok(seen.includes(each), `${each} in ${seen.join(', ')}`);
-  return items.map(({ message }) => message).join('\n');
+/** Waits until the pod's Events have all of these, `type reason`; what they say. */
+async function events(
+  client: KubectlClient,
+  name: string,
+  wanted: readonly string[],
+): Promise<string> {
+  const selector = ['--field-selector', `involvedObject.name=${name}`];
+  const each = '{.type} {.reason} {.message}{"\\n"}';
+  const look = async (): Promise<string> =>
+    await client.ok(['get', 'events', ...selector, '-o', `jsonpath={range .items[*]}${each}{end}`]);
+  for (const words of wanted) await client.until(look, new RegExp(`^${words} `, 'm'));
+  return await look();
 }
 
 async function secret(name: string, type: string, content: object): Promise<void> {
@@ -94,49 +111,54 @@ async function secret(name: string, type: string, content: object): Promise<void
   await it.ok(['apply', '-f', '-'], JSON.stringify(object));
 }
 
-test('pulling: without the right secret a pod says why, and has its image soon after it is given one', async () => {
-  const { username } = registry.credentials;
-  const wrong = { username, password: 'wrong' };
-  await secret('wrong', 'dockerconfigjson', { auths: { [registry.host]: wrong } });
-  await secret('other', 'dockerconfigjson', { auths: { 'example.com': registry.credentials } });
-  await pod('no-secret');
-  await pod('wrong-secret', { secrets: ['wrong', 'other'] });
-  await pod('missing-secret', { secrets: ['late'] });
-  for (const name of ['no-secret', 'wrong-secret', 'missing-secret']) {
-    const message = await waits(name, 'ImagePullBackOff');
-    assert.match(
-      message,
-      /^Back-off pulling image ".*": ErrImagePull: registry 127.*(401|password)/,
-    );
-    assert.match(message, /imagePullSecrets/);
-    assert.ok(!message.includes('wrong'), message);
-  }
-  const reasons = ['Normal Pulling', 'Warning Failed', 'Normal BackOff'];
-  const told = await events('no-secret', reasons);
-  for (const words of [
-    'Error: ErrImagePull',
-    'Error: ImagePullBackOff',
-    `Pulling image "${image}"`,
-  ])
-    assert.ok(told.includes(words), told);
-  await events('missing-secret', ['Warning FailedToRetrieveImagePullSecret']);
-  const [server, user, password] = [registry.host, username, registry.credentials.password];
-  const login = [`--docker-server=${server}`, `--docker-username=${user}`];
-  await it.ok([
-    'create',
-    'secret',
-    'docker-registry',
-    'late',
-    ...login,
-    `--docker-password=${password}`,
-  ]);
-  await isReady('missing-secret');
-  assert.match(await events('missing-secret', ['Normal Pulled']), /Successfully pulled image/);
-  // What one pod pulled is there for every pod of the machine.
-  await pod('present');
-  await isReady('present');
-  assert.match(await events('present', ['Normal Pulled']), /already present on machine/);
-});
+every(
+  'without the right secret a pod says why, and has its image soon after it is given one',
+  async (client) => {
+    const { username } = registry.credentials;
+    const wrong = { username, password: 'wrong' };
+    await secret('wrong', 'dockerconfigjson', { auths: { [registry.host]: wrong } });
+    await secret('other', 'dockerconfigjson', { auths: { 'example.com': registry.credentials } });
+    const names = ['no-secret', 'wrong-secret', 'missing-secret'].map((name) => client.own(name));
+    const [none, unfit, missing] = names as [string, string, string];
+    const late = client.own('late');
+    await pod(client, none);
+    await pod(client, unfit, { secrets: ['wrong', 'other'] });
+    await pod(client, missing, { secrets: [late] });
+    for (const name of names) {
+      const message = await waits(client, name, 'ImagePullBackOff');
+      assert.match(
+        message,
+        /^Back-off pulling image ".*": ErrImagePull: registry 127.*(401|password)/,
+      );
+      assert.match(message, /imagePullSecrets/);
+      assert.ok(!message.includes('wrong'), message);
+      assert.match(await client.ok(['get', 'pod', name]), /0\/1 +(ImagePullBackOff|ErrImagePull) /);
+    }
+    const reasons = ['Normal Pulling', 'Warning Failed', 'Normal BackOff'];
+    const told = await events(client, none, reasons);
+    for (const words of [
+      'Error: ErrImagePull',
+      'Error: ImagePullBackOff',
+      `Pulling image "${imageOf(client)}"`,
+    ])
+      assert.ok(told.includes(words), told);
+    await events(client, missing, ['Warning FailedToRetrieveImagePullSecret']);
+    const [server, user, password] = [registry.host, username, registry.credentials.password];
+    const login = [`--docker-server=${server}`, `--docker-username=${user}`];
+    const made = ['create', 'secret', 'docker-registry', late, ...login];
+    await client.ok([...made, `--docker-password=${password}`]);
+    await isReady(client, missing);
+    const pulled = await events(client, missing, ['Normal Pulled']);
+    assert.match(pulled, /Successfully pulled image/);
+    // What one pod pulled is there for every pod of the machine, but for those that always ask.
+    await pod(client, client.own('present'));
+    await isReady(client, client.own('present'));
+    const present = await events(client, client.own('present'), ['Normal Pulled']);
+    assert.match(present, /already present on machine/);
+    await pod(client, client.own('always'), { policy: 'Always' });
+    assert.match(await waits(client, client.own('always'), 'ImagePullBackOff'), /imagePullSecrets/);
+  },
+);
 
 test('pulling: every form that a secret may have opens the registry', async () => {
   const { username, password } = registry.credentials;
@@ -151,11 +173,12 @@ test('pulling: every form that a secret may have opens the registry', async () =
   });
   await secret('second', 'dockerconfigjson', { auths: { [host]: wrong } });
   const forms = [['names'], ['encoded'], ['old'], ['particular'], ['second', 'names']];
-  for (const secrets of forms) await pod(`by-${secrets[0]}`, { secrets, policy: 'Always' });
-  for (const [name] of forms) await isReady(`by-${name}`);
+  for (const secrets of forms)
+    await pod(current, `by-${secrets[0]}`, { secrets, policy: 'Always' });
+  for (const [name] of forms) await isReady(current, `by-${name}`);
   await it.ok(['delete', 'pod', ...forms.map(([name]) => `by-${name}`), '--wait=false']);
-  await pod('by-nobody', { policy: 'Always' });
-  assert.match(await waits('by-nobody', 'ImagePullBackOff'), /imagePullSecrets/);
+  await pod(current, 'by-nobody', { policy: 'Always' });
+  assert.match(await waits(current, 'by-nobody', 'ImagePullBackOff'), /imagePullSecrets/);
 });
 
 test('pulling: secrets of the service account are for its pods and its Services', async () => {
@@ -172,7 +195,10 @@ test('pulling: secrets of the service account are for its pods and its Services'
       metadata: { name: `as-${serviceAccountName}` },
       spec: {
         template: {
-          spec: { serviceAccountName, containers: [{ image, imagePullPolicy: 'Always' }] },
+          spec: {
+            serviceAccountName,
+            containers: [{ image: imageOf(current), imagePullPolicy: 'Always' }],
+          },
         },
       },
     });
@@ -186,18 +212,19 @@ test('pulling: secrets of the service account are for its pods and its Services'
   assert.match(why, /Unable to fetch image .*imagePullSecrets/);
 });
 
-test('pulling: Never, and names that are none', async () => {
-  await pod('never', { policy: 'Never', image: `${registry.host}/team/hello:v2` });
+every('Never, and names that are none', async (client) => {
+  const [never, invalid, there] = ['never', 'invalid', 'never-present'].map((name) =>
+    client.own(name),
+  ) as [string, string, string];
   const name = `${registry.host}/team/hello:v2`;
+  await pod(client, never, { policy: 'Never', image: name });
   const message = `Container image "${name}" is not present with pull policy of Never`;
-  assert.equal(await waits('never', 'ErrImageNeverPull'), message);
-  assert.match(
-    await events('never', ['Warning ErrImageNeverPull', 'Warning Failed']),
-    /Error: Err/,
-  );
-  await pod('invalid', { image: 'Bad Name' });
-  assert.match(await waits('invalid', 'InvalidImageName'), /invalid reference format/);
-  await events('invalid', ['Warning InspectFailed', 'Warning Failed']);
-  await pod('never-present', { policy: 'Never' });
-  await isReady('never-present');
+  assert.equal(await waits(client, never, 'ErrImageNeverPull'), message);
+  const told = await events(client, never, ['Warning ErrImageNeverPull', 'Warning Failed']);
+  assert.match(told, /Error: Err/);
+  await pod(client, invalid, { image: 'Bad Name' });
+  assert.match(await waits(client, invalid, 'InvalidImageName'), /invalid reference format/);
+  await events(client, invalid, ['Warning InspectFailed', 'Warning Failed']);
+  await pod(client, there, { policy: 'Never' });
+  await isReady(client, there);
 });

@@ -152,23 +152,37 @@ for (const client of ['current', 'old'] as const) {
       seen.add(await ask(clusterIp, 80));
       return String(seen.size);
     }, /^[3-9]$/);
+    await kubectl('patch', 'svc', many, '-p', '{"spec":{"sessionAffinity":"ClientIP"}}');
+    assert.match(await kubectl('describe', 'svc', many), /Session Affinity: +ClientIP/);
+    const tenTimes = async (): Promise<string> =>
+      (await Promise.all(Array.from({ length: 10 }, async () => await ask(clusterIp, 80)))).join();
+    const mine = await until(tenTimes, /^([^,]+)(,\1){9}$/);
+    assert.equal(await tenTimes(), mine);
     await kubectl('scale', 'deployment', many, '--replicas=1');
     const left = `{.status.readyReplicas} {.status.replicas}`;
     await until(
       async () => await kubectl('get', 'deployment', many, '-o', `jsonpath=${left}`),
       /^1 1$/,
     );
-    await until(
-      async () => {
-        const answers = await Promise.all(
-          Array.from({ length: 10 }, async () => await ask(clusterIp, 80)),
-        );
-        return [...new Set(answers)].join();
-      },
-      new RegExp(`^${many}-[^,]+$`),
-    );
+    await until(tenTimes, new RegExp(`^(${many}-[^,]+)(,\\1){9}$`));
     await kubectl('delete', 'deployment,svc', many);
-    await kubectl('delete', 'pod', web, '--now');
+    await until(async () => await ask(clusterIp, 80), /^ECONNREFUSED$/);
+  });
+
+  test(`${client} kubectl: the last endpoint serves until it has ended`, async () => {
+    await kubectl('expose', 'pod', web, '--port=80', '--target-port=8080');
+    const [, , clusterIp = ''] = await columns(web);
+    await until(async () => await ask(clusterIp, 80), new RegExp(`^${web}$`));
+    // It does not listen to what it is told, so that it has all its time.
+    await kubectl('delete', 'pod', web, '--grace-period=6', '--wait=false');
+    const slices = ['endpointslices', '-l', `kubernetes.io/service-name=${web}`];
+    const conditions = '{.items[0].endpoints[0].conditions}';
+    const seen = await until(
+      async () => await kubectl('get', ...slices, '-o', `jsonpath=${conditions}`),
+      /"terminating":true/,
+    );
+    assert.match(seen, /"serving":true/);
+    assert.equal(await ask(clusterIp, 80), web);
     await until(async () => await ask(clusterIp, 80), /^ECONNREFUSED$/);
   });
 }

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { stringify } from 'yaml';
-import type { Pod } from '#api/core-v1/pod.ts';
-import { oldKubectl } from '#test/support/clients-cache.ts';
-import { run, startPlatform, type Platform } from '#test/support/platform.ts';
+import { after, before } from 'node:test';
+import { byEveryKubectl, scriptPod, type AskedPod } from '#test/support/kubectl-client.ts';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
 /* What a pod's spec promises, as a person sees it who applies YAML: by a current kubectl, and by one of 2020. */
@@ -17,79 +15,8 @@ before(async () => {
 });
 after(async () => await it[Symbol.asyncDispose]());
 
-interface Client {
-  readonly name: string;
-  readonly ok: (args: readonly string[], input?: string) => Promise<string>;
-}
-
-const clients: readonly Client[] = [
-  { name: 'now', ok: async (args, input) => await it.ok(args, input) },
-  {
-    name: 'old',
-    async ok(args, input) {
-      const options = { env: it.kubectlEnv, ...(input !== undefined && { input }) };
-      const outcome = await run([oldKubectl(), ...args], options);
-      assert.equal(outcome.code, 0, `kubectl 1.20 ${args.join(' ')}: ${outcome.stderr}`);
-      return outcome.stdout;
-    },
-  },
-];
-
-interface Asked {
-  readonly script: string;
-  readonly container?: object;
-  readonly spec?: object;
-  readonly metadata?: object;
-}
-
-/** A pod that runs a script once. */
-function pod(name: string, { script, container, spec, metadata }: Asked): object {
-  const main = { name: 'main', image, env: TOOLS_ENV, command: ['sh', '-c', script], ...container };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, ...metadata },
-    spec: {
-      restartPolicy: 'Never',
-      terminationGracePeriodSeconds: 1,
-      containers: [main],
-      ...spec,
-    },
-  };
-}
-
-async function apply({ ok }: Client, ...objects: readonly object[]): Promise<void> {
-  await ok(['apply', '-f', '-'], objects.map((object) => stringify(object)).join('---\n'));
-}
-
-const LOOKS = 60;
-
-/** The pod once it is so; each look waits for a change of it, or a second. */
-async function podOnce(
-  { ok }: Client,
-  name: string,
-  isTrue: (status: NonNullable<Pod['status']>) => boolean,
-): Promise<Pod> {
-  for (let left = LOOKS; ; left -= 1) {
-    const found = JSON.parse(await ok(['get', 'pod', name, '-o', 'json'])) as Pod;
-    if (isTrue(found.status ?? {})) return found;
-    assert.ok(left > 0, `${name} did not get there: ${JSON.stringify(found.status, undefined, 1)}`);
-    await it.kubectl(['wait', '--for=delete', `pod/${name}`, '--timeout=1s']);
-  }
-}
-
-/** What a pod's script printed by its end, which has to be a good one. */
-async function said(client: Client, name: string, container = 'main'): Promise<string> {
-  const found = await podOnce(client, name, ({ phase = '' }) => /Succeeded|Failed/.test(phase));
-  const text = await client.ok(['logs', name, '-c', container]);
-  assert.equal(found.status?.phase, 'Succeeded', `${text} ${JSON.stringify(found.status)}`);
-  return text;
-}
-
-function every(title: string, check: (client: Client) => Promise<void>): void {
-  for (const client of clients)
-    test(`pods by kubectl (${client.name}): ${title}`, async () => await check(client));
-}
+const every = byEveryKubectl('pods', () => it);
+const pod = (name: string, asked: AskedPod): object => scriptPod(image, name, asked);
 
 every(
   'variables come from all their sources, in order, and may name each other',
@@ -127,8 +54,7 @@ every(
       'echo "$BOTH|$ONE|${LATER-unset}|$NAME|$LABEL|$MEBI|$MILLI|$1"; echo "$ADDRESS $NODE"';
     const resources = { requests: { cpu: '250m' }, limits: { memory: '64Mi' } };
     const args = ['script', '$(KEY)'];
-    await apply(
-      client,
+    await client.apply(
       map,
       secret,
       pod(name, {
@@ -137,9 +63,9 @@ every(
         metadata: { labels: { tier: 'gold' } },
       }),
     );
-    const [first, second] = (await said(client, name)).split('\n');
+    const [first, second] = (await client.said(name)).split('\n');
     assert.equal(first, `green-open-$(KEY)-$(NONE)|green|unset|${name}|gold|64|250|open`);
-    const { spec, status } = await podOnce(client, name, () => true);
+    const { spec, status } = await client.podOnce(name, () => true);
     assert.equal(second, `${status?.podIP} ${spec?.nodeName}`);
   },
 );
@@ -154,11 +80,18 @@ every(
       metadata: { name },
       data: { word, other: 'o' },
     });
+    const secret = (word: string): object => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name },
+      stringData: { word },
+    });
     const fieldRef = { fieldPath: 'metadata.annotations' };
     const volumes = [
       { name: 'scratch', emptyDir: {} },
       { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '8Mi' } },
       { name: 'some', configMap: { name, items: [{ key: 'word', path: 'in/word', mode: 0o400 }] } },
+      { name: 'secret', secret: { secretName: name, defaultMode: 0o440 } },
       { name: 'pod', downwardAPI: { items: [{ path: 'notes', fieldRef }] } },
       {
         name: 'all',
@@ -185,6 +118,8 @@ every(
       at('scratch', '/mine', { subPathExpr: 'of/$(NAME)' }),
       at('memory', '/memory'),
       at('some', '/some'),
+      at('secret', '/secret'),
+      at('secret', '/once', { subPath: 'word' }),
       at('pod', '/pod'),
       at('all', '/all'),
       at('path', '/machine', { readOnly: true }),
@@ -192,16 +127,17 @@ every(
     const script = `echo x > /part/file; echo y > /mine/file; ls /scratch/a/b /scratch/of/*
     grep ' /memory ' /proc/mounts; cat /some/in/word; echo; cat /pod/notes; echo; ls /all; cat /all/name; echo
     head -c 3 /all/token; echo; ls /machine/hostname; (echo z > /machine/knode-test) 2>/dev/null || echo refused
-    until [ "$(cat /all/word)" = second ]; do sleep 0.2; done; echo changed`;
+    ls -lL /secret/word; (echo z > /secret/word) 2>/dev/null || echo kept
+    until [ "$(cat /all/word /secret/word)" = secondnew ]; do sleep 0.2; done; echo "changed, but $(cat /once)"`;
     const variable = { name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } };
     const container = {
       volumeMounts,
       env: [...TOOLS_ENV, variable],
       securityContext: { runAsUser: 0 },
     };
-    await apply(
-      client,
+    await client.apply(
       map('first'),
+      secret('old'),
       pod(name, {
         script,
         container,
@@ -209,9 +145,9 @@ every(
         metadata: { annotations: { note: 'kept' } },
       }),
     );
-    await podOnce(client, name, ({ phase }) => phase === 'Running');
-    await apply(client, map('second'));
-    const text = await said(client, name);
+    await client.podOnce(name, ({ phase }) => phase === 'Running');
+    await client.apply(map('second'), secret('new'));
+    const text = await client.said(name);
     for (const expected of [
       /^\/scratch\/a\/b:\nfile\n\n\/scratch\/of\/files-\w+:\nfile$/m,
       /^tmpfs \/memory tmpfs .*size=8192k/m,
@@ -222,7 +158,9 @@ every(
       /^eyJ$/m,
       /^\/machine\/hostname$/m,
       /^refused$/m,
-      /^changed$/m,
+      /^-r--r----- /m,
+      /^kept$/m,
+      /^changed, but old$/m,
     ])
       assert.match(text, expected);
   },
@@ -238,8 +176,7 @@ every(
     const strict = `strict-${client.name}`;
     const bare = `bare-${client.name}`;
     const open = `open-${client.name}`;
-    await apply(
-      client,
+    await client.apply(
       pod(strict, {
         script: show,
         spec: {
@@ -280,7 +217,7 @@ every(
         container: { volumeMounts, securityContext: { privileged: true, runAsUser: 0 } },
       }),
     );
-    const narrow = await said(client, strict);
+    const narrow = await client.said(strict);
     assert.match(narrow, /^uid=1234 gid=2345 groups=2345,3456,4567$/m);
     assert.match(narrow, /^CapEff:\s+0{16}$/m);
     assert.match(narrow, /^NoNewPrivs:\s+1$/m);
@@ -288,12 +225,12 @@ every(
     assert.match(narrow, /^drwxrwsrwx \d+ 0 4567 /m);
     assert.ok(!narrow.includes('written'), narrow);
     assert.match(narrow, /^kept$[\s\S]*^unmounted$/m);
-    const dropped = await said(client, bare);
+    const dropped = await client.said(bare);
     assert.match(dropped, /^CapEff:\s+0{13}400$/m);
     assert.match(dropped, /^NoNewPrivs:\s+0$/m);
     // Root, but the filter refuses what would make more of it.
     assert.match(dropped, /^kept$[\s\S]*^unmounted$/m);
-    const wide = await said(client, open);
+    const wide = await client.said(open);
     assert.match(wide, /^Seccomp:\s+0$/m);
     assert.ok(wide.includes('written') && !/kept|unmounted/.test(wide), wide);
   },
@@ -305,8 +242,7 @@ every('its names and how it asks for others are as its spec says', async (client
   const machines = `machines-${client.name}`;
   const script = 'cat /proc/sys/kernel/hostname /etc/hostname /etc/hosts /etc/resolv.conf';
   const hostAliases = [{ ip: '10.9.8.7', hostnames: ['db', 'db.example'] }];
-  await apply(
-    client,
+  await client.apply(
     pod(own, {
       script,
       spec: {
@@ -326,7 +262,7 @@ every('its names and how it asks for others are as its spec says', async (client
     }),
     pod(machines, { script, spec: { dnsPolicy: 'Default', hostNetwork: true } }),
   );
-  const named = await said(client, own);
+  const named = await client.said(own);
   assert.match(named, /^own\.team\.default\.svc\.cluster\.local\nown\n/);
   assert.match(named, /^[\d.]+\town\.team\.default\.svc\.cluster\.local\town$/m);
   assert.match(named, /^10\.9\.8\.7\tdb\tdb\.example$/m);
@@ -335,11 +271,11 @@ every('its names and how it asks for others are as its spec says', async (client
     /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local more\.example$/m,
   );
   assert.match(named, /^options .*ndots:2/m);
-  const alone = await said(client, none);
+  const alone = await client.said(none);
   assert.match(alone, new RegExp(`^${none}\n${none}\n`));
   assert.match(alone, /^nameserver 192\.0\.2\.1\nsearch x\.example$/m);
   assert.ok(!alone.includes('cluster.local'), alone);
-  assert.ok(!(await said(client, machines)).includes('svc.cluster.local'));
+  assert.ok(!(await client.said(machines)).includes('svc.cluster.local'));
 });
 
 every(
@@ -357,17 +293,16 @@ every(
     ].join('; ');
     const resources = { requests: { cpu: '500m' }, limits: { cpu: '1500m', memory: '96Mi' } };
     const command = ['node', '-e', 'for (const all = []; ; ) all.push(Buffer.alloc(1e6, 1))'];
-    await apply(
-      client,
+    await client.apply(
       pod(name, { script, container: { resources } }),
       pod(greedy, { script: '', container: { command, resources } }),
     );
     // v2's weight of half a processor is 20 of 100; its quota comes with its period.
     assert.match(
-      await said(client, name),
+      await client.said(name),
       /^(512\n150000\n100663296|20\n150000 100000\n100663296)\n4096\n$/,
     );
-    const killed = await podOnce(client, greedy, ({ phase }) => phase === 'Failed');
+    const killed = await client.podOnce(greedy, ({ phase }) => phase === 'Failed');
     const end = killed.status?.containerStatuses?.[0]?.state?.terminated;
     assert.deepEqual([end?.reason, end?.exitCode], ['OOMKilled', 137]);
     assert.match(await client.ok(['get', 'pod', greedy]), /OOMKilled/);
@@ -391,8 +326,7 @@ every('containers begin in order, fail with a word, and begin again later', asyn
     terminationMessagePath: '/tmp/last',
     terminationMessagePolicy: 'FallbackToLogsOnError',
   };
-  await apply(
-    client,
+  await client.apply(
     pod(ordered, {
       script: '',
       spec: {
@@ -418,11 +352,11 @@ every('containers begin in order, fail with a word, and begin again later', asyn
       spec: { restartPolicy: 'OnFailure' },
     }),
   );
-  assert.equal(await said(client, ordered), 'first\nbeside\nsecond\nmain\n');
-  const failed = await podOnce(client, words, ({ phase }) => phase === 'Failed');
+  assert.equal(await client.said(ordered), 'first\nbeside\nsecond\nmain\n');
+  const failed = await client.podOnce(words, ({ phase }) => phase === 'Failed');
   const last = failed.status?.containerStatuses?.[0]?.state?.terminated;
   assert.deepEqual([last?.exitCode, last?.message], [3, 'from the file\n']);
-  const looping = await podOnce(client, crash, ({ containerStatuses: [one] = [] }) =>
+  const looping = await client.podOnce(crash, ({ containerStatuses: [one] = [] }) =>
     Boolean(one?.lastState?.terminated && one.state?.waiting),
   );
   const before = looping.status?.containerStatuses?.[0]?.lastState?.terminated;
@@ -443,8 +377,7 @@ every(
       // A busy machine is no failure.
       timeoutSeconds: 20,
     });
-    await apply(
-      client,
+    await client.apply(
       pod(unready, {
         script: 'trap "exit 0" TERM; while true; do sleep 0.1; done',
         container: {
@@ -455,7 +388,7 @@ every(
         spec: { restartPolicy: 'Always' },
       }),
     );
-    await podOnce(client, unready, ({ phase }) => phase === 'Running');
+    await client.podOnce(unready, ({ phase }) => phase === 'Running');
     assert.match(
       await client.ok(['get', 'pod', unready, '--no-headers']),
       /^\S+ +0\/1 +Running +0 /,
@@ -465,8 +398,7 @@ every(
     assert.equal(await inside('cat /tmp/hook; echo > /tmp/ready'), 'hooked\n');
     await client.ok(['wait', '--for=condition=Ready', `pod/${unready}`, '--timeout=30s']);
     await inside('echo > /tmp/dead');
-    const again = await podOnce(
-      client,
+    const again = await client.podOnce(
       unready,
       ({ containerStatuses: [one] = [] }) =>
         one?.restartCount === 1 && one.state?.running !== undefined,

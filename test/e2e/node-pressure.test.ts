@@ -8,6 +8,7 @@ import { runCommand } from '#base/command.ts';
 import { machineResources } from '#base/machine-resources.ts';
 import { Event } from '#api/core-v1/event.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
+import type { EnvVar } from '#api/generated/core-v1.ts';
 import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import { isReady, NODE_IMAGE, startAgentBed } from '#test/support/agent-bed.ts';
 import { startPlatform } from '#test/support/platform.ts';
@@ -35,7 +36,9 @@ async function smallDisk(bytes: number): Promise<AsyncDisposable> {
 test('pressure: short of memory, the machine ends the pod that is farthest beyond what it asked for', async () => {
   const { memory } = await machineResources('/');
   // Others use and free memory meanwhile; what the pod takes is far more than that.
-  await using bed = await startAgentBed({ memoryBytesMin: memory.available - 1200 * MIB });
+  await using bed = await startAgentBed({
+    thresholds: { memoryBytes: memory.available - 1200 * MIB },
+  });
   const asks = { resources: { requests: { memory: '200Mi' } } };
   const node = (script: string) => ({ name: 'main', image: NODE_IMAGE, args: ['-e', script] });
   await bed.createPod('modest', { containers: [{ ...node(IDLE), ...asks }] });
@@ -56,6 +59,37 @@ test('pressure: short of memory, the machine ends the pod that is farthest beyon
     evicted.map(({ type, involvedObject }) => [type, involvedObject.name]),
     [['Warning', 'greedy']],
   );
+});
+
+test('pressure: short of processes, the machine ends the pod that has the most of them', async () => {
+  const { processes } = await machineResources('/');
+  // Others begin and end some meanwhile; what the pod takes is far more than that.
+  await using bed = await startAgentBed({ thresholds: { processes: processes.available - 500 } });
+  const node = (script: string, env: EnvVar[] = []) => ({
+    name: 'main',
+    image: NODE_IMAGE,
+    args: ['-e', script],
+    env,
+  });
+  await bed.createPod('modest', { containers: [node(IDLE)] });
+  await bed.podOnce('modest', isReady);
+  // As many threads as files are asked for at once.
+  const many = `for (let i = 0; i < 1000; i += 1) fs.readFile('/dev/null', () => {}); ${IDLE}`;
+  const threads = [{ name: 'UV_THREADPOOL_SIZE', value: '1000' }];
+  await bed.createPod('greedy', { containers: [node(many, threads)] });
+  const { status } = await bed.podOnce('greedy', (pod) => pod.status?.phase === 'Failed');
+  assert.equal(status?.reason, 'Evicted');
+  assert.match(
+    status?.message ?? '',
+    /^The node was low on resource: pids\. Threshold quantity: \d+, available: \d+\. $/,
+  );
+  assert.equal((await bed.podOnce('modest', () => true)).status?.phase, 'Running');
+  const { items } = await bed.cluster.client.list(Event, { namespace: 'default' });
+  const told = items.filter(({ involvedObject: { kind } }) => kind === 'Node');
+  assert.deepEqual(told.map(({ reason, message }) => `${reason}: ${message}`).toSorted(), [
+    'EvictionThresholdMet: Attempting to reclaim pids',
+    'NodeHasInsufficientPID: Node bed status is now: NodeHasInsufficientPID',
+  ]);
 });
 
 test('pressure: short of disk, the machine ends who fills it, and says so until there is room', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { instanceOf } from '#supervisor/settings.ts';
+import { byEveryKubectl, type KubectlClient } from '#test/support/kubectl-client.ts';
 import { platform, run, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
@@ -100,15 +102,37 @@ async function fromOutside(host: string, port: number | string): Promise<string>
   return stdout.trim();
 }
 
-async function fromPod(host: string, port: number): Promise<string> {
-  return (await it.ok(['exec', 'web', '--', 'node', '-e', asks(host, port)])).trim();
+const every = byEveryKubectl('outside', () => it);
+
+async function fromPod(client: KubectlClient, host: string, port: number): Promise<string> {
+  return (await client.ok(['exec', 'web', '--', 'node', '-e', asks(host, port)])).trim();
 }
 
-test('outside: pods reach it by the machine’s own address', async () => {
-  assert.equal(await fromPod(OUTSIDE, 7000), HERE);
-  // What nobody serves there is told by whoever is there, not by the machine.
-  assert.equal(await fromPod(OUTSIDE, 7001), 'ECONNREFUSED');
-});
+every(
+  'pods reach it by the machine’s own address, and nothing else of the machine',
+  async (client) => {
+    assert.equal(await fromPod(client, OUTSIDE, 7000), HERE);
+    // What nobody serves there is told by whoever is there, not by the machine.
+    assert.equal(await fromPod(client, OUTSIDE, 7001), 'ECONNREFUSED');
+    await using here = await listening();
+    for (const host of [HERE, UNASKED, '127.0.0.1'])
+      assert.match(await fromPod(client, host, here.port), /^(timeout|ECONNREFUSED)$/, host);
+  },
+);
+
+/** Somebody else's server on this machine, on all of its addresses. */
+async function listening(): Promise<AsyncDisposable & { readonly port: number }> {
+  const own = createServer((socket) => socket.end('mine')).listen(0, '0.0.0.0');
+  await once(own, 'listening');
+  const { port } = own.address() as AddressInfo;
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      own.close();
+      await once(own, 'close');
+    },
+  };
+}
 
 test('outside: who is there reaches neither pods, nor ClusterIPs, nor the pod-facing address', async () => {
   const pod = await field('pod web', '.status.podIP');
@@ -133,26 +157,25 @@ test('outside: node ports are where --listen says, and nowhere else', async () =
     assert.ok(!deadline.aborted, 'the node port is still there');
 });
 
-test('outside: a Service whose endpoint is there is reached by pods and by the machine', async () => {
-  const labels = { 'kubernetes.io/service-name': 'far' };
-  await apply(
+every('a Service whose endpoint is there is reached by pods and by the machine', async (client) => {
+  const far = client.own('far');
+  const labels = { 'kubernetes.io/service-name': far };
+  await client.apply(
     {
       apiVersion: 'v1',
       kind: 'Service',
-      metadata: { name: 'far' },
+      metadata: { name: far },
       spec: { ports: [{ port: 80 }] },
     },
     {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
-      metadata: { name: 'far-1', labels },
+      metadata: { name: far, labels },
       addressType: 'IPv4',
       endpoints: [{ addresses: [OUTSIDE] }],
       ports: [{ name: '', port: 7000, protocol: 'TCP' }],
     },
   );
-  const clusterIp = await field('svc far', '.spec.clusterIP');
-  const deadline = AbortSignal.timeout(20_000);
-  while ((await fromPod(clusterIp, 80)) !== HERE)
-    assert.ok(!deadline.aborted, 'the Service leads nowhere');
+  const clusterIp = await field(`svc ${far}`, '.spec.clusterIP');
+  await client.until(async () => await fromPod(client, clusterIp, 80), new RegExp(`^${HERE}$`));
 });

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
+import { processesWith } from '#test/support/processes-with.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
 let platform: Platform;
@@ -34,18 +35,6 @@ async function pod(
 
 const node = (script: string): string[] => ['node', '-e', script];
 const ENDED = { condition: 'jsonpath={.status.phase}=Succeeded' };
-
-/** How many processes of this machine have `text` in their command line. */
-function processesWith(text: string): number {
-  const found = readdirSync('/proc').filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(text);
-    } catch {
-      return false; // It ended meanwhile.
-    }
-  });
-  return found.length;
-}
 
 async function logFolder(name: string): Promise<string> {
   const uid = await platform.ok(['get', 'pod', name, '-o', 'jsonpath={.metadata.uid}']);
@@ -123,11 +112,11 @@ test('rude programs: who ignores SIGTERM has its grace, and no more', async () =
   await pod('stubborn', command, { condition: 'condition=Ready', graceSeconds: 2 });
   const follower = platform.kubectlInBackground(['logs', '-f', 'stubborn']);
   await follower.until(/^here$/m);
-  assert.equal(processesWith('400311'), 1);
+  assert.equal(processesWith('400311').length, 1);
   const deleted = platform.ok(['delete', 'pod', 'stubborn', '--timeout=30s']);
   await follower.until(/^no$/m);
   await deleted;
-  assert.equal(processesWith('400311'), 0);
+  assert.deepEqual(processesWith('400311'), []);
 });
 
 test('rude programs: what leaves its parent twice ends with the container', async () => {
@@ -149,10 +138,11 @@ test('rude programs: what leaves its parent twice ends with the container', asyn
   // The same by exec: it stays, too, until the container ends.
   await platform.ok(['exec', 'daemon', '--', ...node(twice.replaceAll('400322', '400333'))]);
   await platform.ok(found.map((word) => word.replaceAll('400322', '400333')));
-  assert.deepEqual([processesWith('sleep\x00400322'), processesWith('sleep\x00400333')], [1, 1]);
+  for (const daemon of ['sleep 400322', 'sleep 400333'])
+    assert.equal(processesWith(daemon).length, 1);
   await platform.ok(['delete', 'pod', 'daemon', '--now']);
-  assert.deepEqual([processesWith('400322'), processesWith('400333')], [0, 0]);
+  for (const daemon of ['400322', '400333']) assert.deepEqual(processesWith(daemon), []);
   await pod('brief', node(twice), ENDED);
-  assert.equal(processesWith('400322'), 0);
+  assert.deepEqual(processesWith('400322'), []);
   await platform.ok(['delete', 'pod', 'brief', '--now']);
 });

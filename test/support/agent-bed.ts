@@ -41,7 +41,7 @@ export interface AgentBed extends AsyncDisposable {
 const WAIT_MS = 30_000;
 
 export async function startAgentBed(
-  options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax' | 'memoryBytesMin' | 'images'>> & {
+  options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax' | 'thresholds' | 'images'>> & {
     readonly isLoud?: boolean;
   } = {},
 ): Promise<AgentBed> {

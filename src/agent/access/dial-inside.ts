@@ -18,8 +18,10 @@ export async function dialInside(
 ): Promise<ByteLink> {
   signal.throwIfAborted();
   const address = `TCP4:127.0.0.1:${port}`;
-  const args = [`--net=${namespace}`, 'socat', '-t', String(HALF_OPEN_S), '-dd', '-', address];
-  const child = spawn('nsenter', args, {
+  const socat = ['socat', '-t', String(HALF_OPEN_S), '-dd', '-', address];
+  // Killed with whoever dialled: a closed stdin alone could be half of a connection.
+  const args = ['--pdeathsig', 'KILL', 'nsenter', `--net=${namespace}`, ...socat];
+  const child = spawn('setpriv', args, {
     stdio: 'pipe',
     detached: true,
     env: { PATH: PROGRAM_PATH, LC_ALL: 'C' },

@@ -1,7 +1,7 @@
 import type { Usage } from '#agent/runtime/runtime.ts';
 
 /** Usage as it was read at one moment. */
-export interface Sample extends Usage {
+export interface Sample extends Pick<Usage, 'cpuNanos' | 'memoryBytes'> {
   /** Of the clock that never goes back. */
   readonly atMs: number;
 }

@@ -13,6 +13,7 @@ import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerProbes } from '#agent/probes/container-probes.ts';
 import { endContainer } from '#agent/pods/end-container.ts';
 import { containerStatus } from '#agent/pods/container-status.ts';
+import { Grace } from '#agent/pods/grace.ts';
 import { pullImage } from '#agent/pods/image-pull.ts';
 import { runHook } from '#agent/probes/lifecycle-hook.ts';
 import { keepRotated } from '#agent/logs/log-rotation.ts';
@@ -123,10 +124,10 @@ export class ContainerRunner {
   }
 
   /**
-   * Ends it as its spec wants within `graceMs`, once it is its turn; resolves when it has ended. At once where it does not
+   * Ends it as its spec wants within `grace`, once it is its turn; resolves when it has ended. At once where it does not
    * run. Not while `run` goes on.
    */
-  async stop(graceMs: number, turn: Promise<unknown> = Promise.resolve()): Promise<void> {
+  async stop(grace: Grace, turn: Promise<unknown> = Promise.resolve()): Promise<void> {
     const { sandbox, container } = this.#options;
     const record = this.#record;
     if (!record || record.terminated) return;
@@ -137,7 +138,7 @@ export class ContainerRunner {
       return;
     }
     this.#says('Normal', 'Killing', `Stopping container ${container.name}`);
-    await this.#end(record, { graceMs, turn }, new AbortController().signal);
+    await this.#end(record, { grace, turn }, new AbortController().signal);
     await this.#endedSoon(record);
   }
 
@@ -240,8 +241,9 @@ export class ContainerRunner {
     const then = this.#isUnhealthy ? ', will be restarted' : '';
     this.#says('Normal', 'Killing', `Container ${container.name} ${why}${then}`);
     const graceMs = (graceSeconds ?? terminationGracePeriodSeconds) * 1000;
+    const grace = new Grace(parts.clock, graceMs);
     const signal = this.#lives;
-    this.#ending = this.#end(record, { graceMs }, signal).catch((error: unknown) => {
+    this.#ending = this.#end(record, { grace }, signal).catch((error: unknown) => {
       if (!signal.aborted)
         parts.log.error('agent: an unhealthy container could not be ended', {
           container: record.id,
@@ -252,7 +254,7 @@ export class ContainerRunner {
 
   #end(
     record: ContainerRecord,
-    how: { readonly graceMs: number; readonly turn?: Promise<unknown> },
+    how: { readonly grace: Grace; readonly turn?: Promise<unknown> },
     signal: AbortSignal,
   ): Promise<void> {
     const { parts, container, sandbox } = this.#options;

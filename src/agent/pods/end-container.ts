@@ -3,6 +3,7 @@ import { sleep } from '#base/clock.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
 import type { Container } from '#api/generated/core-v1.ts';
 import { runHook } from '#agent/probes/lifecycle-hook.ts';
+import type { Grace } from '#agent/pods/grace.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 
 export interface EndOptions {
@@ -11,8 +12,8 @@ export interface EndOptions {
   readonly record: Pick<ContainerRecord, 'id' | 'stopSignal'>;
   /** The pod's. */
   readonly address: string;
-  /** From now until it is killed; 0: at once. */
-  readonly graceMs: number;
+  /** Until it is killed; none left: at once. */
+  readonly grace: Grace;
   /** When it may be told to stop; its hook does not wait for that. */
   readonly turn?: Promise<unknown>;
   readonly onHookFailed: (message: string) => void;
@@ -26,7 +27,7 @@ const GRACE_MIN_MS = 2_000;
  * An abort leaves it as it is then, and rejects.
  */
 export async function endContainer(options: EndOptions, signal: AbortSignal): Promise<void> {
-  const { parts, container, record, graceMs, turn } = options;
+  const { parts, container, record, grace, turn } = options;
   const { clock, runtime } = parts;
   const ended = new AbortController();
   const over = AbortSignal.any([signal, ended.signal]);
@@ -37,15 +38,14 @@ export async function endContainer(options: EndOptions, signal: AbortSignal): Pr
   );
   const wait = (ms: number): Promise<void> => sleep(clock, ms, over).catch(() => undefined);
   try {
-    if (graceMs > 0) {
-      const deadlineMs = clock.monotonicMs() + graceMs;
+    if (grace.leftMs > 0) {
       const hook = new AbortController();
       const hooked = preStop(options, AbortSignal.any([over, hook.signal]));
-      await Promise.race([Promise.all([hooked, turn]), wait(graceMs)]);
+      await Promise.race([Promise.all([hooked, turn]), grace.passed(over)]);
       hook.abort();
       await hooked;
       if (!over.aborted) await runtime.kill(record.id, stopSignalOf(container, record));
-      await wait(Math.max(GRACE_MIN_MS, deadlineMs - clock.monotonicMs()));
+      await Promise.all([grace.passed(over), wait(GRACE_MIN_MS)]);
     }
     signal.throwIfAborted();
     if (!ended.signal.aborted) await runtime.kill(record.id, 'SIGKILL');

@@ -2,7 +2,8 @@ import path from 'node:path';
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Volume } from '#api/generated/core-v1.ts';
-import { amountOf } from '#api/meta/quantity.ts';
+import { podAmounts } from '#api/core-v1/pod-requests.ts';
+import { amountOf, numberOf, renderQuantity } from '#api/meta/quantity.ts';
 import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import type { PodRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
@@ -107,10 +108,9 @@ function volumeFolder(name: string, { folder }: Sandbox): string {
   return path.join(folder, 'volumes', name);
 }
 
-/** One for each volume with a size, for each container with a limit, and for the pod where a container has one. */
+/** One for each volume with a size, for the pod where a container has a limit, and for each that has; the kubelet's order. */
 function storageChecks({ spec }: Pod): readonly StorageCheck[] {
   const volumes = diskVolumes(spec);
-  const containers = spec?.containers ?? [];
   const sized = volumes.flatMap(({ name, emptyDir }): StorageCheck[] => {
     const limit = emptyDir?.sizeLimit;
     if (limit === undefined || amountOf(limit) === 0) return [];
@@ -118,21 +118,28 @@ function storageChecks({ spec }: Pod): readonly StorageCheck[] {
     const folders = (sandbox: Sandbox): string[] => [volumeFolder(name, sandbox)];
     return [{ bytesMax: amountOf(limit), folders, message }];
   });
-  const limited = containers.flatMap(({ name, resources }): StorageCheck[] => {
+  const limited = (spec?.containers ?? []).flatMap(({ name, resources }): StorageCheck[] => {
     const limit = resources?.limits?.[STORAGE];
     if (limit === undefined) return [];
     const message = `Container ${name} exceeded its local ephemeral storage limit "${limit}". `;
     const folders = (sandbox: Sandbox): readonly string[] => writtenBy(name, sandbox);
     return [{ bytesMax: amountOf(limit), folders, message }];
   });
-  if (limited.length === 0 || limited.length < containers.length) return [...sized, ...limited];
-  const bytesMax = limited.reduce((sum, check) => sum + check.bytesMax, 0);
+  return [...sized, ...totalCheck(spec), ...limited];
+}
+
+/** What containers without a limit write counts too, against what the others may. */
+function totalCheck(spec: Pod['spec']): readonly StorageCheck[] {
+  const limit = spec && podAmounts(spec, 'limits').get(STORAGE);
+  if (!limit) return [];
+  const volumes = diskVolumes(spec);
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const folders = (sandbox: Sandbox): readonly string[] => [
     ...volumes.map(({ name }) => volumeFolder(name, sandbox)),
     ...containers.flatMap(({ name }) => writtenBy(name, sandbox)),
   ];
-  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${bytesMax}. `;
-  return [...sized, ...limited, { bytesMax, folders, message }];
+  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${renderQuantity(limit)}. `;
+  return [{ bytesMax: numberOf(limit), folders, message }];
 }
 
 /** The layer that a container writes to. Where images are copied there is none, and nothing is measured. */

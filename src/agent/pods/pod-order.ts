@@ -1,4 +1,5 @@
 import type { ContainerRunner } from '#agent/pods/container-runner.ts';
+import type { Grace } from '#agent/pods/grace.ts';
 
 export interface PodContainers {
   /** In the order of the spec; sidecars among them. */
@@ -51,14 +52,14 @@ export async function runInOrder(
   }
 }
 
-/** Ends all within `graceMs`: sidecars after the others, the last one first. */
-export async function stopInOrder({ inits, mains }: PodContainers, graceMs: number): Promise<void> {
+/** Ends all within `grace`: sidecars after the others, the last one first. */
+export async function stopInOrder({ inits, mains }: PodContainers, grace: Grace): Promise<void> {
   const sidecars = inits.filter(({ role }) => role === 'sidecar');
   const others = [...inits.filter(({ role }) => role !== 'sidecar'), ...mains];
-  const stops = others.map((runner) => runner.stop(graceMs));
+  const stops = others.map((runner) => runner.stop(grace));
   let turn: Promise<unknown> = Promise.allSettled(stops);
   for (const runner of sidecars.toReversed()) {
-    const stop = runner.stop(graceMs, turn);
+    const stop = runner.stop(grace, turn);
     stops.push(stop);
     turn = Promise.allSettled([stop]);
   }

@@ -16,6 +16,8 @@ export interface PodView {
   readonly ephemeralStatuses: readonly ContainerStatus[];
   /** Why the agent has ended the pod for good, once all of it has ended. */
   readonly fate?: PodFate | undefined;
+  /** It is about to have one: however its containers end, that decides. */
+  readonly isDoomed: boolean;
   readonly now: string;
 }
 
@@ -81,8 +83,9 @@ function uninitialized({ pod, initStatuses, statuses }: PodView): string[] {
 }
 
 function phaseOf(view: PodView): string {
-  const { pod, initStatuses, statuses, fate } = view;
+  const { pod, initStatuses, statuses, fate, isDoomed } = view;
   if (fate) return 'Failed';
+  if (isDoomed) return pod.status?.phase ?? 'Pending';
   // What has ended for good stays so.
   if (hasEnded(pod)) return pod.status?.phase ?? '';
   const { restartPolicy: policy = 'Always', initContainers = [], containers = [] } = pod.spec ?? {};

@@ -10,6 +10,7 @@ import { ConfigReader } from '#agent/pods/config-reader.ts';
 import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerRunner } from '#agent/pods/container-runner.ts';
 import { EphemeralContainers } from '#agent/pods/ephemeral-containers.ts';
+import { Grace } from '#agent/pods/grace.ts';
 import { PodEvents } from '#agent/pods/pod-events.ts';
 import { beyondLimits, type PodFate } from '#agent/pods/pod-limits.ts';
 import { runInOrder, stopInOrder, type PodContainers } from '#agent/pods/pod-order.ts';
@@ -53,6 +54,8 @@ export class PodWorker {
     reason: 'ContainerCreating',
   };
   #stopping: Promise<void> | undefined;
+  /** How long its containers have, from the moment on that they are told to end. */
+  #grace: Grace | undefined;
   #hasFiles = false;
   /** What is to become of it, and, once it has ended, has. */
   #decided: PodFate | undefined;
@@ -124,9 +127,10 @@ export class PodWorker {
     return this.end(Math.min(graceMs, this.#graceMs));
   }
 
-  /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; the first call decides. */
+  /** Ends the pod within `graceMs`, removes all of it from the machine, then its object; a later call may shorten the time. */
   end(graceMs: number): Promise<void> {
-    this.#stopping ??= this.#end(graceMs).catch((error: unknown) => {
+    const grace = this.#within(graceMs);
+    this.#stopping ??= this.#end(grace).catch((error: unknown) => {
       if (!this.#left.signal.aborted)
         this.#log('a pod could not be ended whole; the rest goes at the next start', error);
     });
@@ -169,8 +173,8 @@ export class PodWorker {
   }
 
   async #stopForGood(): Promise<void> {
-    const stop = (): Promise<void> =>
-      stopInOrder(this.#allContainers, this.#decided?.graceMs ?? this.#graceMs);
+    const grace = this.#within(this.#decided?.graceMs ?? this.#graceMs);
+    const stop = (): Promise<void> => stopInOrder(this.#allContainers, grace);
     await stop().catch(async (error: unknown) => {
       if (!this.#decided) throw error;
       // On a full disk nothing can be written down before there is room.
@@ -294,22 +298,33 @@ export class PodWorker {
     return { inits, mains: [...mains, ...(this.#ephemerals?.runners ?? [])] };
   }
 
-  async #end(graceMs: number): Promise<void> {
-    const { clock, client, drain } = this.#parts;
-    const deadlineMs = clock.monotonicMs() + graceMs;
+  #within(graceMs: number): Grace {
+    this.#grace ??= new Grace(this.#parts.clock, graceMs);
+    this.#grace.shorten(graceMs);
+    return this.#grace;
+  }
+
+  /** Waits for the last request of who is ready to be over, for as long as there is time. */
+  async #drain(grace: Grace): Promise<void> {
     const { namespace = '', name = '' } = this.#pod.metadata;
-    if (this.#sandbox && this.isReady) {
-      const limit = new AbortController();
-      using _timer = clock.after(graceMs, () => limit.abort());
-      const drained = drain({ namespace, name, address: this.#sandbox.address }, limit.signal);
-      await drained.catch((error: unknown) => {
-        if (!limit.signal.aborted) this.#log('a pod could not be drained', error);
-      });
+    if (!this.#sandbox || !this.isReady) return;
+    const [drained, late] = [new AbortController(), new AbortController()];
+    const passed = grace.passed(drained.signal).then(() => late.abort());
+    try {
+      const { address } = this.#sandbox;
+      await this.#parts.drain({ namespace, name, address }, late.signal);
+    } catch (error) {
+      if (!late.signal.aborted) this.#log('a pod could not be drained', error);
     }
+    drained.abort();
+    await passed;
+  }
+
+  async #end(grace: Grace): Promise<void> {
+    await this.#drain(grace);
     this.#stop.abort();
     await this.#running;
-    const restMs = Math.max(0, deadlineMs - clock.monotonicMs());
-    await stopInOrder(this.#allContainers, restMs);
+    await stopInOrder(this.#allContainers, grace);
     this.#status.changed();
     await Promise.all([this.#status.written(), this.#events.written()]);
     this.#status.stop();
@@ -319,7 +334,7 @@ export class PodWorker {
     this.#onEnded();
     if (!this.#pod.metadata.deletionTimestamp) return;
     await this.#untilDone('the object of a pod that ended could not be deleted', async () => {
-      await removePodObject(client, this.#pod);
+      await removePodObject(this.#parts.client, this.#pod);
     });
   }
 
@@ -349,6 +364,7 @@ export class PodWorker {
       address: this.#sandbox?.address,
       startTime: this.#startTime,
       fate: this.#fate,
+      isDoomed: this.#decided !== undefined,
       initStatuses: hasRunners ? inits.map(({ status }) => status) : waits('initContainers'),
       ephemeralStatuses: this.#ephemerals?.statuses ?? [],
       statuses: hasRunners ? mains.map(({ status }) => status) : waits('containers'),

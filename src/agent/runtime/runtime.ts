@@ -58,6 +58,8 @@ export interface Usage {
   readonly cpuNanos: number;
   /** The working set in bytes: what would not go if the kernel wanted memory back. */
   readonly memoryBytes: number;
+  /** Threads included, as the kernel counts. */
+  readonly processes: number;
 }
 
 export interface CreateRequest {

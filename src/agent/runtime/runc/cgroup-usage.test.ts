@@ -19,11 +19,12 @@ async function check(files: Readonly<Record<string, string>>, expected: unknown)
 }
 
 test('cgroup usage: is read from v2, from v1, and from v1 with an empty v2 beside it', async () => {
-  const expected = { cpuNanos: 1_500_000, memoryBytes: 3_000 };
+  const expected = { cpuNanos: 1_500_000, memoryBytes: 3_000, processes: 7 };
   await check(
     {
       'knode-x/c/cpu.stat': 'usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n',
       'knode-x/c/memory.current': '4000\n',
+      'knode-x/c/pids.current': '7\n',
       'knode-x/c/memory.stat': 'anon 1\ninactive_file 1000\nactive_file 7\n',
     },
     expected,
@@ -31,6 +32,7 @@ test('cgroup usage: is read from v2, from v1, and from v1 with an empty v2 besid
   const v1 = {
     'cpuacct/knode-x/c/cpuacct.usage': '1500000\n',
     'memory/knode-x/c/memory.usage_in_bytes': '4000\n',
+    'pids/knode-x/c/pids.current': '7\n',
     'memory/knode-x/c/memory.stat': 'inactive_file 5\ntotal_inactive_file 1000\n',
   };
   await check(v1, expected);
@@ -44,7 +46,7 @@ test('cgroup usage: files that are not in use never make memory negative', async
       'knode-x/c/memory.current': '10\n',
       'knode-x/c/memory.stat': 'inactive_file 4096\n',
     },
-    { cpuNanos: 0, memoryBytes: 0 },
+    { cpuNanos: 0, memoryBytes: 0, processes: 0 },
   );
 });
 

@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { after, before } from 'node:test';
+import {
+  byAllKubectls,
+  byEveryKubectl,
+  scriptContainer,
+  scriptPod,
+  type AskedPod,
+  type KubectlClient,
+} from '#test/support/kubectl-client.ts';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { processesWith } from '#test/support/processes-with.ts';
+import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
+
+/* How containers of a pod live beside each other, are asked how they are, and come to their end. */
+
+let it: Platform;
+let image: string;
+
+before(async () => {
+  it = await startPlatform();
+  image = await toolsImage(it);
+});
+after(async () => await it[Symbol.asyncDispose]());
+
+const every = byEveryKubectl('lifecycle', () => it);
+const together = byAllKubectls('lifecycle', () => it);
+const pod = (name: string, asked: AskedPod): object => scriptPod(image, name, asked);
+
+const WAITS = 'while true; do sleep 0.1; done';
+/** Ends when it is told to. */
+const POLITE = `trap "exit 0" TERM; ${WAITS}`;
+/** A container that runs a program of Node. */
+const node = (name: string, program: string, rest: object = {}): object => ({
+  name,
+  image,
+  env: TOOLS_ENV,
+  command: ['node', '-e', program],
+  ...rest,
+});
+async function gone(client: KubectlClient, name: string): Promise<void> {
+  const look = ['get', 'pod', '--ignore-not-found', name, '-o', 'name'];
+  await client.until(async () => await client.ok(look), /^$/);
+}
+
+together(
+  'containers of a pod share its network, and its processes where it asks',
+  async (client) => {
+    const [own, shared] = ['apart', 'shared'].map((name) => client.own(name)) as [string, string];
+    const server = `require('net').createServer((s) => s.end('from beside')).listen(7000, '127.0.0.1')`;
+    const ask = `const ask = () => require('net').connect(7000, '127.0.0.1').on('data', (d) => { console.log(String(d)); process.exit() }).on('error', () => setTimeout(ask, 50)); ask()`;
+    const containers = [
+      node('beside', server),
+      scriptContainer(image, 'main', {
+        script: `node -e "$ASK"; ps -eo args | grep -c '^node -e require'; exec sleep 1000000`,
+        env: [...TOOLS_ENV, { name: 'ASK', value: ask }],
+      }),
+    ];
+    const asked = { script: '' };
+    await client.apply(
+      pod(own, { ...asked, spec: { containers } }),
+      pod(shared, { ...asked, spec: { containers, shareProcessNamespace: true } }),
+    );
+    for (const [name, seen] of [
+      [own, 0],
+      [shared, 1],
+    ] as const) {
+      await client.podOnce(name, ({ phase }) => phase === 'Running');
+      const log = async (): Promise<string> => await client.ok(['logs', name, '-c', 'main']);
+      assert.equal(await client.until(log, /\n\d\n$/), `from beside\n${seen}\n`);
+    }
+    await client.ok(['delete', 'pod', own, shared, '--wait=false']);
+  },
+);
+
+together('what is asked of it by HTTP, TCP and gRPC decides how it is', async (client) => {
+  const name = client.own('asked');
+  const health = `require('http2').createServer().on('stream', (s, h) => {
+    s.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    s.on('wantTrailers', () => s.sendTrailers({ 'grpc-status': '0' }));
+    s.end(Buffer.from([0, 0, 0, 0, 2, 8, h[':path'] === '/grpc.health.v1.Health/Check' && fs.existsSync('/tmp/up') ? 1 : 2]));
+  }).listen(5000)`;
+  const web = `require('http').createServer((q, s) => {
+    const isWell = q.headers['x-asks'] === 'kubelet' && q.url === '/ready' && fs.existsSync('/tmp/ready');
+    s.writeHead(isWell ? 200 : 503).end();
+  }).listen(8080)`;
+  const tcp = `const door = require('net').createServer((s) => s.destroy()).listen(7000);
+    const look = () => fs.existsSync('/tmp/shut') ? door.close() : setTimeout(look, 50); look()`;
+  const often = { periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 20 };
+  await client.apply(
+    pod(name, {
+      script: '',
+      spec: {
+        restartPolicy: 'Always',
+        containers: [
+          node('main', `${health}; ${web}; ${tcp}; process.on('SIGTERM', () => process.exit(0))`, {
+            ports: [{ name: 'web', containerPort: 8080 }],
+            startupProbe: { grpc: { port: 5000 }, ...often, failureThreshold: 60 },
+            readinessProbe: {
+              httpGet: {
+                port: 'web',
+                path: '/ready',
+                httpHeaders: [{ name: 'x-asks', value: 'kubelet' }],
+              },
+              ...often,
+            },
+            livenessProbe: { tcpSocket: { port: 7000 }, ...often },
+          }),
+        ],
+      },
+    }),
+  );
+  const inside = async (command: string): Promise<string> =>
+    await client.ok(['exec', name, '--', 'sh', '-c', command]);
+  const isReady = '--for=condition=Ready';
+  await client.podOnce(name, ({ phase }) => phase === 'Running');
+  await inside('echo > /tmp/ready');
+  // Whoever has not started is not asked whether it is ready.
+  const { status } = await client.podOnce(name, () => true);
+  assert.deepEqual(
+    status?.containerStatuses?.map(({ started, ready }) => [started, ready]),
+    [[false, false]],
+  );
+  const describe = async (): Promise<string> => await client.ok(['describe', 'pod', name]);
+  await client.until(describe, /Unhealthy .*Startup probe failed: service unhealthy/);
+  await inside('echo > /tmp/up');
+  await client.ok(['wait', isReady, `pod/${name}`, '--timeout=30s']);
+  await client.ok(['exec', name, '--', 'node', '-e', "fs.rmSync('/tmp/ready')"]);
+  await client.ok(['wait', `${isReady}=false`, `pod/${name}`, '--timeout=30s']);
+  const unready = /Unhealthy .*Readiness probe failed: HTTP probe failed with statuscode: 503/;
+  await client.until(describe, unready);
+  await inside('echo > /tmp/shut');
+  await client.podOnce(name, ({ containerStatuses: [one] = [] }) => one?.restartCount === 1);
+  await client.until(describe, /Unhealthy .*Liveness probe failed: dial tcp .*:7000: connect: /);
+  await client.until(describe, /Killing .*Container main failed liveness probe, will be restarted/);
+  await client.ok(['delete', 'pod', name, '--wait=false']);
+});
+
+every('who is ready long before its period is over is said to be', async (client) => {
+  const name = client.own('early');
+  const server = `setTimeout(() => require('http').createServer((q, s) => s.end()).listen(8080), 700)`;
+  const container = node('main', server, {
+    readinessProbe: { httpGet: { port: 8080 }, periodSeconds: 600 },
+  });
+  await client.apply(pod(name, { script: '', spec: { containers: [container] } }));
+  await client.ok(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=50s']);
+  await client.ok(['delete', 'pod', name, '--wait=false']);
+});
+
+every('they end in their order, each told by its own hook and signal', async (client) => {
+  const name = client.own('order');
+  const says = (who: string, signal: string, rest: object): object =>
+    scriptContainer(image, who, {
+      script: `trap 'echo ${who} ends >> /said/all; exit 0' ${signal}; echo ${who} begins >> /said/all; ${WAITS}`,
+      volumeMounts: [{ name: 'said', mountPath: '/said' }],
+      ...rest,
+    });
+  const told = { exec: { command: ['sh', '-c', 'echo main is told >> /said/all'] } };
+  const lifecycle = { preStop: told, stopSignal: 'SIGUSR1' };
+  const last = scriptContainer(image, 'last', {
+    script: `trap 'cat /said/all; exit 0' TERM; ${WAITS}`,
+    volumeMounts: [{ name: 'said', mountPath: '/said' }],
+    restartPolicy: 'Always',
+  });
+  await client.apply(
+    pod(name, {
+      script: '',
+      spec: {
+        os: { name: 'linux' },
+        terminationGracePeriodSeconds: 20,
+        volumes: [{ name: 'said', emptyDir: {} }],
+        initContainers: [last, says('beside', 'TERM', { restartPolicy: 'Always' })],
+        containers: [says('main', 'USR1', { lifecycle })],
+      },
+    }),
+  );
+  await client.ok(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=50s']);
+  const inside = ['exec', name, '-c', 'main', '--', 'cat', '/said/all'];
+  await client.until(async () => await client.ok(inside), /main begins/);
+  const following = client.ok(['logs', '-f', name, '-c', 'last']);
+  await client.ok(['delete', 'pod', name]);
+  assert.deepEqual((await following).trim().split('\n'), [
+    'beside begins',
+    'main begins',
+    'main is told',
+    'main ends',
+    'beside ends',
+  ]);
+});
+
+together(
+  'who does not listen has its grace and no more, however it is told to go',
+  async (client) => {
+    const names = ['stubborn', 'now', 'forced', 'late'].map((name) => client.own(name));
+    const [stubborn, now, forced, late] = names as [string, string, string, string];
+    const script = `trap "echo no" TERM; echo here; ${WAITS}`;
+    const long = { terminationGracePeriodSeconds: 600 };
+    await client.apply(
+      pod(stubborn, { script, spec: { terminationGracePeriodSeconds: 2 } }),
+      pod(now, { script, spec: long }),
+      pod(forced, { script: `says=${forced}; ${script}`, spec: long }),
+      pod(late, { script, spec: { ...long, activeDeadlineSeconds: 4 } }),
+    );
+    for (const name of [stubborn, now, forced])
+      await client.until(async () => await client.ok(['logs', name]), /^here$/m);
+    const following = client.ok(['logs', '-f', stubborn]);
+    await client.ok(['delete', 'pod', stubborn]);
+    assert.equal(await following, 'here\nno\n');
+    // Asked again, it has less.
+    for (const name of [now, forced]) await client.ok(['delete', 'pod', name, '--wait=false']);
+    for (const name of [now, forced])
+      await client.until(async () => await client.ok(['logs', name]), /^no$/m);
+    await client.ok(['delete', 'pod', now, '--now']);
+    const isAlive = async (): Promise<string> =>
+      String(processesWith(`says=${forced};`).length > 0);
+    assert.equal(await isAlive(), 'true');
+    await client.ok(['delete', 'pod', forced, '--grace-period=0', '--force']);
+    await client.until(isAlive, /false/);
+    for (const name of [stubborn, now, forced]) await gone(client, name);
+    // Its own grace is what a deadline leaves it; whoever deletes it then may give it less.
+    await client.until(async () => await client.ok(['logs', late]), /^no$/m);
+    assert.match(await client.ok(['describe', 'pod', late]), / DeadlineExceeded /);
+    await client.ok(['delete', 'pod', late, '--grace-period=1']);
+  },
+);
+
+together('a deadline ends a pod for good, with the word', async (client) => {
+  const name = client.own('deadline');
+  const spec = { restartPolicy: 'Always', activeDeadlineSeconds: 2 };
+  await client.apply(pod(name, { script: POLITE, spec }));
+  const { status } = await client.podOnce(name, ({ phase }) => phase === 'Failed');
+  const message = 'Pod was active on the node longer than the specified deadline';
+  assert.deepEqual([status?.reason, status?.message], ['DeadlineExceeded', message]);
+  const described = await client.ok(['describe', 'pod', name]);
+  assert.match(described, /^Reason: +DeadlineExceeded$/m);
+  assert.match(described, new RegExp(` Normal +DeadlineExceeded .*${message}`));
+});
