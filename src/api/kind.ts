@@ -1,6 +1,7 @@
 import type { WebhookConversion } from '#api/generated/apiextensions-v1.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { object, optional, type Of, type Schema } from '#api/schema.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 
 export interface Column {
   readonly name: string;
@@ -40,6 +41,8 @@ export interface AdmissionContext<T> {
   readonly previous?: T;
   /** What of the object the write is about, where it is not all of it. */
   readonly subresource?: string;
+  /** What the ConfigMaps of Serving say; absent, what they say in a new cluster. */
+  readonly serving?: ServingSettings;
 }
 
 /** Of a kind that a CustomResourceDefinition defines, what the server needs beyond the kind. */
@@ -128,6 +131,10 @@ export function defineKind<const S extends Schema, const U extends Schema>(
         object: KubeObject & { spec: Of<S>; status?: Of<U> },
         context: AdmissionContext<KubeObject & { spec: Of<S>; status?: Of<U> }>,
       ): FieldError[];
+      warnings?(
+        object: KubeObject & { spec: Of<S>; status?: Of<U> },
+        context: AdmissionContext<KubeObject & { spec: Of<S>; status?: Of<U> }>,
+      ): string[];
     },
 ): Kind<KubeObject & { spec: Of<S>; status?: Of<U> }> {
   const { spec, status, ...rest } = kind;

@@ -5,6 +5,7 @@ import type { Random } from '#base/random.ts';
 import type { Kind } from '#api/kind.ts';
 import { ApiError, methodNotAllowed } from '#api/meta/api-error.ts';
 import { isTrue } from '#api/meta/query-flag.ts';
+import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
 import { fixedKinds, type ServedKinds } from '#api/served-kinds.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { consult } from '#apiserver/admission/consult.ts';
@@ -19,6 +20,7 @@ import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { namespaceLifecycle } from '#apiserver/admission/namespace-lifecycle.ts';
 import { defaultTolerations } from '#apiserver/admission/default-tolerations.ts';
 import { runtimeClass } from '#apiserver/admission/runtime-class.ts';
+import { servingConfigMaps } from '#apiserver/admission/serving-config-maps.ts';
 import { storageObjects } from '#apiserver/admission/storage-objects.ts';
 import { podPriority } from '#apiserver/admission/pod-priority.ts';
 import {
@@ -71,6 +73,8 @@ export interface ApiServerOptions {
   readonly admission?: readonly AdmissionStep[];
   /** Where absent, kinds whose versions become each other by a webhook are served in the stored one alone. */
   readonly convert?: Converter;
+  /** What Serving's ConfigMaps say now; what they say in a new cluster where absent. */
+  readonly serving?: () => ServingSettings;
   readonly limits?: Partial<Limits>;
 }
 
@@ -94,6 +98,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     generateName: options.generateName ?? (() => undefined),
     admission: stepsOf(options, kinds),
     convert: options.convert ?? cannotConvert,
+    serving: options.serving ?? (() => defaultSettings),
     authorizeCreate: (request) =>
       authorize(authorizer, { ...attributesOf(request, '', request), verb: 'create' }),
   };
@@ -142,15 +147,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         }
         const [target] = splitTarget(request.target);
         log.error('a request failed', { method: request.method, target, error });
-        return errorReply(
-          new ApiError(
-            'InternalError',
-            'Internal error occurred: the server has logged what happened',
-          ),
-        );
+        return errorReply(internalError());
       }
     },
   };
+}
+
+function internalError(): ApiError {
+  const message = 'Internal error occurred: the server has logged what happened';
+  return new ApiError('InternalError', message);
 }
 
 interface Connecting extends Pick<Deps, 'kinds' | 'admission'> {
@@ -186,6 +191,7 @@ function stepsOf(options: ApiServerOptions, kinds: KindTable): readonly Admissio
     podPriority(options.store),
     defaultTolerations,
     storageObjects(options.store),
+    servingConfigMaps,
     ...(options.services
       ? [serviceAddresses(options.store, kinds, { ...options.services, random: options.random })]
       : []),

@@ -1,3 +1,4 @@
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Clock } from '#base/clock.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import type { Log } from '#base/log.ts';
@@ -46,6 +47,8 @@ export interface Deps {
   readonly generateName: NameGenerator;
   readonly admission: readonly AdmissionStep[];
   readonly convert: Converter;
+  /** What Serving's ConfigMaps say now, which its kinds' defaults and validation go by. */
+  readonly serving: () => ServingSettings;
   /** Sends a `Warning:` along with the answer. */
   readonly warn: (text: string) => void;
   /** Whether its sender may also create the object a request names. Throws Forbidden. */

@@ -14,7 +14,8 @@ import type { HeadStart } from '#autoscaler/head-start.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
 import type { FromAutoscaler } from '#autoscaler/measurements.ts';
 import type { ScaleTarget } from '#autoscaler/revision-scaler.ts';
-import { autoscalerDefaults, scaleSettings } from '#autoscaler/scale-settings.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { scaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Key } from '#reconcile/controller.ts';
 
 const revision = { namespace: 'default', revision: 'hello-00001' };
@@ -24,7 +25,7 @@ function target(known: Partial<ScaleTarget> = {}, annotations = {}): ScaleTarget
     ...revision,
     deployment: 'hello-00001-deployment',
     port: 8080,
-    settings: scaleSettings({ annotations, containerConcurrency: 0 }, autoscalerDefaults),
+    settings: scaleSettings({ annotations, containerConcurrency: 0 }, defaultSettings.autoscaler),
     isReachable: true,
     readyPods: 0,
     ...known,
@@ -68,7 +69,7 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
   });
   const announced = new Inbox<Key>();
   const stopped = new AbortController();
-  autoscaler.trigger(announced.push, stopped.signal);
+  autoscaler.trigger(announced.push, stopped.signal, () => undefined);
   const hints = new Inbox<FromAutoscaler>();
   const connected = Promise.withResolvers<void>();
   const gateway = connectMeasurements({

@@ -5,11 +5,8 @@ import {
   type ReplicasDecision,
   type ReplicasInput,
 } from '#autoscaler/decide-replicas.ts';
-import {
-  autoscalerDefaults,
-  scaleSettings,
-  type ScaleSettings,
-} from '#autoscaler/scale-settings.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { scaleSettings, type ScaleSettings } from '#autoscaler/scale-settings.ts';
 
 interface Case {
   readonly name: string;
@@ -117,7 +114,10 @@ const cases: Case[] = [
 
 for (const { name, input, settings, expected } of cases) {
   test(`replicas: ${name}`, () => {
-    const base = scaleSettings({ annotations: {}, containerConcurrency: 0 }, autoscalerDefaults);
+    const base = scaleSettings(
+      { annotations: {}, containerConcurrency: 0 },
+      defaultSettings.autoscaler,
+    );
     assert.deepEqual(decideReplicas({ ...running, ...input }, { ...base, ...settings }), expected);
   });
 }

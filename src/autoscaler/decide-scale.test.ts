@@ -7,7 +7,8 @@ import {
   initialMemory,
   type ScaleInput,
 } from '#autoscaler/decide-scale.ts';
-import { autoscalerDefaults, scaleSettings } from '#autoscaler/scale-settings.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { scaleSettings } from '#autoscaler/scale-settings.ts';
 
 /** Annotations without their prefix. */
 function settings(
@@ -20,7 +21,7 @@ function settings(
   ]);
   return scaleSettings(
     { annotations: Object.fromEntries(prefixed), containerConcurrency },
-    autoscalerDefaults,
+    defaultSettings.autoscaler,
   );
 }
 

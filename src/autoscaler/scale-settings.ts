@@ -1,49 +1,5 @@
-import { KPA_CLASS, parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
-
-/** What config-autoscaler says; upstream's figures out of the box. */
-export interface AutoscalerConfig {
-  readonly containerConcurrencyTargetDefault: number;
-  readonly containerConcurrencyTargetPercent: number;
-  readonly requestsPerSecondTargetDefault: number;
-  readonly targetBurstCapacity: number;
-  readonly stableWindowMs: number;
-  readonly panicWindowPercent: number;
-  readonly panicThresholdPercent: number;
-  readonly maxScaleUpRate: number;
-  readonly maxScaleDownRate: number;
-  readonly isScaleToZeroEnabled: boolean;
-  readonly scaleToZeroGraceMs: number;
-  readonly podRetentionMs: number;
-  readonly initialScale: number;
-  readonly minScale: number;
-  /** 0: no limit. */
-  readonly maxScale: number;
-  readonly scaleDownDelayMs: number;
-  readonly activatorCapacity: number;
-  /** Of revisions whose annotations name none. */
-  readonly podAutoscalerClass: string;
-}
-
-export const autoscalerDefaults: AutoscalerConfig = {
-  containerConcurrencyTargetDefault: 100,
-  containerConcurrencyTargetPercent: 70,
-  requestsPerSecondTargetDefault: 200,
-  targetBurstCapacity: 211,
-  stableWindowMs: 60_000,
-  panicWindowPercent: 10,
-  panicThresholdPercent: 200,
-  maxScaleUpRate: 1_000,
-  maxScaleDownRate: 2,
-  isScaleToZeroEnabled: true,
-  scaleToZeroGraceMs: 30_000,
-  podRetentionMs: 0,
-  initialScale: 1,
-  minScale: 0,
-  maxScale: 0,
-  scaleDownDelayMs: 0,
-  activatorCapacity: 100,
-  podAutoscalerClass: KPA_CLASS,
-};
+import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import type { AutoscalerConfig } from '#api/serving-config/config-autoscaler.ts';
 
 /** How one revision scales: its annotations over the configuration. */
 export interface ScaleSettings {

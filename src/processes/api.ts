@@ -75,6 +75,7 @@ export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign'> {
   readonly streams: NonNullable<ApiServerOptions['streams']>;
   readonly generateName: NonNullable<ApiServerOptions['generateName']>;
   readonly metrics: MetricsReader;
+  readonly serving: NonNullable<ApiServerOptions['serving']>;
 }
 
 export interface Api extends AsyncDisposable {

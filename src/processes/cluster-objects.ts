@@ -9,6 +9,7 @@ import { StorageClass } from '#api/storage-v1/storage-class.ts';
 import type { Client } from '#client/client.ts';
 import { LOCAL_PROVISIONER } from '#controllers/core/persistent-volume/local-provisioner.ts';
 import {
+  ensureConfigMaps,
   ensurePlatformServices,
   gatewayServices,
   SYSTEM_NAMESPACE,
@@ -47,6 +48,7 @@ export async function ensureClusterObjects(
     await client.apply(PriorityClass, priorityClass);
   }
   await ensureStorageClass(client);
+  await ensureConfigMaps(client);
   const services = [...ownServices(addresses), ...gatewayServices];
   await ensurePlatformServices(client, services, addresses.podFacing);
 }

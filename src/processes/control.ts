@@ -8,6 +8,7 @@ import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { ColdStarts } from '#autoscaler/cold-starts.ts';
 import { Informers } from '#client/informers.ts';
+import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
@@ -47,6 +48,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const pending = new Set(['agent', 'controllers']);
   let agent: Agent | undefined;
   const coldStarts = new ColdStarts({ startOf: (pod) => agent?.startOf(pod) });
+  const live = new LiveSettings();
   const api = resources.use(
     await openApi({
       ...context,
@@ -55,6 +57,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       apiService,
       serviceRange: ranges.services,
       reserved: [apiService, dnsService],
+      serving: live.current,
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
       ...agentAnswers(() => agent, {
@@ -66,6 +69,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const { apiPort, registryPort } = settings;
   const addresses = { podFacing: ranges.podFacing, apiPort, registryPort, apiService, dnsService };
   await ensureClusterObjects(api.client, addresses);
+  resources.use(await followSettings(live, { ...parts, client: api.client, signal }));
   await api.serve();
   resources.use(await content.openToPods(api, ranges.podFacing));
   done('api');
@@ -82,7 +86,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   // Also while pods are being stopped: they end when everything else has.
   const { signal: never } = new AbortController();
   const informers = resources.use(new Informers({ ...parts, client: api.client, signal: never }));
-  const running = { api, informers, content, autoscaler, network };
+  const running = { api, informers, content, autoscaler, network, live };
   agent = await openAgent(context, running);
   const started = agent;
   resources.defer(async () => {
@@ -106,6 +110,7 @@ interface Running {
   readonly content: Content;
   readonly autoscaler: Autoscaler;
   readonly network: Network;
+  readonly live: LiveSettings;
 }
 
 async function openAgent(
@@ -133,7 +138,7 @@ async function openAgent(
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  { api, informers, content, autoscaler, network }: Running,
+  { api, informers, content, autoscaler, network, live }: Running,
 ): Promise<AsyncDisposable> {
   const { podFacing } = network.ranges;
   const { tcp, udp } = ownPorts(settings);
@@ -150,7 +155,9 @@ async function startControllers(
       ...servingDefaults,
       publicPort: settings.httpPort,
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
+      settings: live.current,
     },
+    live,
     autoscaler,
     resolveDigest: async (image, { metadata, spec }, signal) => {
       const puller = { ...spec, namespace: metadata.namespace ?? '' };

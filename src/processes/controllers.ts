@@ -7,6 +7,7 @@ import { servingKinds } from '#api/kinds.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { startAutoscaler } from '#autoscaler/autoscaler.ts';
 import type { Client } from '#client/client.ts';
+import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
 import { DistributionClient } from '#images/distribution/distribution-client.ts';
@@ -18,6 +19,7 @@ import { pathsOf, registriesFileOf } from '#supervisor/settings.ts';
 import { foreignClient, foreignOf } from './foreign-client.ts';
 import { parsePartFlags, type ForeignCluster } from './part-flags.ts';
 import {
+  ensureConfigMaps,
   ensurePlatformServices,
   GATEWAY_PORTS,
   gatewayServices,
@@ -69,12 +71,16 @@ async function lead(
       log,
     }),
   );
+  const live = new LiveSettings();
+  resources.use(await followSettings(live, parts));
   const controllers = servingControllers({
     config: {
       ...servingDefaults,
       publicPort: context.settings.httpPort,
       backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
+      settings: live.current,
     },
+    live,
     autoscaler,
     resolveDigest: digestResolver(context, client),
     clock,
@@ -111,5 +117,6 @@ async function ensureDefinitions(client: Client, { address }: ForeignCluster): P
     kind: 'Namespace',
     metadata: { name: SYSTEM_NAMESPACE },
   });
+  await ensureConfigMaps(client);
   await ensurePlatformServices(client, gatewayServices, address);
 }

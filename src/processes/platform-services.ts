@@ -1,9 +1,11 @@
+import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { CONFIG_NAMESPACE, configMapSeeds, EXAMPLE_KEY } from '#api/serving-config/config-maps.ts';
 import type { Client } from '#client/client.ts';
 
-export const SYSTEM_NAMESPACE = 'knative-serving';
+export const SYSTEM_NAMESPACE = CONFIG_NAMESPACE;
 
 /** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
 export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
@@ -30,6 +32,21 @@ export const gatewayServices: readonly PlatformService[] = [
 
 function http(): PlatformService['ports'] {
   return [{ name: 'http', protocol: 'TCP', port: 80, targetPort: GATEWAY_PORTS.internal }];
+}
+
+/** Makes the ConfigMaps that are missing, and shows in each what it could say. What people say in them stays. */
+export async function ensureConfigMaps(client: Client): Promise<void> {
+  for (const { name, labels, annotations, data } of configMapSeeds()) {
+    const ref = { namespace: SYSTEM_NAMESPACE, name };
+    const existing = await client.get(ConfigMap, ref);
+    if (existing?.data?.[EXAMPLE_KEY] === data[EXAMPLE_KEY]) continue;
+    await client.apply(ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { ...ref, labels: { ...labels }, annotations: { ...annotations } },
+      data: { ...data },
+    });
+  }
 }
 
 /** Makes the Services, and leads them to `address`, where the processes of the platform listen for pods. */

@@ -1,6 +1,8 @@
+import { systemRandom } from '#base/random.ts';
 import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
 import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
 import { servingKinds } from '#api/kinds.ts';
+import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { webhookConfigurations } from '#webhook/webhook-configurations.ts';
 import { startWebhookServer } from '#webhook/webhook-server.ts';
@@ -15,15 +17,19 @@ export async function runWebhook(home: string, args: readonly string[]): Promise
 
 /** Listens before the cluster is told to ask: from then on it refuses writes that nobody answers for. */
 async function startWebhook(context: PartContext): Promise<AsyncDisposable> {
-  const { settings, clock, log, done } = context;
+  const { settings, clock, log, signal, done } = context;
   const foreign = foreignOf('webhook', context);
   await using resources = new AsyncDisposableStack();
   const client = foreignClient(foreign, resources);
+  const live = new LiveSettings();
+  const following = { client, clock, random: systemRandom, log, signal };
+  resources.use(await followSettings(live, following));
   const pki = await openPki({ home: settings.home, clock });
   const { certificate, key } = await pki.service('webhook', [foreign.address]);
   const server = resources.use(
     await startWebhookServer({
       kinds: servingKinds,
+      serving: live.current,
       certificate,
       key,
       host: foreign.address,
@@ -33,12 +39,12 @@ async function startWebhook(context: PartContext): Promise<AsyncDisposable> {
   );
   done('server');
   const url = `https://${foreign.address}:${server.port}`;
-  const [mutating, validating] = webhookConfigurations(servingKinds, {
+  const [mutating, ...validating] = webhookConfigurations(servingKinds, {
     url,
     authority: pki.authority,
   });
   await client.apply(MutatingWebhookConfiguration, mutating);
-  await client.apply(ValidatingWebhookConfiguration, validating);
+  for (const each of validating) await client.apply(ValidatingWebhookConfiguration, each);
   done('configurations');
   return resources.move();
 }

@@ -39,15 +39,13 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
     },
   });
   enqueueOnChanges(controller, { context, log, add: (key) => queue.add(key) });
-  for (const trigger of controller.triggers ?? []) {
-    trigger((key) => queue.add(key), context.signal);
-  }
-  return {
-    queue,
-    enqueueAll() {
-      for (const object of context.informers.of(kind).list()) queue.add(keyOf(object));
-    },
+  const enqueueAll = (): void => {
+    for (const object of context.informers.of(kind).list()) queue.add(keyOf(object));
   };
+  for (const trigger of controller.triggers ?? []) {
+    trigger((key) => queue.add(key), context.signal, enqueueAll);
+  }
+  return { queue, enqueueAll };
 }
 
 interface Enqueue {

@@ -45,8 +45,15 @@ export interface Watch {
   readonly keysOf: (object: never, known: Known) => readonly Key[];
 }
 
-/** Something besides the API that says "look at this again": a measurement, an agent, a timer. */
-export type Trigger = (enqueue: (key: Key) => void, signal: AbortSignal) => void;
+/**
+ * Something besides the API that says "look at this again": a measurement, an agent, a timer; or at all of them, which a
+ * change of configuration does.
+ */
+export type Trigger = (
+  enqueue: (key: Key) => void,
+  signal: AbortSignal,
+  enqueueAll: () => void,
+) => void;
 
 /**
  * Called with the newest object whenever it, what it owns, or what it watches may have changed, and once for each object

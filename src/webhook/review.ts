@@ -1,10 +1,15 @@
 import { createPatch } from 'rfc6902';
+import type { ConfigMap } from '#api/core-v1/config-map.ts';
 import { apiVersionOf, type AdmissionContext, type Kind } from '#api/kind.ts';
 import { refusalText } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import { configMapComplaint, type ServingSettings } from '#api/serving-config/config-maps.ts';
 
-/** What is asked of an object: to fill in what its author left out, or to say what is wrong with it. */
-export type Step = 'defaulting' | 'validation';
+/**
+ * What is asked of an object: to fill in what its author left out, or to say what is wrong with it; of a ConfigMap, whether
+ * it can be read.
+ */
+export type Step = 'defaulting' | 'validation' | 'config';
 
 /** What the API server reads of an answer (`admission.k8s.io/v1` AdmissionResponse). */
 interface AdmissionResponse {
@@ -36,18 +41,42 @@ export class NotReviewed extends Error {
   override readonly name = 'NotReviewed';
 }
 
+interface Known {
+  readonly kinds: readonly Kind[];
+  readonly serving: ServingSettings;
+}
+
 /** The answer to an AdmissionReview, as JSON, by the kind's own file. Throws NotReviewed. */
-export function answerReview(body: string, step: Step, kinds: readonly Kind[]): string {
+export function answerReview(body: string, step: Step, { kinds, serving }: Known): string {
   const request = requestOf(body);
-  const response = responseTo(request, step, kindOf(request, kinds));
+  const response =
+    step === 'config'
+      ? configResponse(request)
+      : responseTo(request, step, { kind: kindOf(request, kinds), serving });
   return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
 }
 
-function responseTo(request: ReviewRequest, step: Step, kind: Kind): AdmissionResponse {
+/** The names of the ConfigMaps are known, and each has a parser of its own. */
+function configResponse({ uid, object }: ReviewRequest): AdmissionResponse {
+  // An API server that was told to asks here about ConfigMaps alone.
+  const { metadata, data } = (object ?? { metadata: {} }) as Pick<ConfigMap, 'metadata' | 'data'>;
+  const written = { metadata: metadata ?? {}, ...(data && { data }) };
+  const complaint = object ? configMapComplaint(written) : undefined;
+  if (complaint === undefined) return { uid, allowed: true };
+  const message = `validation failed: ${complaint}`;
+  return { uid, allowed: false, status: { code: 400, reason: 'BadRequest', message } };
+}
+
+function responseTo(
+  request: ReviewRequest,
+  step: Step,
+  { kind, serving }: { readonly kind: Kind; readonly serving: ServingSettings },
+): AdmissionResponse {
   const { uid, object, oldObject, operation, subResource } = request;
   if (!object || (operation !== 'CREATE' && operation !== 'UPDATE')) return { uid, allowed: true };
   const context: AdmissionContext<KubeObject> = {
     operation,
+    serving,
     username: request.userInfo?.username ?? '',
     ...(oldObject && { previous: oldObject }),
     ...(subResource && { subresource: subResource }),

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { silentLog } from '#base/log.ts';
 import { servingKinds } from '#api/kinds.ts';
+import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
 import { STEP_PATHS, startWebhookServer } from '#webhook/webhook-server.ts';
 import { makeAuthority } from '#test/support/test-authority.ts';
 import { at } from '#test/support/wire.ts';
@@ -23,7 +24,8 @@ async function ask(
 ): Promise<readonly Asked[]> {
   const { certificate, key } = authority.serverFor('127.0.0.1');
   const host = '127.0.0.1';
-  const options = { kinds: servingKinds, certificate, key, host, port: 0, log: silentLog };
+  const serving = (): ServingSettings => defaultSettings;
+  const options = { kinds: servingKinds, serving, certificate, key, host, port: 0, log: silentLog };
   await using server = await startWebhookServer(options);
   return await Promise.all(
     bodies.map(async ([path, body]) => {

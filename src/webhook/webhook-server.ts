@@ -4,10 +4,13 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '#base/log.ts';
 import type { Kind } from '#api/kind.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { answerReview, NotReviewed, type Step } from '#webhook/review.ts';
 
 export interface WebhookServerOptions {
   readonly kinds: readonly Kind[];
+  /** What Serving's ConfigMaps say now. */
+  readonly serving: () => ServingSettings;
   /** PEM. */
   readonly certificate: string;
   readonly key: string;
@@ -25,6 +28,7 @@ export interface WebhookServer extends AsyncDisposable {
 export const STEP_PATHS: Readonly<Record<Step, string>> = {
   defaulting: '/defaulting',
   validation: '/validation',
+  config: '/config-validation',
 };
 
 /** A review carries an object as it was and as it is to be, of 3 MB each at the most, and little else. */
@@ -58,7 +62,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { kinds }: WebhookServerOptions,
+  { kinds, serving }: WebhookServerOptions,
 ): Promise<void> {
   const [target] = (request.url ?? '').split('?');
   if (target === '/healthz') return end(response, 200, 'ok');
@@ -71,7 +75,7 @@ async function answer(
     return end(response, 413, `A review has at most ${BODY_BYTES_MAX} bytes`);
   }
   try {
-    const text = answerReview(body, step, kinds);
+    const text = answerReview(body, step, { kinds, serving: serving() });
     response.writeHead(200, { 'content-type': 'application/json' }).end(text);
   } catch (error) {
     if (!(error instanceof NotReviewed)) throw error;

@@ -5,6 +5,7 @@ import { systemRandom } from '#base/random.ts';
 import { notFound } from '#api/meta/api-error.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { StreamConnection } from '#apiserver/upgrade/stream-source.ts';
+import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
 import { openApi } from '#processes/api.ts';
 import { ensureClusterObjects } from '#processes/cluster-objects.ts';
@@ -45,10 +46,12 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
   const apiPort = await choosePort(0, '--api-port');
   const store = resources.use(await openMemoryStore());
   resources.defer(() => stop.abort());
+  const live = new LiveSettings();
   const api = resources.use(
     await openApi({
       ...parts,
       store,
+      serving: live.current,
       settings: {
         home,
         nodeName: 'node',
@@ -80,6 +83,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
     apiService: API_SERVICE,
     dnsService: DNS_SERVICE,
   });
+  resources.use(await followSettings(live, { ...parts, client: api.client }));
   await api.serve();
   const core = coreControllers({
     kinds: api.kinds,

@@ -134,15 +134,21 @@ export function deniedByWebhook(
   return new ApiError('BadRequest', message, { ...detailsOf(kind, name), causes });
 }
 
-/** Knative's text for a refusal. Errors that say the same are one line with all their paths; lines are sorted. */
+/** Knative's text for a refusal. */
 export function refusalText(causes: readonly FieldError[]): string {
+  return `validation failed: ${complaintLines(causes).join('\n')}`;
+}
+
+/** Errors that say the same are one line with all their paths; lines are sorted, details stand below. */
+export function complaintLines(causes: readonly FieldError[]): string[] {
   const sameText = Map.groupBy(causes, ({ message, details = '' }) => `${message}\n${details}`);
   const lines = [...sameText.values()].map((errors) => {
     const [{ message, details } = { message: '' }] = errors;
-    const paths = [...new Set(errors.map(({ path }) => path))].toSorted().join(', ');
-    return `${message}: ${paths}${details === undefined ? '' : `\n${details}`}`;
+    const paths = new Set(errors.flatMap(({ path }) => (path === '' ? [] : path.split(', '))));
+    const where = [...paths].toSorted().join(', ');
+    return `${message}: ${where}${details === undefined ? '' : `\n${details}`}`;
   });
-  return `validation failed: ${lines.toSorted().join('\n')}`;
+  return lines.toSorted();
 }
 
 export function methodNotAllowed(): ApiError {

@@ -18,3 +18,17 @@ export function parseGoDuration(text: string): number | undefined {
     sign * [...parts].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0)
   );
 }
+
+/** As Go prints it: `1m30s`, `500ms`, `1h0m0s`, `0s`. */
+export function formatGoDuration(durationMs: number): string {
+  if (durationMs === 0) return '0s';
+  const sign = durationMs < 0 ? '-' : '';
+  const ms = Math.abs(durationMs);
+  if (ms < 1) return `${sign}${Number((ms * 1_000).toFixed(3))}µs`;
+  if (ms < 1_000) return `${sign}${ms}ms`;
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor((ms % 3_600_000) / 60_000);
+  const seconds = Number(((ms % 60_000) / 1_000).toFixed(9));
+  const inMinutes = hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : '';
+  return `${sign}${inMinutes}${seconds}s`;
+}

@@ -12,5 +12,22 @@ export const networkingKeys = {
   tagToHost: 'networking.internal.knative.dev/tag-to-host',
 } as const;
 
+export const NETWORKING_PREFIX = 'networking.knative.dev/';
+
+/** Annotations of Routes that have several spellings; the first one present counts. */
+export const networkingAliases = {
+  ingressClass: ['networking.knative.dev/ingress-class', 'networking.knative.dev/ingress.class'],
+  certificateClass: [
+    'networking.knative.dev/certificate-class',
+    'networking.knative.dev/certificate.class',
+  ],
+  disableExternalDomainTls: [
+    'networking.knative.dev/disable-external-domain-tls',
+    'networking.knative.dev/disable-auto-tls',
+    'networking.knative.dev/disableAutoTLS',
+  ],
+  httpProtocol: ['networking.knative.dev/httpOption', 'networking.knative.dev/http-protocol'],
+} as const;
+
 /** The class that our gateway serves. */
 export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';

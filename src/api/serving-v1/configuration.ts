@@ -1,11 +1,18 @@
-import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
-import { defineKind, type ObjectOf } from '#api/kind.ts';
+import { SERVING_WEBHOOK, servingKeys } from '#api/serving-v1/serving-keys.ts';
+import { defineKind, type AdmissionContext, type ObjectOf } from '#api/kind.ts';
+import { complaintLines } from '#api/meta/api-error.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import { object, optional, string } from '#api/schema.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
-import { templateErrors } from '#api/serving-v1/revision-errors.ts';
+import { templateErrors, templateWarnings } from '#api/serving-v1/revision-errors.ts';
 import { RevisionTemplate } from '#api/serving-v1/revision-template.ts';
-import { defaultAuthors, metadataErrors } from '#api/serving-v1/serving-metadata.ts';
+import {
+  defaultAuthors,
+  metadataErrors,
+  ownerLabelErrors,
+} from '#api/serving-v1/serving-metadata.ts';
 
 /** The template of Revisions: each change of it makes one. */
 export type Configuration = ObjectOf<typeof Configuration>;
@@ -32,18 +39,21 @@ export const Configuration = defineKind({
   ],
   default(configuration, context) {
     configuration.spec ??= {};
-    defaultTemplate(configuration, context.previous);
+    defaultTemplate(configuration, context);
     defaultAuthors(configuration, context);
   },
   validate(configuration, context) {
     return [
       ...metadataErrors(configuration, context),
-      ...templateErrors(configuration, context.previous),
+      ...ownerLabelErrors(configuration.metadata, servingKeys.service, 'Service'),
+      ...templateErrors(configuration, context),
     ];
   },
+  warnings: (configuration, context) => complaintLines(templateWarnings(configuration, context)),
 });
 
 interface Templated {
+  readonly metadata: ObjectMeta;
   readonly spec?: { template?: RevisionTemplate };
 }
 
@@ -51,10 +61,16 @@ interface Templated {
  * Fills in the template of a Service or Configuration. A template whose name the user chose and kept is left alone: new
  * defaults would change what that name stands for.
  */
-export function defaultTemplate(object: Templated, previous: Templated | undefined): void {
+export function defaultTemplate(
+  object: Templated,
+  {
+    previous,
+    serving = defaultSettings,
+  }: Pick<AdmissionContext<Templated>, 'previous' | 'serving'>,
+): void {
   if (!object.spec) return;
   const template = (object.spec.template ??= {});
   const name = template.metadata?.name;
   if (name && previous?.spec?.template?.metadata?.name === name) return;
-  defaultRevisionSpec((template.spec ??= {}));
+  defaultRevisionSpec((template.spec ??= {}), { owner: object.metadata, settings: serving });
 }

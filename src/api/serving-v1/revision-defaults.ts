@@ -1,36 +1,59 @@
-import type {
-  RevisionContainer,
-  RevisionProbe,
-  RevisionSpec,
+import type { ResourceRequirements, SecurityContext } from '#api/generated/core-v1.ts';
+import type { ObjectMeta } from '#api/meta/object-meta.ts';
+import type { DefaultsConfig } from '#api/serving-config/config-defaults.ts';
+import type { FeaturesConfig } from '#api/serving-config/config-features.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
+import {
+  servingContainer,
+  type RevisionContainer,
+  type RevisionProbe,
+  type RevisionSpec,
 } from '#api/serving-v1/revision-template.ts';
-import { servingContainer } from '#api/serving-v1/revision-template.ts';
+import { isWritable } from '#api/serving-v1/volume-errors.ts';
 
-/** What config-defaults says out of the box. */
-export const revisionDefaults = {
-  timeoutSeconds: 300,
-  timeoutSecondsMax: 600,
-  responseStartTimeoutSeconds: 300,
-  containerConcurrency: 0,
-  containerConcurrencyMax: 1000,
-  containerName: 'user-container',
-  initContainerName: 'init-container',
-} as const;
+interface Within {
+  /** Of the object that carries the spec: names of containers may be made of it. */
+  readonly owner: ObjectMeta;
+  readonly settings: ServingSettings;
+}
 
 /** Fills in what the author of a revision left out (serving specification §2.3), in place. */
-export function defaultRevisionSpec(spec: RevisionSpec): void {
-  spec.timeoutSeconds ||= revisionDefaults.timeoutSeconds;
-  if (revisionDefaults.responseStartTimeoutSeconds < spec.timeoutSeconds) {
-    spec.responseStartTimeoutSeconds ??= revisionDefaults.responseStartTimeoutSeconds;
+export function defaultRevisionSpec(spec: RevisionSpec, { owner, settings }: Within): void {
+  const { defaults, features } = settings;
+  defaultTimeouts(spec, defaults);
+  spec.containerConcurrency ??= defaults.containerConcurrency;
+  if (defaults.enableServiceLinks !== 'default') {
+    spec.enableServiceLinks ??= defaults.enableServiceLinks === 'true';
   }
-  spec.containerConcurrency ??= revisionDefaults.containerConcurrency;
-  spec.enableServiceLinks ??= false;
-  defaultNames(spec.containers ?? [], revisionDefaults.containerName);
-  defaultNames(spec.initContainers ?? [], revisionDefaults.initContainerName);
+  const { containers = [], initContainers = [] } = spec;
+  const named = nameData(owner);
+  defaultNames(containers, defaults.containerName.execute(named));
+  defaultNames(initContainers, defaults.initContainerName.execute(named));
   const serving = servingContainer(spec);
-  for (const container of spec.containers ?? []) {
+  for (const container of containers) {
+    defaultResources(container, defaults);
     defaultProbes(container, container === serving ? 'serving' : 'sidecar');
     defaultMounts(container, spec);
   }
+  for (const container of [...containers, ...initContainers]) secure(container, spec, features);
+}
+
+function defaultTimeouts(spec: RevisionSpec, defaults: DefaultsConfig): void {
+  spec.timeoutSeconds ||= defaults.timeoutSeconds;
+  // Where it says nothing it is the timeout that the configuration says, not the revision's own.
+  const start = defaults.responseStartTimeoutSeconds ?? defaults.timeoutSeconds;
+  if (start > 0 && start < spec.timeoutSeconds) spec.responseStartTimeoutSeconds ??= start;
+  const idle = defaults.idleTimeoutSeconds;
+  if (idle > 0 && idle < spec.timeoutSeconds) spec.idleTimeoutSeconds ??= idle;
+}
+
+function nameData({ name = '', namespace = '', labels = {}, annotations = {} }: ObjectMeta) {
+  return {
+    Name: name,
+    Namespace: namespace,
+    Labels: new Map(Object.entries(labels)),
+    Annotations: new Map(Object.entries(annotations)),
+  };
 }
 
 function defaultNames(containers: readonly RevisionContainer[], template: string): void {
@@ -49,17 +72,42 @@ function defaultNames(containers: readonly RevisionContainer[], template: string
   }
 }
 
+/** What the configuration says of each resource, where the container does not. */
+function defaultResources(container: RevisionContainer, defaults: DefaultsConfig): void {
+  const said = {
+    requests: {
+      cpu: defaults.cpuRequest,
+      memory: defaults.memoryRequest,
+      'ephemeral-storage': defaults.ephemeralStorageRequest,
+    },
+    limits: {
+      cpu: defaults.cpuLimit,
+      memory: defaults.memoryLimit,
+      'ephemeral-storage': defaults.ephemeralStorageLimit,
+    },
+  } as const;
+  for (const part of ['requests', 'limits'] as const) {
+    for (const [name, amount] of Object.entries(said[part])) {
+      if (amount === undefined || container.resources?.[part]?.[name] !== undefined) continue;
+      const resources: ResourceRequirements = (container.resources ??= {});
+      resources[part] = { ...resources[part], [name]: amount };
+    }
+  }
+}
+
 function defaultProbes(container: RevisionContainer, role: 'serving' | 'sidecar'): void {
   if (role === 'serving') container.readinessProbe ??= {};
   for (const probe of [container.livenessProbe, container.startupProbe]) {
     if (probe?.grpc) probe.grpc.service ??= '';
   }
   const probe = container.readinessProbe;
-  if (probe) defaultReadinessProbe(probe);
+  if (!probe) return;
+  const isHandled = probe.tcpSocket ?? probe.httpGet ?? probe.exec ?? probe.grpc;
+  if (role === 'serving' && !isHandled) probe.tcpSocket = {};
+  defaultReadinessProbe(probe);
 }
 
 function defaultReadinessProbe(probe: RevisionProbe): void {
-  if (!probe.tcpSocket && !probe.httpGet && !probe.exec && !probe.grpc) probe.tcpSocket = {};
   // An absent port means the serving port, which is spelled 0.
   if (probe.tcpSocket) probe.tcpSocket.port ??= 0;
   if (probe.grpc) probe.grpc.service ??= '';
@@ -74,8 +122,26 @@ function defaultReadinessProbe(probe: RevisionProbe): void {
 function defaultMounts(container: RevisionContainer, spec: RevisionSpec): void {
   for (const mount of container.volumeMounts ?? []) {
     const volume = spec.volumes?.find(({ name }) => name === mount.name);
-    if (!volume?.emptyDir && !volume?.persistentVolumeClaim && !volume?.ephemeral) {
-      mount.readOnly = true;
-    }
+    if (!isWritable(volume)) mount.readOnly = true;
   }
+}
+
+/** Few rights, where the cluster wants that and the author says nothing else. */
+function secure(
+  container: RevisionContainer,
+  { securityContext: pod = {} }: RevisionSpec,
+  { securePodDefaults }: FeaturesConfig,
+): void {
+  if (securePodDefaults === 'Disabled') return;
+  const context: SecurityContext = (container.securityContext ??= {});
+  context.allowPrivilegeEscalation ??= false;
+  if (!pod.seccompProfile) context.seccompProfile ??= { type: 'RuntimeDefault' };
+  if (!context.capabilities) {
+    const isLow = (container.ports ?? []).some(
+      ({ containerPort = 0 }) => containerPort > 0 && containerPort < 1024,
+    );
+    context.capabilities = { drop: ['ALL'], ...(isLow && { add: ['NET_BIND_SERVICE'] }) };
+  }
+  if (securePodDefaults === 'Enabled' && pod.runAsNonRoot === undefined)
+    context.runAsNonRoot ??= true;
 }

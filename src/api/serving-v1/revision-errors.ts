@@ -1,36 +1,61 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { EnvVar } from '#api/generated/core-v1.ts';
-import type { FieldError } from '#api/kind.ts';
-import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
-import { dns1035Error } from '#api/meta/dns-label.ts';
-import { parseGoDuration } from '#api/meta/go-duration.ts';
-import { revisionDefaults } from '#api/serving-v1/revision-defaults.ts';
-import {
-  servingContainer,
-  type RevisionContainer,
-  type RevisionSpec,
-  type RevisionTemplate,
-} from '#api/serving-v1/revision-template.ts';
-import { servingKeys } from '#api/serving-v1/serving-keys.ts';
-
-const RESERVED_ENV = ['PORT', 'K_SERVICE', 'K_CONFIGURATION', 'K_REVISION'];
-const RESERVED_PORTS = [8008, 8012, 8013, 8022, 9090, 9091];
+import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotation-errors.ts';
+import type { AdmissionContext, FieldError } from '#api/kind.ts';
+import { disallowed, invalidKey, invalidValue, outOfBounds } from '#api/meta/knative-error.ts';
+import { dns1035Label } from '#api/meta/name-errors.ts';
+import { isQuantity } from '#api/meta/quantity.ts';
+import { networkingAliases, NETWORKING_PREFIX } from '#api/networking-v1alpha1/networking-keys.ts';
+import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
+import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts';
+import { revisionSpecErrors } from '#api/serving-v1/pod-spec-errors.ts';
+import type { RevisionTemplate } from '#api/serving-v1/revision-template.ts';
+import { insecureDefaults } from '#api/serving-v1/security-errors.ts';
+import { findAlias, queueKeys, servingKeys } from '#api/serving-v1/serving-keys.ts';
+import { shortDiff } from '#api/serving-v1/short-diff.ts';
 
 interface TemplateOwner {
   readonly metadata: { readonly name?: string; readonly generateName?: string };
   readonly spec?: { readonly template?: RevisionTemplate };
 }
+type Context = Pick<AdmissionContext<TemplateOwner>, 'previous' | 'serving'>;
 
-/** What is wrong with the template of a Service or Configuration; `previous` is that object before an update. */
-export function templateErrors(owner: TemplateOwner, previous?: TemplateOwner): FieldError[] {
+const AT = 'spec.template';
+
+/** What is wrong with the template of a Service or Configuration. */
+export function templateErrors(owner: TemplateOwner, context: Context): FieldError[] {
   const template = owner.spec?.template ?? {};
-  const at = 'spec.template';
   const annotations = template.metadata?.annotations ?? {};
+  const settings = context.serving ?? defaultSettings;
   return [
-    ...revisionNameErrors(owner, previous),
-    ...scaleAnnotationErrors(annotations, `${at}.metadata.annotations`),
-    ...progressDeadlineErrors(annotations, `${at}.metadata.annotations`),
-    ...revisionSpecErrors(template.spec ?? {}, `${at}.spec`),
+    ...revisionNameErrors(owner, context.previous),
+    ...revisionAnnotationErrors(annotations, `${AT}.metadata.annotations`, settings),
+    ...networkingErrors(annotations, `${AT}.metadata.annotations`),
+    ...revisionSpecErrors(template.spec ?? {}, `${AT}.spec`, settings),
+  ];
+}
+
+/** What is right and better said otherwise. */
+export function templateWarnings(owner: TemplateOwner, context: Context): FieldError[] {
+  const template = owner.spec?.template ?? {};
+  const settings = context.serving ?? defaultSettings;
+  return [
+    ...insecureDefaults(template.spec ?? {}, `${AT}.spec`, settings),
+    ...percentageWarnings(template.metadata?.annotations ?? {}, `${AT}.metadata.annotations`),
+  ];
+}
+
+/** The annotations of a revision that mean something here. */
+export function revisionAnnotationErrors(
+  annotations: Readonly<Record<string, string>>,
+  at: string,
+  { autoscaler }: ServingSettings,
+): FieldError[] {
+  return [
+    ...scaleAnnotationErrors(annotations, at, autoscaler),
+    ...durationAnnotationErrors(annotations, at, {
+      names: [servingKeys.progressDeadline],
+      word: 'progress-deadline',
+    }),
+    ...queueErrors(annotations, at),
   ];
 }
 
@@ -39,131 +64,52 @@ function revisionNameErrors(owner: TemplateOwner, previous?: TemplateOwner): Fie
   const template = owner.spec?.template;
   const name = template?.metadata?.name;
   if (!name) return [];
-  const path = 'spec.template.metadata.name';
-  const dnsError = dns1035Error(name);
-  if (dnsError) return [{ path, message: `not a DNS 1035 label: [${dnsError}]` }];
-  if (owner.metadata.generateName && !owner.metadata.name) {
-    return [{ path, message: 'must not set the field(s)', reason: 'FieldValueForbidden' }];
-  }
+  const path = `${AT}.metadata.name`;
+  const why = dns1035Label(name);
+  if (why.length > 0) return [invalidValue(`not a DNS 1035 label: [${why.join(' ')}]`, path)];
+  // Once there is a name, a generated one is as good as another.
+  if (owner.metadata.generateName && !previous) return [disallowed(path)];
   const prefix = `${owner.metadata.name}-`;
   if (!name.startsWith(prefix)) {
-    return [{ path, message: `invalid value: "${name}" must have prefix "${prefix}"` }];
+    return [invalidValue(`"${name}" must have prefix "${prefix}"`, path)];
   }
   const before = previous?.spec?.template;
-  if (before?.metadata?.name === name && !isDeepStrictEqual(before, template)) {
-    const message = 'Saw the following changes without a name change (-old +new)';
-    return [{ path, message }];
-  }
-  return [];
+  if (before?.metadata?.name !== name) return [];
+  const details = shortDiff(before, template, '{*v1.RevisionTemplateSpec}');
+  if (details === '') return [];
+  const message = 'Saw the following changes without a name change (-old +new)';
+  return [{ path, message, details }];
 }
 
-function progressDeadlineErrors(annotations: Record<string, string>, at: string): FieldError[] {
-  const value = annotations[servingKeys.progressDeadline];
-  if (value === undefined) return [];
-  const durationMs = parseGoDuration(value);
-  const path = `${at}.${servingKeys.progressDeadline}`;
-  if (durationMs === undefined) return [{ path, message: `invalid value: ${value}` }];
-  if (durationMs % 1_000 !== 0) {
-    return [{ path, message: `progress-deadline=${value} is not at second precision` }];
-  }
-  if (durationMs <= 0) return [{ path, message: `progress-deadline=${value} must be positive` }];
-  return [];
+function networkingErrors(annotations: Readonly<Record<string, string>>, at: string): FieldError[] {
+  const known: ReadonlySet<string> = new Set(Object.values(networkingAliases).flat());
+  return Object.keys(annotations)
+    .filter((key) => key.startsWith(NETWORKING_PREFIX) && !known.has(key))
+    .map((key) => invalidKey(key, at));
 }
 
-export function revisionSpecErrors(spec: RevisionSpec, at: string): FieldError[] {
-  const containers = spec.containers ?? [];
-  const { timeoutSecondsMax, containerConcurrencyMax } = revisionDefaults;
-  return [
-    ...rangeErrors(spec.timeoutSeconds, timeoutSecondsMax, `${at}.timeoutSeconds`),
-    ...rangeErrors(
-      spec.containerConcurrency,
-      containerConcurrencyMax,
-      `${at}.containerConcurrency`,
-    ),
-    ...(spec.automountServiceAccountToken === true
-      ? [forbidden(`${at}.automountServiceAccountToken`)]
-      : []),
-    ...(containers.length === 0 ? [missing(`${at}.containers`)] : []),
-    ...portCountErrors(containers, at),
-    ...duplicateNameErrors(containers, at),
-    ...containers.flatMap((container, index) =>
-      containerErrors(container, `${at}.containers[${index}]`, servingContainer(spec)),
-    ),
-  ];
+function queueErrors(annotations: Readonly<Record<string, string>>, at: string): FieldError[] {
+  const errors = queueKeys.quantities.flatMap((key) => {
+    const value = annotations[key];
+    if (value === undefined || isQuantity(value)) return [];
+    return [invalidValue(value, `${at}[${key}]`)];
+  });
+  const percentage = findAlias(annotations, queueKeys.resourcePercentage);
+  if (!percentage) return errors;
+  const { key, value } = percentage;
+  const number = /^[-+]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : undefined;
+  if (number === undefined) return [...errors, invalidValue(value, `${at}[${key}]`)];
+  if (number >= 0.1 && number <= 100) return errors;
+  return [...errors, outOfBounds(number, { low: 0.1, high: 100 }, `${at}[${key}]`)];
 }
 
-function rangeErrors(value: number | undefined, high: number, path: string): FieldError[] {
-  if (value === undefined || (value >= 0 && value <= high)) return [];
-  return [{ path, message: `expected 0 <= ${value} <= ${high}` }];
-}
-
-function portCountErrors(containers: readonly RevisionContainer[], at: string): FieldError[] {
-  const count = containers.reduce((sum, { ports }) => sum + (ports ?? []).length, 0);
-  const path = `${at}.containers${containers.length > 1 ? '[*]' : '[0]'}.ports`;
-  if (count > 1) return [{ path, message: 'more than one container port is set' }];
-  if (containers.length > 1 && count === 0) return [missing(path)];
-  return [];
-}
-
-function duplicateNameErrors(containers: readonly RevisionContainer[], at: string): FieldError[] {
-  const names = containers.map((container) => container.name);
-  return names.flatMap((name, index) =>
-    name && names.indexOf(name) < index
-      ? [{ path: `${at}.containers[${index}].name`, message: `duplicate container name "${name}"` }]
-      : [],
-  );
-}
-
-function containerErrors(
-  container: RevisionContainer,
+function percentageWarnings(
+  annotations: Readonly<Record<string, string>>,
   at: string,
-  serving: RevisionContainer | undefined,
 ): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!container.image) errors.push(missing(`${at}.image`));
-  if (container.name === 'queue-proxy') {
-    const message = '"queue-proxy" is a reserved container name';
-    errors.push({ path: `${at}.name`, message });
-  }
-  if (container === serving) errors.push(...reservedEnvErrors(container.env ?? [], at));
-  for (const port of container.ports ?? []) {
-    const path = `${at}.ports`;
-    if (port.hostPort) errors.push(forbidden(`${path}.hostPort`));
-    if (port.hostIP) errors.push(forbidden(`${path}.hostIP`));
-    if (!['', 'h2c', 'http1'].includes(port.name ?? '')) {
-      const message = `Port name ${port.name} is not allowed`;
-      errors.push({ path, message });
-    }
-    if (!['', 'TCP'].includes(port.protocol ?? '')) {
-      errors.push({ path: `${path}.protocol`, message: `invalid value: ${port.protocol}` });
-    }
-    const number = port.containerPort ?? 0;
-    errors.push(...rangeErrors(number, 65_535, `${path}.containerPort`));
-    if (RESERVED_PORTS.includes(number)) {
-      const message = `invalid value: ${number} is a reserved port`;
-      errors.push({ path: `${path}.containerPort`, message });
-    }
-  }
-  return errors;
-}
-
-function reservedEnvErrors(env: readonly EnvVar[], at: string): FieldError[] {
-  return env.flatMap(({ name }, index) =>
-    RESERVED_ENV.includes(name)
-      ? [
-          {
-            path: `${at}.env[${index}].name`,
-            message: `"${name}" is a reserved environment variable`,
-          },
-        ]
-      : [],
-  );
-}
-
-function missing(path: string): FieldError {
-  return { path, message: 'missing field(s)', reason: 'FieldValueRequired' };
-}
-
-function forbidden(path: string): FieldError {
-  return { path, message: 'must not set the field(s)', reason: 'FieldValueForbidden' };
+  const found = findAlias(annotations, queueKeys.resourcePercentage);
+  if (!found) return [];
+  const message =
+    'Queue proxy resource percentage annotation is deprecated. Please use the available annotations to explicitly set resource values per service';
+  return [{ path: `${at}[${found.key}]`, message }];
 }

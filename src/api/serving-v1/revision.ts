@@ -1,12 +1,16 @@
-import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
-import { isDeepStrictEqual } from 'node:util';
+import { SERVING_WEBHOOK, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
-import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
+import { complaintLines } from '#api/meta/api-error.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, integer, object, optional, string } from '#api/schema.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
-import { revisionSpecErrors } from '#api/serving-v1/revision-errors.ts';
+import { revisionSpecErrors } from '#api/serving-v1/pod-spec-errors.ts';
+import { revisionAnnotationErrors } from '#api/serving-v1/revision-errors.ts';
 import { RevisionSpec } from '#api/serving-v1/revision-template.ts';
+import { insecureDefaults } from '#api/serving-v1/security-errors.ts';
+import { nameErrors, ownerLabelErrors } from '#api/serving-v1/serving-metadata.ts';
+import { shortDiff } from '#api/serving-v1/short-diff.ts';
 
 const containerStatuses = array(
   object({ name: optional(string()), imageDigest: optional(string()) }),
@@ -48,16 +52,22 @@ export const Revision = defineKind({
     { name: 'Actual Replicas', type: 'integer', jsonPath: '.status.actualReplicas' },
     { name: 'Desired Replicas', type: 'integer', jsonPath: '.status.desiredReplicas' },
   ],
-  default(revision, { previous }) {
+  default(revision, { previous, serving: settings = defaultSettings }) {
     if (previous) return;
-    defaultRevisionSpec((revision.spec ??= {}));
+    defaultRevisionSpec((revision.spec ??= {}), { owner: revision.metadata, settings });
   },
-  validate(revision, { previous }) {
-    const annotations = revision.metadata.annotations ?? {};
-    const errors = scaleAnnotationErrors(annotations, 'metadata.annotations');
-    if (previous && !isDeepStrictEqual(previous.spec, revision.spec)) {
-      return [...errors, { path: 'spec', message: 'Immutable fields changed (-old +new)' }];
-    }
-    return previous ? errors : [...errors, ...revisionSpecErrors(revision.spec, 'spec')];
+  validate(revision, { previous, serving: settings = defaultSettings }) {
+    const { metadata, spec } = revision;
+    const errors = [
+      ...nameErrors(metadata),
+      ...ownerLabelErrors(metadata, servingKeys.configuration, 'Configuration'),
+      ...revisionAnnotationErrors(metadata.annotations ?? {}, 'metadata.annotations', settings),
+    ];
+    if (!previous) return [...errors, ...revisionSpecErrors(spec, 'spec', settings)];
+    const details = shortDiff(previous.spec, spec, '{v1.RevisionSpec}');
+    if (details === '') return errors;
+    return [...errors, { path: 'spec', message: 'Immutable fields changed (-old +new)', details }];
   },
+  warnings: ({ spec }, { previous, serving = defaultSettings }) =>
+    previous ? [] : complaintLines(insecureDefaults(spec, 'spec', serving)),
 });

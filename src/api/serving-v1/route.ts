@@ -1,8 +1,13 @@
-import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
+import { SERVING_WEBHOOK, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, object, optional, string } from '#api/schema.ts';
-import { defaultAuthors, metadataErrors } from '#api/serving-v1/serving-metadata.ts';
+import {
+  defaultAuthors,
+  metadataErrors,
+  ownerLabelErrors,
+  rolloutErrors,
+} from '#api/serving-v1/serving-metadata.ts';
 import {
   defaultTrafficTarget,
   TrafficTarget,
@@ -49,6 +54,8 @@ export const Route = defineKind({
   validate(route, context) {
     return [
       ...metadataErrors(route, context),
+      ...rolloutErrors(route.metadata),
+      ...ownerLabelErrors(route.metadata, servingKeys.service, 'Service'),
       ...trafficErrors(route.spec?.traffic ?? [], 'Route'),
     ];
   },

@@ -6,6 +6,7 @@ import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import type { AdmissionContext, Kind } from '#api/kind.ts';
+import { complaintLines } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 
 /** An object as the API server would have parsed and defaulted it. */
@@ -140,11 +141,11 @@ for (const [text, ...expected] of [
   ],
   [
     withContainer('{ image: i, ports: [{ containerPort: 8012 }] }'),
-    `invalid value: 8012 is a reserved port: ${at}.containers[0].ports.containerPort`,
+    `invalid value: 8012 is a reserved port: ${at}.containers[0].ports.containerPort\n8012 is a reserved port, please use a different value`,
   ],
   [
     withContainer('{ image: i, ports: [{ containerPort: 1 }, { containerPort: 2 }] }'),
-    `more than one container port is set: ${at}.containers[0].ports`,
+    `more than one container port is set: ${at}.containers[0].ports\nOnly a single port is allowed across all containers`,
   ],
   [
     withTemplate('{ containers: [{ image: i }, { image: j }] }'),
@@ -200,10 +201,18 @@ for (const [text, ...expected] of [
 }
 
 test('service: a changed template needs a new name where it has one', () => {
-  const named = (image: string): string =>
-    withTemplate(`{ containers: [{ image: ${image} }] }`, '{ name: hello-v1 }');
-  assert.deepEqual(errorsOf(Service, named('j'), named('i')), [
-    'Saw the following changes without a name change (-old +new): spec.template.metadata.name',
+  const previous = defaulted(
+    Service,
+    withTemplate('{ containers: [{ image: i }] }', '{ name: hello-v1 }'),
+  );
+  const changed = structuredClone(previous);
+  const [container] = changed.spec.template?.spec?.containers ?? [];
+  assert.ok(container);
+  container.image = 'j';
+  const context = { operation: 'UPDATE', username: 'ann', previous } as const;
+  const complaints = complaintLines(Service.validate?.(changed, context) ?? []);
+  assert.deepEqual(complaints, [
+    'Saw the following changes without a name change (-old +new): spec.template.metadata.name\n{*v1.RevisionTemplateSpec}.Spec.PodSpec.Containers[0].Image:\n\t-: "i"\n\t+: "j"\n',
   ]);
 });
 
@@ -218,7 +227,7 @@ test('revision: the spec is immutable, the metadata is not', () => {
   const revision = (image: string, annotations = '{}'): string =>
     `{ metadata: { name: r, annotations: ${annotations} }, spec: { containers: [{ image: ${image}, name: c, readinessProbe: { tcpSocket: { port: 0 }, successThreshold: 1 } }], timeoutSeconds: 300, containerConcurrency: 0, enableServiceLinks: false } }`;
   assert.deepEqual(errorsOf(Revision, revision('j'), revision('i')), [
-    'Immutable fields changed (-old +new): spec',
+    'Immutable fields changed (-old +new): spec\n{v1.RevisionSpec}.PodSpec.Containers[0].Image:\n\t-: "i"\n\t+: "j"\n',
   ]);
   const annotated = revision('i', '{ autoscaling.knative.dev/min-scale: "1" }');
   assert.deepEqual(errorsOf(Revision, annotated, revision('i')), []);

@@ -3,9 +3,10 @@ import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, object, optional, string } from '#api/schema.ts';
 import { defaultTemplate } from '#api/serving-v1/configuration.ts';
-import { templateErrors } from '#api/serving-v1/revision-errors.ts';
+import { complaintLines } from '#api/meta/api-error.ts';
+import { templateErrors, templateWarnings } from '#api/serving-v1/revision-errors.ts';
 import { RevisionTemplate } from '#api/serving-v1/revision-template.ts';
-import { defaultAuthors, metadataErrors } from '#api/serving-v1/serving-metadata.ts';
+import { defaultAuthors, metadataErrors, rolloutErrors } from '#api/serving-v1/serving-metadata.ts';
 import { routed } from '#api/serving-v1/route.ts';
 import {
   defaultTrafficTarget,
@@ -43,7 +44,7 @@ export const Service = defineKind({
   ],
   default(service, context) {
     service.spec ??= {};
-    defaultTemplate(service, context.previous);
+    defaultTemplate(service, context);
     if ((service.spec.traffic ?? []).length === 0) {
       service.spec.traffic = [{ latestRevision: true, percent: 100 }];
     }
@@ -53,8 +54,10 @@ export const Service = defineKind({
   validate(service, context) {
     return [
       ...metadataErrors(service, context),
-      ...templateErrors(service, context.previous),
+      ...rolloutErrors(service.metadata),
+      ...templateErrors(service, context),
       ...trafficErrors(service.spec?.traffic ?? [], 'Service'),
     ];
   },
+  warnings: (service, context) => complaintLines(templateWarnings(service, context)),
 });

@@ -26,6 +26,30 @@ export const servingKeys = {
   rolloutDurationAlias: 'serving.knative.dev/rolloutDuration',
 } as const;
 
+const QUEUE = 'queue.sidecar.serving.knative.dev';
+
+/** Annotations about the sidecar, of which there is none here: checked, kept, and without effect. */
+export const queueKeys = {
+  /** Spellings; the first one present counts. */
+  resourcePercentage: [`${QUEUE}/resource-percentage`, `${QUEUE}/resourcePercentage`],
+  quantities: ['cpu', 'memory', 'ephemeral-storage'].flatMap((resource) => [
+    `${QUEUE}/${resource}-resource-request`,
+    `${QUEUE}/${resource}-resource-limit`,
+  ]),
+} as const;
+
+/** The first of several spellings that is there. */
+export function findAlias(
+  annotations: Readonly<Record<string, string>> | undefined,
+  names: readonly string[],
+): { readonly key: string; readonly value: string } | undefined {
+  for (const key of names) {
+    const value = annotations?.[key];
+    if (value !== undefined) return { key, value };
+  }
+  return undefined;
+}
+
 /** kubectl's own record of what it applied; it belongs to the object it is on. */
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 

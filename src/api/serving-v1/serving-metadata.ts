@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AdmissionContext, FieldError } from '#api/kind.ts';
 import { isScaleAnnotation } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
-import { dns1035Error } from '#api/meta/dns-label.ts';
+import { missing } from '#api/meta/knative-error.ts';
+import { dns1035Label } from '#api/meta/name-errors.ts';
 import type { ObjectMeta } from '#api/meta/object-meta.ts';
+import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 
 interface Authored {
@@ -34,12 +36,50 @@ export function metadataErrors<T extends Authored>(
   ];
 }
 
-function nameErrors({ name, generateName }: ObjectMeta): FieldError[] {
-  if (!name && !generateName) {
-    return [{ path: 'metadata.name', message: 'name or generateName is required' }];
-  }
-  const error = name ? dns1035Error(name) : undefined;
-  return error ? [{ path: 'metadata.name', message: `not a DNS 1035 label: [${error}]` }] : [];
+export function nameErrors({ name, generateName }: ObjectMeta): FieldError[] {
+  // A trailing dash is what a generated name goes on after.
+  const prefix = generateName?.replace(/(?<=.)-$/, 'a');
+  const inPrefix = prefix ? dns1035Label(prefix) : [];
+  const inName = name ? dns1035Label(name) : [];
+  const listed = (why: readonly string[]): string => `[${why.join(' ')}]`;
+  return [
+    ...(inPrefix.length > 0
+      ? [
+          {
+            path: 'metadata.generateName',
+            message: `not a DNS 1035 label prefix: ${listed(inPrefix)}`,
+          },
+        ]
+      : []),
+    ...(inName.length > 0
+      ? [{ path: 'metadata.name', message: `not a DNS 1035 label: ${listed(inName)}` }]
+      : []),
+    ...(name || generateName
+      ? []
+      : [{ path: 'metadata.name', message: 'name or generateName is required' }]),
+  ];
+}
+
+/** How long traffic takes to move to a new revision. */
+export function rolloutErrors({ annotations = {} }: ObjectMeta): FieldError[] {
+  const { rolloutDuration, rolloutDurationAlias } = servingKeys;
+  const names = [rolloutDuration, rolloutDurationAlias];
+  return durationAnnotationErrors(annotations, 'metadata.annotations', {
+    names,
+    word: 'rollout-duration',
+  });
+}
+
+/** A label that names an owner is only for what that owner has made. */
+export function ownerLabelErrors(
+  { labels = {}, ownerReferences = [] }: ObjectMeta,
+  key: string,
+  kind: string,
+): FieldError[] {
+  const name = labels[key];
+  if (name === undefined) return [];
+  const isOwned = ownerReferences.some((owner) => owner.kind === kind && owner.name === name);
+  return isOwned ? [] : [missing(`metadata.labels.${key}`)];
 }
 
 function scaleAnnotationErrors({

@@ -1,5 +1,6 @@
 import type { FieldError } from '#api/kind.ts';
-import { dns1035Error } from '#api/meta/dns-label.ts';
+import { disallowed, invalidValue, oneOfErrors, outOfBounds } from '#api/meta/knative-error.ts';
+import { dns1035Label, qualifiedName } from '#api/meta/name-errors.ts';
 import { boolean, integer, object, optional, string, type Of } from '#api/schema.ts';
 
 export type TrafficTarget = Of<typeof TrafficTarget>;
@@ -34,18 +35,28 @@ export function trafficErrors(
 }
 
 function nameErrors(target: TrafficTarget, at: string, owner: 'Service' | 'Route'): FieldError[] {
-  const { configurationName, revisionName = '', latestRevision } = target;
+  const { configurationName = '', revisionName = '', latestRevision } = target;
   const errors: FieldError[] = [];
-  const names = `${at}.configurationName, ${at}.revisionName`;
   if (owner === 'Service' && configurationName) {
-    const path = `${at}.configurationName`;
-    errors.push({ path, message: 'must not set the field(s)', reason: 'FieldValueForbidden' });
+    errors.push(disallowed(`${at}.configurationName`));
   }
-  if (owner === 'Route' && configurationName && revisionName) {
-    errors.push({ path: names, message: 'expected exactly one, got both' });
+  if (owner === 'Route') {
+    const all = ['configurationName', 'revisionName'] as const;
+    errors.push(
+      ...oneOfErrors(
+        all.filter((name) => target[name]),
+        { all, at },
+      ),
+    );
   }
-  if (owner === 'Route' && !configurationName && !revisionName) {
-    errors.push({ path: names, message: 'expected exactly one, got neither' });
+  for (const [field, name] of Object.entries({ configurationName, revisionName })) {
+    const why = name === '' ? [] : qualifiedName(name);
+    if (why.length > 0)
+      errors.push({
+        path: `${at}.${field}`,
+        message: `invalid key name "${name}"`,
+        details: why.join(', '),
+      });
   }
   if (latestRevision !== undefined && latestRevision !== (revisionName === '')) {
     const message = `may not set revisionName "${revisionName}" when latestRevision is ${latestRevision}`;
@@ -59,18 +70,15 @@ function valueErrors(target: TrafficTarget, index: number): FieldError[] {
   const percent = target.percent ?? 0;
   const errors: FieldError[] = [];
   if (percent < 0 || percent > 100) {
-    errors.push({ path: `${at}.percent`, message: `expected 0 <= ${percent} <= 100` });
+    errors.push(outOfBounds(percent, { low: 0, high: 100 }, `${at}.percent`));
   }
-  const tagError = target.tag ? dns1035Error(target.tag) : undefined;
-  if (tagError) {
+  const inTag = target.tag ? dns1035Label(target.tag) : [];
+  if (inTag.length > 0) {
     // The index after the field is how clients know this one.
-    const message = `invalid value: not a DNS 1035 label: [${tagError}]`;
-    errors.push({ path: `spec.traffic.tag[${index}]`, message });
+    const why = `not a DNS 1035 label: [${inTag.join(' ')}]`;
+    errors.push(invalidValue(why, `spec.traffic.tag[${index}]`));
   }
-  if (target.url) {
-    const path = `${at}.url`;
-    errors.push({ path, message: 'must not set the field(s)', reason: 'FieldValueForbidden' });
-  }
+  if (target.url) errors.push(disallowed(`${at}.url`));
   return errors;
 }
 

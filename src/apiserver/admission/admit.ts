@@ -1,6 +1,7 @@
 import { apiVersionOf, type AdmissionContext, type FieldError, type Kind } from '#api/kind.ts';
 import { ApiError, deniedByWebhook, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { quoted } from '#apiserver/admission/field-path.ts';
 import { metadataErrors } from '#apiserver/admission/metadata.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
@@ -138,14 +139,16 @@ export async function admitObject(
     readonly operation: 'CREATE' | 'UPDATE';
     readonly errors: readonly FieldError[];
     readonly steps: readonly AdmissionStep[];
+    readonly serving: ServingSettings;
     /** Called with what its author wrote, defaults filled in, before the cluster's own changes. */
     readonly onDefaulted?: (object: KubeObject) => void;
   },
 ): Promise<AsyncDisposable> {
   const { kind, operation, user, previous } = request;
   refuseMisshapen(kind, object, request.errors);
-  const { subresource } = request;
+  const { subresource, serving } = request;
   const context = {
+    serving,
     operation,
     username: user.name,
     ...(previous && { previous }),

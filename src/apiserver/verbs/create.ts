@@ -79,6 +79,7 @@ export async function createObject(
     previous: undefined,
     errors,
     steps: deps.admission,
+    serving: deps.serving(),
     isDryRun: isDryRun(request),
     options: writeOptionsOf(request),
     warn: deps.warn,

@@ -100,6 +100,7 @@ async function modifyEntry(entry: Entry, work: Work): Promise<Modified> {
     previous: current,
     errors: complaints,
     steps: deps.admission,
+    serving: deps.serving(),
     isDryRun: modification.isDryRun,
     options: writeOptionsOf(request),
     ...(modification.view && { view: modification.view }),

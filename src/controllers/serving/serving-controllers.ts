@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { Autoscaler } from '#autoscaler/autoscaler.ts';
-import type { AnyController } from '#reconcile/controller.ts';
+import type { LiveSettings } from '#client/live-settings.ts';
+import type { AnyController, Trigger } from '#reconcile/controller.ts';
 import { configurationController } from '#controllers/serving/configuration/configuration-controller.ts';
 import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
 import { podAutoscalerController } from '#controllers/serving/pod-autoscaler/pod-autoscaler-controller.ts';
@@ -19,21 +20,30 @@ export interface ServingOptions {
   readonly config: ServingConfig;
   readonly autoscaler: Autoscaler;
   readonly resolveDigest: ResolveDigest;
+  /** Tells when the settings of `config` have changed: all is looked at again. */
+  readonly live: Pick<LiveSettings, 'onChange'>;
   readonly clock: Clock;
 }
 
 /** All of Knative Serving that reconciles. The Ingress is the gateway's. */
 export function servingControllers(options: ServingOptions): readonly AnyController[] {
-  const { config, autoscaler, resolveDigest, clock } = options;
+  const { config, autoscaler, resolveDigest, clock, live } = options;
   const digests = new DigestResolver(resolveDigest, clock);
+  const onSettings: Trigger = (_enqueue, signal, enqueueAll) => live.onChange(enqueueAll, signal);
+  const configured = [
+    revisionController({ config, digests }),
+    revisionGarbageController(config),
+    routeController(config),
+    podAutoscalerController({ config, autoscaler }),
+  ].map((controller: AnyController): AnyController => {
+    const triggers = [...(controller.triggers ?? []), onSettings];
+    return Object.freeze({ ...controller, triggers });
+  });
   return [
     serviceController(),
+    ...configured,
     configurationController(),
-    revisionController({ config, digests }),
-    revisionGarbageController(config.garbage),
-    routeController(config),
     labelerController(),
-    podAutoscalerController({ config, autoscaler }),
     serverlessServiceController(config),
   ];
 }

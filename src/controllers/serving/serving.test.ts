@@ -27,6 +27,8 @@ import { Route } from '#api/serving-v1/route.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
+import { CONFIG_NAMESPACE } from '#api/serving-config/config-maps.ts';
+import { LiveSettings } from '#client/live-settings.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { endpointSliceController } from '#controllers/core/endpoint-slice/endpoint-slice-controller.ts';
 import { garbageCollector } from '#controllers/core/garbage-collector/garbage-collector.ts';
@@ -38,7 +40,7 @@ import type { ResolveDigest } from '#controllers/serving/revision/digest-resolve
 import { startCluster, type Cluster, type ClusterOptions } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
 
-const localhost: ServingConfig = {
+const places = {
   ...servingDefaults,
   publicPort: 8080,
   backend: { address: '10.1.0.1', port: 8012 },
@@ -49,6 +51,7 @@ const digest = (image: string): string => `${image.split(':')[0]}@sha256:${'a'.r
 interface Stage extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly autoscaler: Autoscaler;
+  readonly live: LiveSettings;
   readonly gateway: MeasurementClient;
   /** What the agent does: pods without a status come up, those that go are gone. */
   runPods(change?: (pod: Pod) => void): Promise<void>;
@@ -63,29 +66,30 @@ interface Stage extends AsyncDisposable {
 interface StageOptions {
   readonly resolveDigest?: ResolveDigest;
   readonly refuse?: NonNullable<ClusterOptions['refuse']>;
-  readonly config?: ServingConfig;
 }
 
 async function stage({
   resolveDigest = async (image) => digest(image),
   refuse = () => undefined,
-  config = localhost,
 }: StageOptions = {}): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
   const clock = new FakeClock();
+  const live = new LiveSettings();
+  const config: ServingConfig = { ...places, settings: live.current };
   const autoscaler = await startAutoscaler({ socketPath, clock, log: silentLog });
   const cluster = await startCluster({
     clock,
     refuse,
     kinds: servingKinds,
+    server: { serving: live.current },
     loops: [garbageCollector(fixedKinds([...coreKinds, ...servingKinds]))],
     controllers: [
       deploymentController,
       replicaSetController,
       endpointSliceController,
       horizontalPodAutoscalerController(fixedKinds([...coreKinds, ...servingKinds])),
-      ...servingControllers({ config, autoscaler, resolveDigest, clock }),
+      ...servingControllers({ config, autoscaler, resolveDigest, clock, live }),
     ],
   });
   let drained = Promise.withResolvers<void>();
@@ -129,6 +133,7 @@ async function stage({
   return {
     cluster,
     autoscaler,
+    live,
     gateway,
     runPods,
     serveIngresses,
@@ -162,6 +167,12 @@ async function stage({
   };
 }
 
+/** As if somebody had written it to the ConfigMap. */
+function say({ live }: Stage, name: string, data: Record<string, string>): void {
+  const metadata = { namespace: CONFIG_NAMESPACE, name };
+  live.take({ current: { apiVersion: 'v1', kind: 'ConfigMap', metadata, data } });
+}
+
 let nextAddress = 2;
 function running(pod: Pod): Pod {
   const conditions = ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'];
@@ -183,7 +194,7 @@ function served(ingress: Ingress, now: Date): Ingress {
   });
   conditions.markTrue('NetworkConfigured');
   conditions.markTrue('LoadBalancerReady');
-  const load = { ingress: [{ domainInternal: localhost.privateGateway }] };
+  const load = { ingress: [{ domainInternal: places.privateGateway }] };
   return {
     ...ingress,
     status: {
@@ -317,7 +328,7 @@ test('serving: what pods, Services and hosts a Revision gets', async () => {
     },
   ]);
   const placeholder = await client.get(CoreService, { namespace, name: 'hello' });
-  assert.equal(placeholder?.spec?.externalName, localhost.privateGateway);
+  assert.equal(placeholder?.spec?.externalName, places.privateGateway);
   assert.equal(placeholder?.metadata.labels?.['team'], 'a');
   const privateService = await client.get(CoreService, { namespace, name: 'hello-00001-private' });
   assert.equal(
@@ -357,7 +368,11 @@ test('serving: goes to zero after its window and comes back on demand', async ()
 
   const woken = new AbortController();
   const announced = new Promise<void>((resolve) =>
-    on.autoscaler.trigger(() => resolve(), woken.signal),
+    on.autoscaler.trigger(
+      () => resolve(),
+      woken.signal,
+      () => undefined,
+    ),
   );
   on.gateway.send({ type: 'demand', namespace, revision: 'hello-00001', waiting: 1 });
   await announced;
@@ -701,8 +716,13 @@ test('serving: a HorizontalPodAutoscaler of somebody else is left alone, and sai
 });
 
 test('serving: revisions that nobody uses go after a while, the one in use never', async () => {
-  const garbage = { retainSinceLastActiveMs: 60_000, minNonActive: 1 };
-  await using on = await stage({ config: { ...localhost, garbage } });
+  await using on = await stage();
+  say(on, 'config-gc', {
+    'retain-since-create-time': 'disabled',
+    'retain-since-last-active-time': '60s',
+    'min-non-active-revisions': '1',
+    'max-non-active-revisions': 'disabled',
+  });
   const { client } = on.cluster;
   await client.create(Service, hello());
   await on.play();

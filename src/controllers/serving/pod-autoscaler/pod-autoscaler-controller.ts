@@ -12,13 +12,10 @@ import { conditionOf } from '#api/meta/conditions.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { USER_PORT_NAME } from '#api/serving-v1/revision-template.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
+import type { AutoscalerConfig } from '#api/serving-config/config-autoscaler.ts';
 import type { Autoscaler } from '#autoscaler/autoscaler.ts';
 import { decideReplicas, type ReplicasDecision } from '#autoscaler/decide-replicas.ts';
-import {
-  scaleSettings,
-  type AutoscalerConfig,
-  type ScaleSettings,
-} from '#autoscaler/scale-settings.ts';
+import { scaleSettings, type ScaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Client } from '#client/client.ts';
 import {
   defineController,
@@ -80,7 +77,7 @@ async function reconcilePodAutoscaler(
   context: Context,
   options: PodAutoscalerOptions,
 ): Promise<Outcome<StatusOf<PodAutoscaler>>> {
-  const config = options.config.autoscaler;
+  const config = options.config.settings().autoscaler;
   const said = parseScaleAnnotations(autoscaler.metadata.annotations);
   switch (said.class ?? config.podAutoscalerClass) {
     case KPA_CLASS:
@@ -154,7 +151,7 @@ async function observe(
     deployment: await client.get(Deployment, target),
     sks: await client.get(ServerlessService, { namespace, name }),
     readyPods: pods.filter(isReadyPod).length,
-    settings: settingsOf(autoscaler, config.autoscaler),
+    settings: settingsOf(autoscaler, config.settings().autoscaler),
     isReachable: autoscaler.spec.reachability !== 'Unreachable',
   };
 }

@@ -4,16 +4,14 @@ import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { defineController, type Controller } from '#reconcile/controller.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
-import {
-  unneededRevisions,
-  type GarbageConfig,
-} from '#controllers/serving/revision-garbage/unneeded-revisions.ts';
+import { unneededRevisions } from '#controllers/serving/revision-garbage/unneeded-revisions.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 /** The timer's own limit; a longer wait looks again in between. */
 const LOOK_MS_MAX = 24 * 3_600_000;
 
 /** Configuration → fewer Revisions: those that nobody uses go after a while (serving specification §3.6). */
-export function revisionGarbageController(config: GarbageConfig): Controller<Configuration> {
+export function revisionGarbageController({ settings }: ServingConfig): Controller<Configuration> {
   return defineController<Configuration>({
     kind: Configuration,
     isSilent: true,
@@ -23,6 +21,7 @@ export function revisionGarbageController(config: GarbageConfig): Controller<Con
       const labelSelector = `${servingKeys.configuration}=${name}`;
       const { items } = await client.list(Revision, { namespace, labelSelector });
       const now = clock.now();
+      const config = settings().gc;
       const found = unneededRevisions(configuration, items, { config, now });
       for (const { metadata } of found.revisions) {
         const { uid = '', resourceVersion = '' } = metadata;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Configuration } from '#api/serving-v1/configuration.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
 import {
-  garbageDefaults,
   unneededRevisions,
   type GarbageConfig,
 } from '#controllers/serving/revision-garbage/unneeded-revisions.ts';
@@ -72,13 +72,13 @@ const cases: readonly Case[] = [
   {
     title: 'twenty of them stay whatever their age',
     revisions: Array.from({ length: 20 }, (_, at) => old(`r${at}`)),
-    config: garbageDefaults,
+    config: defaultSettings.gc,
     gone: [],
   },
   {
     title: 'of more than twenty the one longest out of use goes',
     revisions: Array.from({ length: 21 }, (_, at) => old(`r${at}`, 100 + at)),
-    config: garbageDefaults,
+    config: defaultSettings.gc,
     gone: ['r20'],
   },
   {
@@ -88,7 +88,7 @@ const cases: readonly Case[] = [
       { name: 'recent', created: 100, lastActive: 10 },
       { name: 'stale', created: 100, lastActive: 16 },
     ],
-    config: { ...garbageDefaults, minNonActive: 0 },
+    config: { ...defaultSettings.gc, minNonActive: 0 },
     gone: ['stale'],
     againAfterHours: 5,
   },
@@ -126,7 +126,7 @@ const cases: readonly Case[] = [
   { title: 'all disabled: nothing goes', revisions: [old('a')], config: none, gone: [] },
 ];
 
-for (const { title, revisions, config = garbageDefaults, gone, againAfterHours } of cases) {
+for (const { title, revisions, config = defaultSettings.gc, gone, againAfterHours } of cases) {
   test(`unneeded revisions: ${title}`, () => {
     const found = unneededRevisions(configuration, revisions.map(revision), {
       config,

@@ -1,24 +1,10 @@
 import type { Configuration } from '#api/serving-v1/configuration.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
+import type { GcConfig } from '#api/serving-config/config-gc.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 
 /** What config-gc says. Absent: `disabled`. */
-export interface GarbageConfig {
-  readonly retainSinceCreateMs?: number;
-  readonly retainSinceLastActiveMs?: number;
-  readonly minNonActive: number;
-  readonly maxNonActive?: number;
-}
-
-const HOUR_MS = 3_600_000;
-
-/** Upstream's figures out of the box. */
-export const garbageDefaults: GarbageConfig = {
-  retainSinceCreateMs: 48 * HOUR_MS,
-  retainSinceLastActiveMs: 15 * HOUR_MS,
-  minNonActive: 20,
-  maxNonActive: 1_000,
-};
+export type GarbageConfig = Pick<GcConfig, 'minNonActive'> & Partial<GcConfig>;
 
 export interface Unneeded {
   /** Longest out of use first. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Revision } from '#api/serving-v1/revision.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
 import { desiredDeployment } from '#controllers/serving/revision/desired-deployment.ts';
 import { fixture } from '#test/support/fixture.ts';
@@ -12,7 +13,8 @@ function deploymentOf(
   const revision = fixture<Revision>(
     `{ apiVersion: serving.knative.dev/v1, kind: Revision, ${yaml} }`,
   );
-  defaultRevisionSpec(revision.spec);
+  const { metadata: owner, spec } = revision;
+  defaultRevisionSpec(spec, { owner, settings: defaultSettings });
   return desiredDeployment({ revision, digests, progressDeadlineSeconds: 600 });
 }
 

@@ -157,7 +157,7 @@ class Pass {
 
   async #deployment(resolved: Status): Promise<Deployment | undefined> {
     const { client } = this.#context;
-    const { config } = this.#options;
+    const { deployment, autoscaler } = this.#options.config.settings();
     const { name, namespace } = placeOf(this.#revision.metadata);
     const ref = { namespace, name: deploymentName(name) };
     const existing = await client.get(Deployment, ref);
@@ -177,14 +177,14 @@ class Pass {
           imageDigest === '' ? [] : [[container, imageDigest]],
         ),
       ),
-      progressDeadlineSeconds: config.progressDeadlineSeconds,
-      ...(!existing && { replicas: initialScale ?? config.autoscaler.initialScale }),
+      progressDeadlineSeconds: deployment.progressDeadlineMs / 1_000,
+      ...(!existing && { replicas: initialScale ?? autoscaler.initialScale }),
     });
     if (!existing) markDeploying(this.#conditions);
-    const deployment = await client.apply(Deployment, desired);
-    const pod = isWithoutAvailablePods(deployment) ? await this.#onePod(client) : undefined;
-    markDeployment(this.#conditions, deployment, pod);
-    return deployment;
+    const applied = await client.apply(Deployment, desired);
+    const pod = isWithoutAvailablePods(applied) ? await this.#onePod(client) : undefined;
+    markDeployment(this.#conditions, applied, pod);
+    return applied;
   }
 
   async #onePod(client: Client): Promise<Pod | undefined> {

@@ -23,7 +23,7 @@ export interface AssignedTarget {
 }
 
 /** Why traffic cannot be assigned; `Unknown` may heal by itself. */
-interface UnassignedTraffic {
+export interface UnassignedTraffic {
   readonly status: 'False' | 'Unknown';
   readonly reason: string;
   readonly message: string;

@@ -6,19 +6,18 @@ import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { Route } from '#api/serving-v1/route.ts';
 import { LAST_APPLIED, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf, without } from '#controllers/serving/ensure-owned.ts';
-import { hostName } from '#controllers/serving/route/route-hosts.ts';
 
-/** The Service that gives a Route, or one of its tags, its name inside the cluster. */
+/** The Service that gives a Route, or one of its tags, its name inside the cluster, `host`. */
 export function desiredPlaceholder(
   route: Route,
-  { tag, gateway }: { readonly tag: string; readonly gateway: string },
+  { host, gateway }: { readonly host: string; readonly gateway: string },
 ): Service {
   const { name, namespace } = placeOf(route.metadata);
   return {
     apiVersion: apiVersionOf(Service),
     kind: Service.kind,
     metadata: {
-      name: hostName(route, tag),
+      name: host,
       namespace,
       labels: {
         // The user's label on this very Service says more than the Route's.

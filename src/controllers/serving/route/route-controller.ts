@@ -1,6 +1,5 @@
 import { Service } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
-import { dns1035Error } from '#api/meta/dns-label.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
@@ -13,15 +12,21 @@ import { recordEvent } from '#reconcile/record-event.ts';
 import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   assignTraffic,
-  type Assignment,
+  type AssignedTarget,
   type Targets,
+  type UnassignedTraffic,
 } from '#controllers/serving/route/assign-traffic.ts';
 import { desiredIngress } from '#controllers/serving/route/desired-ingress.ts';
 import { desiredPlaceholder, gatewayOf } from '#controllers/serving/route/desired-placeholder.ts';
-import { hostName, routeHosts, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
+import {
+  hostName,
+  NoHost,
+  routeHosts,
+  type RouteHosts,
+} from '#controllers/serving/route/route-hosts.ts';
 import { routeStatus } from '#controllers/serving/route/route-status.ts';
 import { RoutesNaming } from '#controllers/serving/route/routes-naming.ts';
-import type { ServingConfig } from '#controllers/serving/serving-config.ts';
+import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
 
 /** Route → an Ingress for the gateway and a Service per host name (serving specification §3.4). */
 export function routeController(config: ServingConfig): Controller<Route> {
@@ -35,7 +40,7 @@ export function routeController(config: ServingConfig): Controller<Route> {
     ],
     async reconcile(route, context) {
       naming.remember(route);
-      return reconcileRoute(route, context, config);
+      return reconcileRoute(route, context, asOfNow(config));
     },
     forget: (key) => naming.forget(key),
   });
@@ -47,24 +52,27 @@ async function reconcileRoute(
   config: ServingConfig,
 ): ReturnType<Controller<Route>['reconcile']> {
   const { client, clock } = context;
-  const assignment = withHosts(route, assignTraffic(route, await readTargets(client, route)));
   const now = clock.now();
+  const assignment = assignTraffic(route, await readTargets(client, route));
+  const hosts =
+    'problem' in assignment
+      ? assignment
+      : await readHosts(client, route, { targets: assignment.targets, config });
   // Until all of it can be assigned, what was assigned before goes on.
-  if ('problem' in assignment) {
-    return { status: routeStatus(route, { assignment, hosts: new Map() }, { now, config }) };
+  if ('problem' in assignment || 'problem' in hosts) {
+    const problem = { assignment: 'problem' in hosts ? hosts : assignment, hosts: new Map() };
+    return { status: routeStatus(route, problem, { now, config }) };
   }
   const { targets } = assignment;
-  const hosts = await readHosts(client, route, { tags: targets.map(({ tag }) => tag), config });
-  const desired = desiredIngress(route, { targets, hosts, ingressClass: config.ingressClass });
+  const { ingressClass } = config.settings().network;
+  const desired = desiredIngress(route, { targets, hosts, ingressClass });
   const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
   if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
   const gateway = ensured
     ? gatewayOf(ensured.object, config.privateGateway)
     : config.privateGateway;
-  const takenPlaceholder = await ensurePlaceholders(route, context, {
-    tags: [...hosts.keys()],
-    gateway,
-  });
+  const names = [...hosts.values()].map(({ name }) => name);
+  const takenPlaceholder = await ensurePlaceholders(route, context, { names, gateway });
   const observed = {
     assignment,
     hosts,
@@ -72,19 +80,6 @@ async function reconcileRoute(
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
   return { status: routeStatus(route, observed, { now, config }) };
-}
-
-/** Tag and name together may be no host name, though each of them is one. */
-function withHosts(route: Route, assignment: Assignment): Assignment {
-  if ('problem' in assignment) return assignment;
-  for (const { tag } of assignment.targets) {
-    const host = hostName(route, tag);
-    const error = dns1035Error(host);
-    if (error === undefined) continue;
-    const message = `Invalid host name "${host}" of the tag "${tag}": ${error}`;
-    return { problem: { status: 'False', reason: 'ErrorConfig', message } };
-  }
-  return assignment;
 }
 
 async function readTargets(client: Client, route: Route): Promise<Targets> {
@@ -118,43 +113,50 @@ async function readNamed<T extends KubeObject>(
   return found;
 }
 
+/** The hosts by tag; or why a template makes none of them. */
 async function readHosts(
   client: Client,
   route: Route,
-  { tags, config }: { readonly tags: readonly string[]; readonly config: ServingConfig },
-): Promise<ReadonlyMap<string, RouteHosts>> {
+  {
+    targets,
+    config,
+  }: { readonly targets: readonly AssignedTarget[]; readonly config: ServingConfig },
+): Promise<ReadonlyMap<string, RouteHosts> | { readonly problem: UnassignedTraffic }> {
   const { namespace } = placeOf(route.metadata);
   const hosts = new Map<string, RouteHosts>();
-  for (const tag of new Set(['', ...tags])) {
-    const placeholder = await client.get(Service, { namespace, name: hostName(route, tag) });
-    const labels = tag === '' ? undefined : placeholder?.metadata.labels;
-    hosts.set(tag, routeHosts(route, { tag, labels }, config));
+  try {
+    for (const tag of new Set(['', ...targets.map((target) => target.tag)])) {
+      const name = hostName(route, tag, config);
+      const placeholder = await client.get(Service, { namespace, name });
+      const labels = tag === '' ? undefined : placeholder?.metadata.labels;
+      hosts.set(tag, routeHosts(route, { name, labels }, config));
+    }
+    return hosts;
+  } catch (error) {
+    if (!(error instanceof NoHost)) throw error;
+    return { problem: { status: 'False', reason: 'ErrorConfig', message: error.message } };
   }
-  return hosts;
 }
 
 /** Makes the wanted Services and deletes the others; a name that somebody else has is returned. */
 async function ensurePlaceholders(
   route: Route,
   context: Context,
-  { tags, gateway }: { readonly tags: readonly string[]; readonly gateway: string },
+  { names, gateway }: { readonly names: readonly string[]; readonly gateway: string },
 ): Promise<string | undefined> {
   const { client } = context;
   const { name: routeName, namespace } = placeOf(route.metadata);
-  for (const tag of tags) {
-    const desired = desiredPlaceholder(route, { tag, gateway });
-    const { name } = placeOf(desired.metadata);
+  for (const name of names) {
     const existing = await client.get(Service, { namespace, name });
     if (existing && !isOwnedBy(existing, route)) return name;
-    await client.apply(Service, desired);
+    await client.apply(Service, desiredPlaceholder(route, { host: name, gateway }));
     if (!existing) await tellCreated(context, route, `placeholder service "${name}"`);
   }
-  const wanted = tags.map((tag) => hostName(route, tag));
   const labelSelector = `${servingKeys.route}=${routeName}`;
   const { items } = await client.list(Service, { namespace, labelSelector });
   for (const service of items) {
     const { name } = placeOf(service.metadata);
-    if (isOwnedBy(service, route) && !wanted.includes(name)) {
+    if (isOwnedBy(service, route) && !names.includes(name)) {
       await client.delete(Service, { namespace, name });
     }
   }

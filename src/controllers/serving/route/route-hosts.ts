@@ -1,50 +1,100 @@
-import type { Route } from '#api/serving-v1/route.ts';
+import { GoTemplateError } from '#base/go-template.ts';
+import { dns1035Label, subdomain } from '#api/meta/name-errors.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
+import { domainFor } from '#api/serving-config/config-domain.ts';
+import type { Route } from '#api/serving-v1/route.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 /** The hosts of a Route, or of one of its tags. */
 export interface RouteHosts {
+  /** In its namespace: also what the placeholder Service is called. */
+  readonly name: string;
   /** The short and long names inside the cluster. */
   readonly local: readonly string[];
   /** Absent where the Route is only for the cluster. */
   readonly public?: string;
 }
 
-/** Also the name of the placeholder Service. */
-export function hostName(route: Route, tag: string): string {
-  const { name } = placeOf(route.metadata);
-  return tag === '' ? name : `${tag}-${name}`;
+/** What a template of config-network made is no host; the message says which and why. */
+export class NoHost extends Error {
+  override readonly name = 'NoHost';
 }
 
-/** `labels` of the placeholder Service of the tag: a user makes one tag private with them. */
+/** What a Route or a tag of it is called in its namespace. Throws NoHost where tag and name together are none. */
+export function hostName(route: Route, tag: string, config: ServingConfig): string {
+  const { name } = placeOf(route.metadata);
+  if (tag === '') return name;
+  const host = executed(() =>
+    config.settings().network.tagTemplate.execute({ Tag: tag, Name: name }),
+  );
+  const why = dns1035Label(host);
+  if (why.length === 0) return host;
+  throw new NoHost(`Invalid host name "${host}" of the tag "${tag}": ${why.join(', ')}`);
+}
+
+/**
+ * `name` by hostName(), `labels` of the placeholder Service of the tag: a user makes one tag private with them. Throws NoHost
+ * where the domain template makes none of it.
+ */
 export function routeHosts(
   route: Route,
   {
-    tag,
+    name,
     labels,
-  }: { readonly tag: string; readonly labels: Readonly<Record<string, string>> | undefined },
+  }: { readonly name: string; readonly labels: Readonly<Record<string, string>> | undefined },
   config: ServingConfig,
 ): RouteHosts {
   const { namespace } = placeOf(route.metadata);
-  const host = hostName(route, tag);
   const { visibility } = networkingKeys;
   const isLocal = [route.metadata.labels, labels].some(
     (those) => those?.[visibility] === 'cluster-local',
   );
+  const cluster = `svc.${config.clusterDomain}`;
+  const domain = domainFor(config.settings().domain, route.metadata.labels ?? {}) ?? config.domain;
   return {
-    local: [
-      `${host}.${namespace}`,
-      `${host}.${namespace}.svc`,
-      `${host}.${namespace}.svc.${config.clusterDomain}`,
-    ],
-    ...(!isLocal && { public: `${host}.${namespace}.${config.domain}` }),
+    name,
+    local: [`${name}.${namespace}`, `${name}.${namespace}.svc`, `${name}.${namespace}.${cluster}`],
+    ...(!isLocal &&
+      domain !== cluster && { public: publicHost(route, { host: name, domain }, config) }),
   };
+}
+
+function publicHost(
+  { metadata }: Route,
+  { host, domain }: { readonly host: string; readonly domain: string },
+  config: ServingConfig,
+): string {
+  const { namespace = '', annotations = {}, labels = {} } = metadata;
+  const data = {
+    Name: host,
+    Namespace: namespace,
+    Domain: domain,
+    Annotations: new Map(Object.entries(annotations)),
+    Labels: new Map(Object.entries(labels)),
+  };
+  const name = executed(() => config.settings().network.domainTemplate.execute(data));
+  const isTooLong = name.split('.').some((label) => label.length > 63);
+  const why = isTooLong ? ['no part of it may have more than 63 characters'] : subdomain(name);
+  if (why.length === 0) return name;
+  throw new NoHost(`Invalid domain name "${name}" of the host "${host}": ${why.join(', ')}`);
+}
+
+function executed(execute: () => string): string {
+  try {
+    return execute();
+  } catch (error) {
+    if (!(error instanceof GoTemplateError)) throw error;
+    throw new NoHost(error.message);
+  }
 }
 
 /** Where a client outside reaches the hosts, or inside where there is no outside. */
 export function urlOf(hosts: RouteHosts, config: ServingConfig): string {
   if (hosts.public === undefined) return `http://${hosts.local.at(-1)}`;
-  const port = config.publicPort === 80 ? '' : `:${config.publicPort}`;
-  return `http://${hosts.public}${port}`;
+  const { externalScheme } = config.settings().network;
+  const usual = externalScheme === 'https' ? 443 : 80;
+  // The gateway's port is that of plain HTTP; who puts TLS before it does so at the usual one.
+  const isUsual = config.publicPort === usual || externalScheme === 'https';
+  return `${externalScheme}://${hosts.public}${isUsual ? '' : `:${config.publicPort}`}`;
 }

@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import { domainFor, parseDomainConfig } from '#api/serving-config/config-domain.ts';
+import type { ConfigData } from '#api/serving-config/config-key.ts';
+import {
+  checksumOf,
+  configMapComplaint,
+  configMapSeeds,
+  defaultSettings,
+  withConfigMap,
+  type ServingSettings,
+} from '#api/serving-config/config-maps.ts';
+
+/** Each line: what a ConfigMap says, and why it may not. */
+for (const [name, data, expected] of [
+  ['config-autoscaler', {}, undefined],
+  ['config-autoscaler', { 'nobody-knows': 'x' }, undefined],
+  [
+    'config-autoscaler',
+    { 'stable-window': 'x' },
+    'failed to parse "stable-window": time: invalid duration "x"',
+  ],
+  [
+    'config-autoscaler',
+    { 'stable-window': '60' },
+    'failed to parse "stable-window": time: missing unit in duration "60"',
+  ],
+  [
+    'config-autoscaler',
+    { 'stable-window': '5s' },
+    'stable-window = 5s, must be in [6s; 1h0m0s] range',
+  ],
+  [
+    'config-autoscaler',
+    { 'stable-window': '7500ms' },
+    'stable-window = 7.5s, must be specified with at most second precision',
+  ],
+  [
+    'config-autoscaler',
+    { 'max-scale-up-rate': 'x' },
+    'failed to parse "max-scale-up-rate": strconv.ParseFloat: parsing "x": invalid syntax',
+  ],
+  [
+    'config-autoscaler',
+    { 'max-scale-up-rate': '1' },
+    'max-scale-up-rate = 1, must be greater than 1.0',
+  ],
+  [
+    'config-autoscaler',
+    { 'max-scale-down-rate': '1' },
+    'max-scale-down-rate = 1, must be greater than 1.0',
+  ],
+  [
+    'config-autoscaler',
+    { 'container-concurrency-target-percentage': '0' },
+    'container-concurrency-target-percentage = 0 is outside of valid range of (0, 100]',
+  ],
+  ['config-autoscaler', { 'container-concurrency-target-percentage': '0.5' }, undefined],
+  [
+    'config-autoscaler',
+    {
+      'container-concurrency-target-percentage': '1',
+      'container-concurrency-target-default': '0.001',
+    },
+    "container-concurrency-target-percentage and container-concurrency-target-default yield target concurrency of 0.001, can't be less than 0.01",
+  ],
+  [
+    'config-autoscaler',
+    { 'requests-per-second-target-default': '0' },
+    'requests-per-second-target-default must be at least 0.01, was: 0',
+  ],
+  ['config-autoscaler', { 'target-burst-capacity': '-1' }, undefined],
+  [
+    'config-autoscaler',
+    { 'target-burst-capacity': '-2' },
+    'target-burst-capacity must be either non-negative or -1 (for unlimited), was: -2',
+  ],
+  [
+    'config-autoscaler',
+    { 'panic-window-percentage': '0.5' },
+    'panic-window-percentage = 0.5, must be in [1, 100] interval',
+  ],
+  [
+    'config-autoscaler',
+    { 'enable-scale-to-zero': 'perhaps' },
+    'strconv.ParseBool: parsing "perhaps": invalid syntax',
+  ],
+  [
+    'config-autoscaler',
+    { 'scale-to-zero-grace-period': '0s' },
+    'scale-to-zero-grace-period must be positive, was: 0s',
+  ],
+  [
+    'config-autoscaler',
+    { 'scale-to-zero-pod-retention-period': '-1s' },
+    'scale-to-zero-pod-retention-period cannot be negative, was: -1s',
+  ],
+  [
+    'config-autoscaler',
+    { 'scale-down-delay': '-1m30s' },
+    'scale-down-delay cannot be negative, was: -1m30s',
+  ],
+  [
+    'config-autoscaler',
+    { 'scale-down-delay': '10ms' },
+    'scale-down-delay = 10ms, must be specified with at most second precision',
+  ],
+  [
+    'config-autoscaler',
+    { 'activator-capacity': '0.5' },
+    'activator-capacity = 0.5, must be at least 1',
+  ],
+  [
+    'config-autoscaler',
+    { 'initial-scale': '0' },
+    'initial-scale = 0, must be at least 0 (or at least 1 when allow-zero-initial-scale is false)',
+  ],
+  ['config-autoscaler', { 'initial-scale': '0', 'allow-zero-initial-scale': 'true' }, undefined],
+  [
+    'config-autoscaler',
+    { 'initial-scale': '1.5' },
+    'failed to parse "initial-scale": strconv.ParseInt: parsing "1.5": invalid syntax',
+  ],
+  [
+    'config-autoscaler',
+    { 'max-scale': '20', 'max-scale-limit': '10' },
+    'max-scale = 20, must be in [1, max-scale-limit(10)] range',
+  ],
+  ['config-autoscaler', { 'max-scale-limit': '-1' }, 'max-scale-limit = -1, must be at least 0'],
+  [
+    'config-autoscaler',
+    { 'min-scale': '3', 'max-scale': '2' },
+    'min-scale = 3, must be at least 0 and less than max-scale(2)',
+  ],
+  [
+    'config-defaults',
+    { 'revision-timeout-seconds': '700' },
+    'revision-timeout-seconds (700) cannot be greater than max-revision-timeout-seconds (600)',
+  ],
+  [
+    'config-defaults',
+    { 'max-revision-timeout-seconds': '700', 'revision-timeout-seconds': '700' },
+    undefined,
+  ],
+  [
+    'config-defaults',
+    { 'revision-idle-timeout-seconds': '301' },
+    'revision-idle-timeout-seconds (301) cannot be greater than revision-timeout-seconds (300)',
+  ],
+  [
+    'config-defaults',
+    { 'revision-response-start-timeout-seconds': '301' },
+    'revision-response-start-timeout-seconds (301) cannot be greater than revision-timeout-seconds (300)',
+  ],
+  [
+    'config-defaults',
+    { 'container-concurrency': '1001' },
+    'expected 0 <= 1001 <= 1000: container-concurrency',
+  ],
+  [
+    'config-defaults',
+    { 'container-concurrency-max-limit': '0' },
+    'out of bounds value for container-concurrency-max-limit',
+  ],
+  [
+    'config-defaults',
+    { 'container-name-template': '{{.Nobody}}' },
+    `failed to parse "container-name-template": template: can't evaluate field Nobody`,
+  ],
+  [
+    'config-defaults',
+    { 'enable-service-links': 'perhaps' },
+    'unsupported enable-service-links value: "perhaps", wanted one of true, false, default',
+  ],
+  [
+    'config-defaults',
+    { 'revision-cpu-request': 'much' },
+    `failed to parse "revision-cpu-request": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+  ],
+  ['config-deployment', { 'queue-sidecar-image': 'queue', progressDeadline: '30s' }, undefined],
+  [
+    'config-deployment',
+    { 'progress-deadline': '0s' },
+    'progress-deadline cannot be a non-positive duration, was 0s',
+  ],
+  [
+    'config-deployment',
+    { 'progress-deadline': '1500ms' },
+    'progress-deadline must be rounded to a whole second, was: 1.5s',
+  ],
+  [
+    'config-deployment',
+    { 'digest-resolution-timeout': '-1s' },
+    'digest-resolution-timeout cannot be a non-positive duration, was -1s',
+  ],
+  [
+    'config-deployment',
+    { 'default-affinity-type': 'near' },
+    'unsupported default-affinity-type value: "near", wanted one of prefer-spread-revision-over-nodes, none',
+  ],
+  [
+    'config-deployment',
+    { 'runtime-class-name': 'gvisor: { selector: { use: gvisor } }\nkata:' },
+    undefined,
+  ],
+  [
+    'config-deployment',
+    { 'runtime-class-name': '[]' },
+    'runtime-class-name: [], wanted keys and values',
+  ],
+  ['config-domain', { 'example.com': '', 'example.org': 'selector: { app: a }' }, undefined],
+  [
+    'config-domain',
+    { 'example.org': 'selector: { app: 1 }' },
+    'domain example.org: selector.app: 1, wanted a text',
+  ],
+  ['config-domain', { 'example.org': '[' }, /^domain example\.org: Flow sequence/],
+  ['config-features', { 'multi-container': 'perhaps' }, undefined],
+  [
+    'config-gc',
+    { 'max-non-active-revisions': 'Disabled', 'min-non-active-revisions': '2000' },
+    undefined,
+  ],
+  [
+    'config-gc',
+    { 'min-non-active-revisions': '2000' },
+    'min-non-active-revisions(2000) must be <= max-non-active-revisions(1000)',
+  ],
+  [
+    'config-gc',
+    { 'min-non-active-revisions': '-1' },
+    'min-non-active-revisions must be non-negative, was: -1',
+  ],
+  [
+    'config-gc',
+    { 'retain-since-create-time': '-1s' },
+    'retain-since-create-time cannot be negative, was: -1s',
+  ],
+  [
+    'config-network',
+    { 'http-protocol': 'redirected', domainTemplate: '{{.Name}}-{{.Namespace}}.{{.Domain}}' },
+    undefined,
+  ],
+  [
+    'config-network',
+    { 'http-protocol': 'sometimes' },
+    'unsupported http-protocol value: "sometimes", wanted one of Enabled, Redirected, Disabled',
+  ],
+  [
+    'config-network',
+    { 'domain-template': '{{.Name}}.{{.Domain}}/{{.Namespace}}' },
+    'domain template has url path: /bar',
+  ],
+  ['config-network', { 'domain-template': '' }, 'empty hostname'],
+  [
+    'config-network',
+    { 'domain-template': '{{.Nobody}}' },
+    `failed to parse "domain-template": template: can't evaluate field Nobody`,
+  ],
+  [
+    'config-network',
+    { 'tag-template': '{{.Tag' },
+    'failed to parse "tag-template": template: unclosed action',
+  ],
+  [
+    'config-network',
+    { 'rollout-duration': '-5' },
+    'rollout-duration must be a positive integer, but was -5',
+  ],
+  [
+    'config-observability',
+    { 'metrics-protocol': 'grpc' },
+    'metrics endpoint should be set when protocol is "grpc"',
+  ],
+  [
+    'config-observability',
+    { 'tracing-endpoint': 'a:1' },
+    'tracing endpoint should not be set when protocol is "none"',
+  ],
+  [
+    'config-observability',
+    { 'tracing-protocol': 'carrier-pigeon' },
+    'unsupported tracing-protocol value: "carrier-pigeon", wanted one of none, http/protobuf, grpc, stdout',
+  ],
+  [
+    'config-observability',
+    { 'tracing-sampling-rate': '2' },
+    'tracing-sampling-rate 2 should be between 0 and 1',
+  ],
+  ['config-leader-election', { buckets: '11' }, 'buckets: value must be between 1 <= 11 <= 10'],
+  [
+    'config-logging',
+    { 'loglevel.controller': 'loud' },
+    /^unsupported loglevel\.controller value: "loud"/,
+  ],
+  ['config-logging', { 'zap-logger-config': '{' }, /^zap-logger-config: /],
+  ['config-certmanager', { issuerRef: 'kind: ClusterIssuer\nname: ca' }, undefined],
+  ['config-certmanager', { issuerRef: 'ca' }, 'issuerRef: "ca", wanted keys and values'],
+  ['config-of-somebody', { 'stable-window': 'x' }, undefined],
+] as const satisfies readonly (readonly [string, ConfigData, string | RegExp | undefined])[]) {
+  test(`${name}: ${JSON.stringify(data)} ${expected === undefined ? 'is taken' : 'is refused'}`, () => {
+    const complaint = configMapComplaint({ metadata: { name }, data });
+    if (expected instanceof RegExp) assert.match(complaint ?? '', expected);
+    else assert.equal(complaint, expected);
+  });
+}
+
+/** Templates are functions, which are equal to nothing. */
+const shown = (settings: ServingSettings): string => JSON.stringify(settings);
+
+test('config maps: what is seeded shows each key with what it is without it, and nothing else counts', () => {
+  for (const { name, data, annotations } of configMapSeeds()) {
+    assert.deepEqual(Object.keys(data), ['_example']);
+    assert.equal(configMapComplaint({ metadata: { name, annotations }, data }), undefined);
+    assert.equal(shown(withConfigMap(defaultSettings, name, data)), shown(defaultSettings));
+    if (name === 'config-domain') continue;
+    const copied = parse(data['_example'] ?? '') as ConfigData;
+    const settings = withConfigMap(defaultSettings, name, copied);
+    assert.equal(shown(settings), shown(defaultSettings), name);
+  }
+});
+
+test('config maps: an example that somebody edited in place is refused, as its author meant something else', () => {
+  // CRC-32 of `a: "1"\nb: "2"` with a backslash and an n where the lines break.
+  assert.equal(checksumOf('\na: "1"\n\n\nb: "2"\n'), 'c4fec53e');
+  const metadata = {
+    name: 'config-gc',
+    annotations: { 'knative.dev/example-checksum': checksumOf('a') },
+  };
+  assert.equal(configMapComplaint({ metadata, data: { _example: 'a\n' } }), undefined);
+  assert.match(
+    configMapComplaint({ metadata, data: { _example: 'b' } }) ?? '',
+    /modifies a key in "_example"/,
+  );
+});
+
+test('config-domain: the most specific entry counts, of equals the first by name, else one for all', () => {
+  const config = parseDomainConfig({
+    _example: 'x',
+    'b.com': '',
+    'a.com': '',
+    'one.org': 'selector:\n  app: shop',
+    'two.org': 'selector: { app: shop, stage: live }',
+  });
+  assert.equal(domainFor(config, {}), 'a.com');
+  assert.equal(domainFor(config, { app: 'shop' }), 'one.org');
+  assert.equal(domainFor(config, { app: 'shop', stage: 'live' }), 'two.org');
+  assert.equal(
+    domainFor(parseDomainConfig({ 'one.org': 'selector: { app: shop }' }), {}),
+    undefined,
+  );
+});

@@ -1,0 +1,150 @@
+import { crc32 } from 'node:zlib';
+import { autoscalerKeys, parseAutoscalerConfig } from '#api/serving-config/config-autoscaler.ts';
+import { defaultsKeys, parseDefaultsConfig } from '#api/serving-config/config-defaults.ts';
+import { deploymentKeys, parseDeploymentConfig } from '#api/serving-config/config-deployment.ts';
+import { domainExample, parseDomainConfig } from '#api/serving-config/config-domain.ts';
+import { featureKeys, parseFeaturesConfig } from '#api/serving-config/config-features.ts';
+import { gcKeys, parseGcConfig } from '#api/serving-config/config-gc.ts';
+import {
+  ConfigError,
+  exampleOf,
+  readKeys,
+  type ConfigData,
+} from '#api/serving-config/config-key.ts';
+import { networkKeys, parseNetworkConfig } from '#api/serving-config/config-network.ts';
+import {
+  observabilityKeys,
+  parseObservabilityConfig,
+} from '#api/serving-config/config-observability.ts';
+import {
+  certManagerKeys,
+  leaderElectionKeys,
+  loggingKeys,
+  parseLeaderElectionConfig,
+} from '#api/serving-config/config-platform.ts';
+
+/** Where the ConfigMaps are. */
+export const CONFIG_NAMESPACE = 'knative-serving';
+/** Who refuses what is wrong with them. */
+export const CONFIG_WEBHOOK = 'config.webhook.serving.knative.dev';
+/** Ours to show: readers copy from it, and it has no effect. */
+export const EXAMPLE_KEY = '_example';
+const EXAMPLE_CHECKSUM = 'knative.dev/example-checksum';
+
+const parsers = {
+  autoscaler: parseAutoscalerConfig,
+  defaults: parseDefaultsConfig,
+  deployment: parseDeploymentConfig,
+  domain: parseDomainConfig,
+  features: parseFeaturesConfig,
+  gc: parseGcConfig,
+  network: parseNetworkConfig,
+  observability: parseObservabilityConfig,
+  'leader-election': parseLeaderElectionConfig,
+  logging: (data: ConfigData) => readKeys(loggingKeys, data),
+  certmanager: (data: ConfigData) => readKeys(certManagerKeys, data),
+} as const;
+
+type Part = keyof typeof parsers;
+
+/** What all the ConfigMaps together say. */
+export type ServingSettings = { readonly [P in Part]: ReturnType<(typeof parsers)[P]> };
+
+const parts = Object.keys(parsers) as readonly Part[];
+
+/** Text and component (a label that webhooks select by) of the ConfigMaps that a new cluster has. */
+const shown: Readonly<Record<Part, { readonly example: string; readonly component: string }>> = {
+  autoscaler: { example: exampleOf(autoscalerKeys), component: 'autoscaler' },
+  defaults: { example: exampleOf(defaultsKeys), component: 'controller' },
+  deployment: { example: exampleOf(deploymentKeys), component: 'controller' },
+  domain: { example: domainExample, component: 'controller' },
+  features: { example: exampleOf(featureKeys), component: 'controller' },
+  gc: { example: exampleOf(gcKeys), component: 'controller' },
+  network: { example: exampleOf(networkKeys), component: 'networking' },
+  observability: { example: exampleOf(observabilityKeys), component: 'observability' },
+  'leader-election': { example: exampleOf(leaderElectionKeys), component: 'controller' },
+  logging: { example: exampleOf(loggingKeys), component: 'logging' },
+  certmanager: { example: exampleOf(certManagerKeys), component: 'net-certmanager' },
+};
+
+export const defaultSettings: ServingSettings = settingsWith({});
+
+/** `config-network`. */
+function nameOf(part: Part): string {
+  return `config-${part}`;
+}
+
+function partOf(name: string): Part | undefined {
+  return parts.find((part) => nameOf(part) === name);
+}
+
+/** `settings` with what one ConfigMap says now; without `data` it says nothing. Throws ConfigError. */
+export function withConfigMap(
+  settings: ServingSettings,
+  name: string,
+  data: ConfigData | undefined,
+): ServingSettings {
+  const part = partOf(name);
+  return part === undefined ? settings : { ...settings, [part]: parsers[part](data ?? {}) };
+}
+
+function settingsWith(data: ConfigData): ServingSettings {
+  // Each part has what its own parser made, which is what the type says.
+  return Object.fromEntries(parts.map((part) => [part, parsers[part](data)])) as ServingSettings;
+}
+
+interface Written {
+  readonly metadata: {
+    readonly name?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly data?: ConfigData;
+}
+
+const EXAMPLE_CHANGED =
+  'the update modifies a key in "_example" which is probably not what you want. Instead, copy the respective setting to the top-level of the ConfigMap, directly below "data"';
+
+/** Why a ConfigMap of the namespace may not be written so, in the words that clients see; undefined where it may. */
+export function configMapComplaint({ metadata, data = {} }: Written): string | undefined {
+  const checksum = metadata.annotations?.[EXAMPLE_CHECKSUM];
+  const example = data[EXAMPLE_KEY];
+  if (checksum !== undefined && example !== undefined && checksumOf(example) !== checksum) {
+    return EXAMPLE_CHANGED;
+  }
+  try {
+    withConfigMap(defaultSettings, metadata.name ?? '', data);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
+
+/** Of the text with its line breaks as upstream spells them before it counts. */
+export function checksumOf(example: string): string {
+  const text = example.trim().replaceAll(/[\r\n]+/g, String.raw`\n`);
+  return crc32(text).toString(16).padStart(8, '0');
+}
+
+export interface ConfigMapSeed {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly data: ConfigData;
+}
+
+/** The ConfigMaps of a new cluster: they say nothing, and show what they could. */
+export function configMapSeeds(): readonly ConfigMapSeed[] {
+  return parts.map((part) => {
+    const { example, component } = shown[part];
+    return {
+      name: nameOf(part),
+      labels: {
+        'app.kubernetes.io/name': 'knative-serving',
+        'app.kubernetes.io/component': component,
+      },
+      annotations: { [EXAMPLE_CHECKSUM]: checksumOf(example) },
+      data: { [EXAMPLE_KEY]: example },
+    };
+  });
+}

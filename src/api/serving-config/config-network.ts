@@ -1,0 +1,146 @@
+import { GoTemplateError, parseGoTemplate, type GoTemplate } from '#base/go-template.ts';
+import { INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
+import {
+  choice,
+  ConfigError,
+  flag,
+  integer,
+  keyOf,
+  readKeys,
+  text,
+  type ConfigData,
+  type ConfigKey,
+  type ValuesOf,
+} from '#api/serving-config/config-key.ts';
+
+const ON_OFF = ['Enabled', 'Disabled'] as const;
+
+/** `config-network` (serving specification §7): hosts, who serves them, and how. */
+export const networkKeys = {
+  ingressClass: text('ingress-class', {
+    fallback: INGRESS_CLASS,
+    aliases: ['ingress.class'],
+    about: 'Who serves the hosts of routes that do not say.',
+  }),
+  certificateClass: text('certificate-class', {
+    fallback: 'cert-manager.certificate.networking.knative.dev',
+    aliases: ['certificate.class'],
+    about: 'Who provides the certificates of routes that do not say.',
+  }),
+  wildcardCertSelector: text('namespace-wildcard-cert-selector', {
+    fallback: '',
+    about: 'Namespaces that have one certificate for all their hosts: a label selector in YAML.',
+  }),
+  domainTemplate: template('domain-template', {
+    fallback: '{{.Name}}.{{.Namespace}}.{{.Domain}}',
+    aliases: ['domainTemplate'],
+    about:
+      'Hosts of routes: a Go template that sees Name, Namespace, Domain, Labels and Annotations.',
+    sample: {
+      Name: 'foo',
+      Namespace: 'bar',
+      Domain: 'baz.com',
+      Labels: new Map(),
+      Annotations: new Map(),
+    },
+  }),
+  tagTemplate: template('tag-template', {
+    fallback: '{{.Tag}}-{{.Name}}',
+    aliases: ['tagTemplate'],
+    about: 'The Name of the above for a tag of a route: a Go template that sees Tag and Name.',
+    sample: { Tag: 'v2', Name: 'foo' },
+  }),
+  externalDomainTls: choice('external-domain-tls', {
+    fallback: 'Disabled',
+    aliases: ['auto-tls', 'autoTLS'],
+    words: ON_OFF,
+    about: 'Whether hosts outside the cluster get certificates.',
+  }),
+  clusterLocalDomainTls: choice('cluster-local-domain-tls', {
+    fallback: 'Disabled',
+    words: ON_OFF,
+    about: 'Whether hosts inside the cluster get certificates.',
+  }),
+  systemInternalTls: choice('system-internal-tls', {
+    fallback: 'Disabled',
+    words: ON_OFF,
+    about: 'Whether requests are encrypted on their way to pods.',
+  }),
+  httpProtocol: choice('http-protocol', {
+    fallback: 'Enabled',
+    aliases: ['httpProtocol'],
+    words: ['Enabled', 'Redirected', 'Disabled'],
+    about: 'What becomes of requests without TLS where a host has it.',
+  }),
+  rolloutDurationSeconds: integer('rollout-duration', {
+    fallback: '0',
+    aliases: ['rolloutDuration'],
+    about: 'Seconds over which traffic goes to a new revision bit by bit; 0: at once.',
+  }),
+  createsDomainClaims: flag('autocreate-cluster-domain-claims', {
+    fallback: 'false',
+    aliases: ['autocreateClusterDomainClaims'],
+    about: 'Whether whoever maps a domain first has it.',
+  }),
+  hasMeshPodAddressability: flag('enable-mesh-pod-addressability', {
+    fallback: 'false',
+    about: 'Whether a service mesh lets pods be reached by their addresses.',
+  }),
+  meshCompatibilityMode: choice('mesh-compatibility-mode', {
+    fallback: 'auto',
+    words: ['auto', 'enabled', 'disabled'],
+    about: 'Whether pods are reached by their Service because a mesh is in the way.',
+  }),
+  externalScheme: choice('default-external-scheme', {
+    fallback: 'http',
+    aliases: ['defaultExternalScheme'],
+    words: ['http', 'https'],
+    about: 'What URLs outside the cluster begin with where nothing else decides.',
+  }),
+} as const;
+
+export type NetworkConfig = ValuesOf<typeof networkKeys>;
+
+/** Throws ConfigError. */
+export function parseNetworkConfig(data: ConfigData): NetworkConfig {
+  const config = readKeys(networkKeys, data);
+  const { rolloutDurationSeconds } = config;
+  if (rolloutDurationSeconds < 0) {
+    throw new ConfigError(
+      `rollout-duration must be a positive integer, but was ${rolloutDurationSeconds}`,
+    );
+  }
+  const host = config.domainTemplate.execute(networkKeys.domainTemplate.sample);
+  const url = URL.parse(`https://${host}`);
+  if (!url || host === '') throw new ConfigError('empty hostname');
+  if (url.pathname !== '/' || url.search !== '') {
+    throw new ConfigError(`domain template has url path: ${url.pathname}${url.search}`);
+  }
+  return config;
+}
+
+interface TemplateOptions {
+  readonly fallback: string;
+  readonly about: string;
+  readonly aliases: readonly string[];
+  /** What the template is tried with, so that a wrong one is refused when it is written. */
+  readonly sample: Parameters<GoTemplate['execute']>[0];
+}
+
+function template(
+  name: string,
+  options: TemplateOptions,
+): ConfigKey<GoTemplate> & Pick<TemplateOptions, 'sample'> {
+  const { sample } = options;
+  const key = keyOf(name, options, (value, key) => {
+    try {
+      const parsed = parseGoTemplate(value);
+      parsed.execute(sample);
+      return parsed;
+    } catch (error) {
+      if (!(error instanceof GoTemplateError)) throw error;
+      throw new ConfigError(`failed to parse ${JSON.stringify(key)}: ${error.message}`);
+    }
+  });
+  return { ...key, sample };
+}

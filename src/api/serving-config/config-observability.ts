@@ -1,0 +1,106 @@
+import {
+  choice,
+  ConfigError,
+  duration,
+  flag,
+  number,
+  readKeys,
+  text,
+  type ConfigData,
+  type ValuesOf,
+} from '#api/serving-config/config-key.ts';
+
+const METRICS = ['none', 'prometheus', 'http/protobuf', 'grpc'] as const;
+const TRACES = ['none', 'http/protobuf', 'grpc', 'stdout'] as const;
+
+/** The JSON of one line for each request. */
+const REQUEST_LOG_TEMPLATE =
+  '{"httpRequest": {"requestMethod": "{{.Request.Method}}", "requestUrl": "{{js .Request.RequestURI}}", "requestSize": "{{.Request.ContentLength}}", "status": {{.Response.Code}}, "responseSize": "{{.Response.Size}}", "userAgent": "{{js .Request.UserAgent}}", "remoteIp": "{{js .Request.RemoteAddr}}", "serverIp": "{{.Revision.PodIP}}", "referer": "{{js .Request.Referer}}", "latency": "{{.Response.Latency}}s", "protocol": "{{.Request.Proto}}"}, "traceId": "{{.TraceID}}"}';
+
+/** `config-observability` (serving specification §7). */
+export const observabilityKeys = {
+  collectsVarLog: flag('logging.enable-var-log-collection', {
+    fallback: 'false',
+    about: 'Whether files that containers write under /var/log are collected.',
+  }),
+  revisionUrlTemplate: text('logging.revision-url-template', {
+    fallback: 'http://logging.example.com/?revisionUID=${REVISION_UID}',
+    about: "Where a revision's logs are; shown in its status.",
+  }),
+  requestLogTemplate: text('logging.request-log-template', {
+    fallback: REQUEST_LOG_TEMPLATE,
+    about: 'What is logged of each request.',
+  }),
+  logsRequests: flag('logging.enable-request-log', {
+    fallback: 'false',
+    about: 'Whether requests are logged.',
+  }),
+  logsProbes: flag('logging.enable-probe-request-log', {
+    fallback: 'false',
+    about: 'Whether probes are logged too.',
+  }),
+  metricsProtocol: choice('metrics-protocol', {
+    fallback: 'none',
+    words: METRICS,
+    about: 'How metrics of the platform are told.',
+  }),
+  metricsEndpoint: text('metrics-endpoint', { fallback: '', about: 'To whom.' }),
+  metricsExportIntervalMs: duration('metrics-export-interval', {
+    fallback: '0',
+    about: 'How often.',
+  }),
+  requestMetricsProtocol: choice('request-metrics-protocol', {
+    fallback: 'none',
+    words: METRICS,
+    about: 'How metrics of requests are told.',
+  }),
+  requestMetricsEndpoint: text('request-metrics-endpoint', { fallback: '', about: 'To whom.' }),
+  requestMetricsExportIntervalMs: duration('request-metrics-export-interval', {
+    fallback: '0',
+    about: 'How often.',
+  }),
+  runtimeProfiling: choice('runtime-profiling', {
+    fallback: 'disabled',
+    words: ['disabled', 'enabled'],
+    about: 'Whether profiles can be taken.',
+  }),
+  runtimeExportIntervalMs: duration('runtime-export-interval', {
+    fallback: '15s',
+    about: 'How often the state of the processes is told.',
+  }),
+  tracingProtocol: choice('tracing-protocol', {
+    fallback: 'none',
+    words: TRACES,
+    about: 'How spans are told.',
+  }),
+  tracingEndpoint: text('tracing-endpoint', { fallback: '', about: 'To whom.' }),
+  tracingSamplingRate: number('tracing-sampling-rate', {
+    fallback: '0',
+    about: 'Of how many requests, from 0 to 1.',
+  }),
+} as const;
+
+export type ObservabilityConfig = ValuesOf<typeof observabilityKeys>;
+
+/** Throws ConfigError. */
+export function parseObservabilityConfig(data: ConfigData): ObservabilityConfig {
+  const config = readKeys(observabilityKeys, data);
+  refuseEndpoint('metrics', config.metricsProtocol, config.metricsEndpoint);
+  refuseEndpoint('request metrics', config.requestMetricsProtocol, config.requestMetricsEndpoint);
+  refuseEndpoint('tracing', config.tracingProtocol, config.tracingEndpoint);
+  const { tracingSamplingRate } = config;
+  if (tracingSamplingRate < 0 || tracingSamplingRate > 1) {
+    throw new ConfigError(`tracing-sampling-rate ${tracingSamplingRate} should be between 0 and 1`);
+  }
+  return config;
+}
+
+function refuseEndpoint(what: string, protocol: string, endpoint: string): void {
+  const isOtlp = protocol === 'grpc' || protocol === 'http/protobuf';
+  if (isOtlp && endpoint === '') {
+    throw new ConfigError(`${what} endpoint should be set when protocol is "${protocol}"`);
+  }
+  if (protocol === 'none' && endpoint !== '') {
+    throw new ConfigError(`${what} endpoint should not be set when protocol is "none"`);
+  }
+}
