@@ -16,17 +16,20 @@ const { values } = parseArgs({
     only: { type: 'string' },
   },
 });
+const { only } = values;
 const parts = Object.keys(measurements) as Part[];
-const chosen = parts.filter((part) => values.only === undefined || values.only === part);
-if (chosen.length === 0) {
-  process.stderr.write(`--only takes ${parts.join(', ')}, found "${values.only}"\n`);
+const all = Object.values(measurements)
+  .flat()
+  .filter((each) => only === undefined || each.rows.some(({ id }) => isBelow(id, only)));
+if (all.length === 0 && !parts.some((part) => part === only)) {
+  const ids = `${parts.join(', ')}, or how a row's id begins, as spine.memory`;
+  process.stderr.write(`--only takes ${ids}: found "${only}"\n`);
   process.exit(2);
 }
 let resources = new AsyncDisposableStack();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void resources.disposeAsync().finally(() => process.exit(130)));
 }
-const all = chosen.flatMap((part) => measurements[part]);
 const rows: MeasuredRow[] = [];
 for (const measurement of all) {
   try {
@@ -50,6 +53,11 @@ async function measured(measurement: Measurement): Promise<readonly MeasuredRow[
     if (!figure) throw new Error(`${row.id} was not measured`);
     return measuredRow(row, figure);
   });
+}
+
+/** `spine.cold` is above `spine.cold.node`; who asks for one row is given those of its measurement. */
+function isBelow(id: string, prefix: string): boolean {
+  return `${id}.`.startsWith(`${prefix}.`);
 }
 
 function idsOf(measurement: Measurement): string {
