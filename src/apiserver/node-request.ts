@@ -32,6 +32,7 @@ export async function readBody(
   request: Http2ServerRequest,
   { clock, onBytes }: { readonly clock: Clock; readonly onBytes: (bytes: number) => void },
 ): Promise<Uint8Array | undefined> {
+  if (!hasBody(request)) return undefined;
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > BODY_BYTES_MAX) throw tooLarge();
   const chunks: Buffer[] = [];
@@ -48,18 +49,26 @@ export async function readBody(
       reject(error);
     }
   };
+  const breakOff = (): void =>
+    reject(new ApiError('BadRequest', 'the body of the request broke off'));
   request.on('data', take);
   request.once('end', resolve);
   request.once('error', reject);
-  request.once('close', () =>
-    reject(new ApiError('BadRequest', 'the body of the request broke off')),
-  );
+  request.once('close', breakOff);
   try {
     await ended;
   } finally {
     request.off('data', take);
+    request.off('close', breakOff);
   }
   return size === 0 ? undefined : Buffer.concat(chunks);
+}
+
+function hasBody({ headers, stream }: Http2ServerRequest): boolean {
+  // Over HTTP/1.1 there is no such stream.
+  const asked = stream as Http2ServerRequest['stream'] | undefined;
+  if (asked?.endAfterHeaders !== undefined) return !asked.endAfterHeaders;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** The subject of a client certificate that was verified; undefined where there was none, or another's. */

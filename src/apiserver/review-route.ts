@@ -17,7 +17,7 @@ export interface ReviewRoute<T extends KubeObject> {
 export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route {
   const { kind } = review;
   return {
-    matches: (_method, path) => isOf(kind, parseResourcePath(path)),
+    matches: (_method, path) => isBelow(kind, path) && isOf(kind, parseResourcePath(path)),
     async handle(request) {
       if (request.method !== 'POST') throw methodNotAllowed();
       const path = parseResourcePath(request.target.split('?')[0] ?? '');
@@ -27,6 +27,11 @@ export function reviewRoute<T extends KubeObject>(review: ReviewRoute<T>): Route
       return jsonReply(answer, { status: 201 });
     },
   };
+}
+
+/** Every request is asked about, and nearly none is for these. */
+export function isBelow({ group, version }: Kind, path: string): boolean {
+  return path.startsWith(`/apis/${group}/${version}/`);
 }
 
 function isOf({ group, version, plural, scope }: Kind, path: ResourcePath | undefined): boolean {

@@ -139,13 +139,16 @@ interface Answering extends ListenOptions {
   readonly held: HeldBytes;
 }
 
+/** Each request ends with one; its stack would say nothing. */
+const CLIENT_GONE = new DOMException('the client is gone', 'AbortError');
+
 async function answer(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
   options: Answering,
 ): Promise<void> {
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  response.once('close', () => gone.abort(CLIENT_GONE));
   const { clock, log, closing } = options;
   using held = new HeldBody(options.held);
   try {

@@ -10,6 +10,7 @@ import { parseFieldSelector } from '#apiserver/field-selector.ts';
 import { includeObjectOf, partialMetadata } from '#apiserver/object-reply.ts';
 import { parseAccept, type Representation } from '#apiserver/representation.ts';
 import { parseResourcePath, type ResourcePath } from '#apiserver/resource-path.ts';
+import { isBelow } from '#apiserver/review-route.ts';
 import type { Route } from '#apiserver/route.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import { tableOf } from '#apiserver/tables/table.ts';
@@ -30,7 +31,7 @@ export function metricsRoutes(reader: MetricsReader, clock: Clock): readonly Rou
 
 function metricsRoute(kind: Kind, read: () => readonly KubeObject[], clock: Clock): Route {
   return {
-    matches: (_method, path) => isAt(kind, parseResourcePath(path)),
+    matches: (_method, path) => isBelow(kind, path) && isAt(kind, parseResourcePath(path)),
     async handle({ method, target, headers }) {
       const [path = '', search] = target.split('?');
       const query = new URLSearchParams(search);
