@@ -75,15 +75,26 @@ export class Part {
     if (this.#pid === undefined && this.#state === 'stopped') await this.#spawn();
   }
 
-  /** The part has called: `socket` closes when it ends. */
-  connected(pid: number, socket: net.Socket): void {
-    if (pid !== this.#pid) return;
+  /**
+   * The part has called: `socket` closes when it ends. One that nobody knows of (its supervisor was killed before it could
+   * write down that it started it) is ended, as two would work against each other; false then.
+   */
+  connected(pid: number, socket: net.Socket): boolean {
+    if (pid !== this.#pid) {
+      this.#options.log.warn('ending a part that nobody knows of', {
+        ...this.#fields(),
+        ended: pid,
+      });
+      signalProcess(pid, 'SIGKILL');
+      return false;
+    }
     this.#timer?.[Symbol.dispose]();
     socket.once('close', () => {
       void this.#gone(pid).then(() => {
         if (this.#pid === pid) this.#onEnd();
       });
     });
+    return true;
   }
 
   ready(): void {
@@ -114,7 +125,7 @@ export class Part {
   }
 
   async #spawn(): Promise<void> {
-    const { command, firstFlags, logFile, recordFile, settings } = this.#options;
+    const { command, firstFlags, logFile } = this.#options;
     const log = openSync(logFile, 'a', 0o600);
     const [program, ...args] = command;
     let child: ChildProcess;
@@ -134,7 +145,17 @@ export class Part {
     child.once('exit', (code, signal) => {
       if (this.#pid === child.pid) this.#onEnd(`it ended with ${signal ?? `code ${code}`}`);
     });
-    if (child.pid !== undefined) await writeRecord(recordFile, child.pid, settings);
+    if (child.pid !== undefined) await this.#record(child.pid);
+  }
+
+  /** Where the disk is full it runs without: a supervisor after this one then ends it and starts another. */
+  async #record(pid: number): Promise<void> {
+    const { recordFile, settings, log } = this.#options;
+    try {
+      await writeRecord(recordFile, pid, settings);
+    } catch (error) {
+      log.warn('a part runs, and that could not be written down', { ...this.#fields(), error });
+    }
   }
 
   #onEnd(why?: string): void {

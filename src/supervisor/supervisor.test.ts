@@ -178,3 +178,28 @@ test('supervisor: adopts the part that outlived a killed one', async () => {
   assert.equal(supervisor.status[0]?.pid, before.pid);
   assert.equal(supervisor.status[0]?.restarts, 0);
 });
+
+test('supervisor: a part whose record cannot be written runs, once, and is started again when it ends', async () => {
+  await using b = bench();
+  const record = pathsOf(b.settings.home).processRecord('part');
+  // Nothing can be written there, as on a full disk.
+  mkdirSync(`${record}.tmp-${process.pid}`, { recursive: true });
+  const supervisor = await b.start();
+  await supervisor.ready();
+  const first = await b.until((part) => part.state === 'ready');
+  process.kill(first.pid ?? 0, 'SIGKILL');
+  const second = await b.until((part) => part.state === 'ready' && part.pid !== first.pid);
+  assert.equal(second.restarts, 1);
+});
+
+test('supervisor: ends a part that nobody knows of, and what it says is not taken for the word of the known one', async () => {
+  await using b = bench();
+  const supervisor = await b.start();
+  await supervisor.ready();
+  const [known] = supervisor.status;
+  const [program, ...args] = b.command;
+  const stranger = spawn(program, args, { stdio: 'ignore' });
+  const [, signal] = (await once(stranger, 'exit')) as [number | null, NodeJS.Signals | null];
+  assert.equal(signal, 'SIGKILL');
+  assert.deepEqual(supervisor.status, [known]);
+});

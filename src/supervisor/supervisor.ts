@@ -54,7 +54,7 @@ export class Supervisor {
   private constructor(options: SupervisorOptions) {
     this.#options = options;
     const paths = pathsOf(options.settings.home);
-    this.#logs = boundLogs(paths.logs, options.clock);
+    this.#logs = boundLogs(paths.logs, options);
     const settings = JSON.stringify(options.settings);
     this.#parts = options.parts.map(
       ({ name, command, firstFlags = [] }) =>
@@ -138,8 +138,10 @@ export class Supervisor {
       const message = value as FromPart | FromCommand;
       switch (message.type) {
         case 'hello':
-          part = this.#parts.find((candidate) => candidate.status.name === message.name);
-          part?.connected(message.pid, socket);
+          part = this.#parts.find(
+            (candidate) =>
+              candidate.status.name === message.name && candidate.connected(message.pid, socket),
+          );
           break;
         case 'ready':
           part?.ready();
