@@ -65,7 +65,7 @@ export function coreControllers(options: CoreControllersOptions): {
       mirroredSlicesController,
       eventController,
       clusterRoleController,
-      nodeController,
+      nodeController(),
       taintEvictionController,
       podGarbageController(),
       scheduler(),

@@ -34,7 +34,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     revisionController({ config, digests }),
     revisionGarbageController(config),
     routeController(config),
-    podAutoscalerController({ config, autoscaler }),
+    podAutoscalerController({ config, autoscaler, clock }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];
     return Object.freeze({ ...controller, triggers });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
 import { CronJob } from '#api/batch-v1/cron-job.ts';
 import { Job } from '#api/batch-v1/job.ts';
 import { coreKinds } from '#api/kinds.ts';
@@ -12,8 +13,9 @@ import { fixture } from '#test/support/fixture.ts';
 const ref = { namespace: 'default', name: 'tick' };
 const MINUTE = 60_000;
 
-async function start(spec = ''): Promise<Cluster> {
+async function start(spec = '', clock = new FakeClock()): Promise<Cluster> {
   const cluster = await startCluster({
+    clock,
     controllers: [cronJobController()],
     loops: [garbageCollector(fixedKinds(coreKinds))],
   });
@@ -124,5 +126,22 @@ test('cron job: keeps as many ended Jobs as its limits say', async () => {
   await cluster.advance(5 * MINUTE);
   await finish(cluster, 'Failed');
   assert.equal((await jobNames(cluster)).length, 2);
+  await cluster.steady();
+});
+
+test('F10: a clock that jumps makes one Job of the times it passed over, and none twice', async () => {
+  const clock = new FakeClock();
+  await using cluster = await start('', clock);
+  await cluster.advance(5 * MINUTE);
+  clock.jump(60 * MINUTE);
+  await cluster.advance(5 * MINUTE);
+  const beganAt = Date.parse('2026-01-01T00:00:00Z') / MINUTE;
+  const names = [5, 70].map((minute) => `tick-${beganAt + minute}`);
+  assert.deepEqual(await jobNames(cluster), names);
+  clock.jump(-2 * 60 * MINUTE);
+  for (let minutes = 0; minutes < 115; minutes += 5) await cluster.advance(5 * MINUTE);
+  assert.deepEqual(await jobNames(cluster), names);
+  await cluster.advance(10 * MINUTE);
+  assert.equal((await jobNames(cluster)).length, 3);
   await cluster.steady();
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
 import { Lease } from '#api/coordination-v1/lease.ts';
 import { Node } from '#api/core-v1/node.ts';
 import { nodeController } from '#controllers/core/node/node-controller.ts';
@@ -21,7 +22,7 @@ async function renew({ client, clock }: Cluster): Promise<void> {
 
 test('node: nobody knows how one is that has not been heard of for forty seconds', async () => {
   await using cluster = await startCluster({
-    controllers: [nodeController],
+    controllers: [nodeController()],
     namespaces: ['kube-node-lease'],
   });
   const { client } = cluster;
@@ -40,9 +41,33 @@ test('node: nobody knows how one is that has not been heard of for forty seconds
   await cluster.steady();
 });
 
+test('F10: a clock that jumps makes no node unheard of, and one that is gone is missed all the same', async () => {
+  const clock = new FakeClock();
+  await using cluster = await startCluster({
+    controllers: [nodeController()],
+    namespaces: ['kube-node-lease'],
+    clock,
+  });
+  const { client } = cluster;
+  const node = await client.create(Node, fixture<Node>('{ metadata: { name: n } }'));
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  await client.updateStatus(Node, { ...node, status: { conditions } });
+  const hourMs = 60 * 60_000;
+  for (const jumpMs of [hourMs, -2 * hourMs, 12 * 365 * 24 * hourMs]) {
+    await renew(cluster);
+    await cluster.settled();
+    clock.jump(jumpMs);
+    await cluster.advance(30_000);
+    assert.equal(await readiness(cluster), 'True');
+  }
+  clock.jump(-hourMs);
+  await cluster.advance(10_000);
+  assert.equal(await readiness(cluster), 'Unknown');
+});
+
 test('node: what it is short of keeps further pods away for as long', async () => {
   await using cluster = await startCluster({
-    controllers: [nodeController],
+    controllers: [nodeController()],
     namespaces: ['kube-node-lease'],
   });
   const { client } = cluster;

@@ -13,7 +13,7 @@ import { podNames } from '#test/support/pods.ts';
 
 async function start(): Promise<Cluster> {
   const cluster = await startCluster({
-    controllers: [nodeController, taintEvictionController],
+    controllers: [nodeController(), taintEvictionController],
     namespaces: ['default', 'kube-node-lease'],
   });
   const { client } = cluster;

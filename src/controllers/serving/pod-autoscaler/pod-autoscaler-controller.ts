@@ -7,6 +7,7 @@ import {
 } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import type { Clock } from '#base/clock.ts';
 import type { StatusOf } from '#api/kind.ts';
 import { conditionOf } from '#api/meta/conditions.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
@@ -31,8 +32,8 @@ import {
   desiredServerlessService,
 } from '#controllers/serving/pod-autoscaler/desired-serverless-service.ts';
 import { reconcileHpaClass } from '#controllers/serving/pod-autoscaler/hpa-class.ts';
+import { ConditionAges } from '#controllers/serving/pod-autoscaler/condition-ages.ts';
 import {
-  conditionAgeMs,
   markScale,
   podAutoscalerStatus,
 } from '#controllers/serving/pod-autoscaler/pod-autoscaler-status.ts';
@@ -41,6 +42,11 @@ import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 export interface PodAutoscalerOptions {
   readonly config: ServingConfig;
   readonly autoscaler: Autoscaler;
+  readonly clock: Clock;
+}
+
+interface Parts extends PodAutoscalerOptions {
+  readonly ages: ConditionAges;
 }
 
 /** Everything a decision is made from. */
@@ -57,13 +63,18 @@ interface Observed {
  * specification §3.7).
  */
 export function podAutoscalerController(options: PodAutoscalerOptions): Controller<PodAutoscaler> {
+  const ages = new ConditionAges(options.clock);
   return defineController<PodAutoscaler>({
     kind: PodAutoscaler,
     owns: [ServerlessService, HorizontalPodAutoscaler],
     watches: [on(Pod, keyByRevision), on(Deployment, keyByRevision)],
     triggers: [options.autoscaler.trigger],
-    reconcile: (autoscaler, context) => reconcilePodAutoscaler(autoscaler, context, options),
-    forget: (key) => options.autoscaler.forget(key),
+    reconcile: (autoscaler, context) =>
+      reconcilePodAutoscaler(autoscaler, context, { ...options, ages }),
+    forget(key) {
+      options.autoscaler.forget(key);
+      ages.forget(key);
+    },
   });
 }
 
@@ -75,7 +86,7 @@ function keyByRevision({ metadata }: Pod | Deployment): Key[] {
 async function reconcilePodAutoscaler(
   autoscaler: PodAutoscaler,
   context: Context,
-  options: PodAutoscalerOptions,
+  options: Parts,
 ): Promise<Outcome<StatusOf<PodAutoscaler>>> {
   const config = options.config.settings().autoscaler;
   const said = parseScaleAnnotations(autoscaler.metadata.annotations);
@@ -93,7 +104,7 @@ async function reconcilePodAutoscaler(
 async function reconcileKpaClass(
   autoscaler: PodAutoscaler,
   { client, clock }: Context,
-  options: PodAutoscalerOptions,
+  options: Parts,
 ): Promise<Outcome<StatusOf<PodAutoscaler>>> {
   const now = clock.now();
   const observed = await observe(client, autoscaler, options.config);
@@ -111,7 +122,7 @@ async function reconcileKpaClass(
   const isServed = observed.sks?.status?.privateServiceName !== undefined;
   const replicas: ReplicasDecision = isServed
     ? decideReplicas(
-        replicasInput(autoscaler, observed, { now, desired: decision.desired }),
+        replicasInput(autoscaler, observed, { ages: options.ages, desired: decision.desired }),
         observed.settings,
       )
     : { wanted: -1 };
@@ -175,7 +186,7 @@ function portOf(deployment: Deployment | undefined): number {
 function replicasInput(
   autoscaler: PodAutoscaler,
   { sks, isReachable, deployment }: Observed,
-  { now, desired }: { readonly now: Date; readonly desired: number },
+  { ages, desired }: { readonly ages: ConditionAges; readonly desired: number },
 ): Parameters<typeof decideReplicas>[0] {
   const proxied = 'ActivatorEndpointsPopulated';
   const isProxied = sks !== undefined && conditionOf(sks, proxied)?.status === 'True';
@@ -184,9 +195,9 @@ function replicasInput(
     isReachable,
     isInitialized: conditionOf(autoscaler, 'ScaleTargetInitialized')?.status === 'True',
     active: conditionOf(autoscaler, 'Active')?.status ?? 'Unknown',
-    activeForMs: conditionAgeMs(autoscaler, 'Active', now),
+    activeForMs: ages.ageMs(autoscaler, 'Active'),
     isProxied,
-    proxiedForMs: isProxied ? conditionAgeMs(sks, proxied, now) : 0,
+    proxiedForMs: isProxied ? ages.ageMs(sks, proxied) : 0,
     progressDeadlineMs: (deployment?.spec?.progressDeadlineSeconds ?? 0) * 1_000,
   };
 }

@@ -94,13 +94,3 @@ function markServerlessService(conditions: Conditions, sks: ServerlessService | 
   if (ready?.status === 'True') conditions.markTrue('SKSReady');
   else conditions.markUnknown('SKSReady', 'NotReady', ready?.message);
 }
-
-/** How long one of an object's conditions has been as it is; 0 where it has none. */
-export function conditionAgeMs(
-  object: PodAutoscaler | ServerlessService | undefined,
-  type: string,
-  now: Date,
-): number {
-  const since = object && conditionOf(object, type)?.lastTransitionTime;
-  return since === undefined ? 0 : Math.max(0, now.getTime() - Date.parse(since));
-}
