@@ -51,7 +51,8 @@ interface Stage extends AsyncDisposable {
   readonly announced: Inbox<Key>;
   readonly hints: Inbox<FromAutoscaler>;
   readonly coldStarts: Inbox<ColdStart>;
-  report(concurrency?: number, requests?: number): Promise<void>;
+  /** What a second brought, said at its end unless it comes late. */
+  report(concurrency?: number, brought?: { requests?: number; atMs?: number }): Promise<void>;
 }
 
 /** An autoscaler on a clock of its own with one real gateway connection. */
@@ -88,9 +89,9 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
     announced,
     hints,
     coldStarts,
-    async report(concurrency, requests = 1) {
+    async report(concurrency, { requests = 1, atMs = clock.monotonicMs() } = {}) {
       const loads = concurrency === undefined ? [] : [{ ...revision, concurrency, requests }];
-      gateway.send({ type: 'report', periodMs: 1_000, loads });
+      gateway.send({ type: 'report', atMs, periodMs: 1_000, loads });
       // A drain is answered on the same connection, so what was sent before it has arrived.
       const drained = autoscaler.drain({ namespace: 'x', pod: 'x' }, stopped.signal);
       assert.equal((await hints.next()).type, 'drain');
@@ -198,10 +199,28 @@ test('autoscaler: follows requests a second where that is the metric', async () 
   on.autoscaler.observe(known);
   for (let second = 0; second < 8; second += 1) {
     // Many short requests: next to none at once.
-    await on.report(1, 500);
+    await on.report(1, { requests: 500 });
     on.clock.advance(1_000);
   }
   assert.equal(on.autoscaler.observe(known).desired, 3);
+});
+
+test('F11: reports that come late, all at once, are the load of their own seconds', async () => {
+  await using on = await stage();
+  const known = target({ readyPods: 1 });
+  on.autoscaler.observe(known);
+  for (let second = 0; second < 8; second += 1) {
+    await on.report(50);
+    on.clock.advance(1_000);
+  }
+  assert.equal(on.autoscaler.observe(known).desired, 1);
+  const stoodStillMs = 30_000;
+  const beganMs = on.clock.monotonicMs();
+  on.clock.advance(stoodStillMs);
+  for (let atMs = beganMs; atMs < beganMs + stoodStillMs; atMs += 1_000)
+    await on.report(50, { atMs });
+  on.clock.advance(2_000);
+  assert.equal(on.autoscaler.observe(known).desired, 1);
 });
 
 test('autoscaler: one that has just started takes no pod away', async () => {

@@ -57,6 +57,8 @@ class Deciding implements Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #scalers = new Map<string, RevisionScaler>();
   readonly #earlyDemands = new Map<string, number>();
+  /** By gateway, what its times and ours differ by. */
+  readonly #offsetsMs = new WeakMap<object, number>();
   readonly #listeners = new Set<(key: Key) => void>();
   #server: MeasurementServer | undefined;
   #tick: Disposable;
@@ -68,7 +70,8 @@ class Deciding implements Autoscaler {
 
   async listen(): Promise<void> {
     const { socketPath, clock, log } = this.#options;
-    const onMessage = (message: FromGateway): void => this.#onMessage(message);
+    const onMessage = (message: FromGateway, gateway: object): void =>
+      this.#onMessage(message, gateway);
     this.#server = await startMeasurementServer({ socketPath, clock, log, onMessage });
   }
 
@@ -107,10 +110,10 @@ class Deciding implements Autoscaler {
     await this.#server?.[Symbol.asyncDispose]();
   }
 
-  #onMessage(message: FromGateway): void {
+  #onMessage(message: FromGateway, gateway: object): void {
     switch (message.type) {
       case 'report':
-        return this.#onReport(message);
+        return this.#onReport(message, this.#timeOf(message.atMs, gateway));
       case 'demand':
         return this.#onDemand(message);
       case 'coldStart':
@@ -122,8 +125,7 @@ class Deciding implements Autoscaler {
   }
 
   /** A report speaks of every revision: what it does not name had no request. */
-  #onReport({ loads, periodMs }: Extract<FromGateway, { type: 'report' }>): void {
-    const nowMs = this.#options.clock.monotonicMs();
+  #onReport({ loads, periodMs }: Extract<FromGateway, { type: 'report' }>, atMs: number): void {
     const seconds = Math.max(periodMs, 1) / 1_000;
     const reported = new Map(
       loads.map((load) => [
@@ -131,7 +133,18 @@ class Deciding implements Autoscaler {
         { concurrency: load.concurrency, rps: load.requests / seconds },
       ]),
     );
-    for (const [key, scaler] of this.#scalers) scaler.report(reported.get(key) ?? NO_LOAD, nowMs);
+    for (const [key, scaler] of this.#scalers) scaler.report(reported.get(key) ?? NO_LOAD, atMs);
+  }
+
+  /**
+   * A gateway's time by our clock, as if the report had taken as long as the fastest of that gateway did: after this process
+   * stood still all reports of that time come at once, and must not count as the load of one second.
+   */
+  #timeOf(atMs: number, gateway: object): number {
+    const tookMs = this.#options.clock.monotonicMs() - atMs;
+    const offsetMs = Math.min(this.#offsetsMs.get(gateway) ?? tookMs, tookMs);
+    this.#offsetsMs.set(gateway, offsetMs);
+    return atMs + offsetMs;
   }
 
   #onDemand(demand: Extract<FromGateway, { type: 'demand' }>): void {

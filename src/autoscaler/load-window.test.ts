@@ -21,6 +21,16 @@ const cases: Case[] = [
     averages: [[0, 3]],
   },
   {
+    name: 'a late write counts where it belongs, and not before the first',
+    writes: [
+      [1, 4],
+      [3, 2],
+      [2, 6],
+      [0, 100],
+    ],
+    averages: [[3, 4]],
+  },
+  {
     name: 'a gap between writes counts as zero',
     writes: [
       [0, 6],

@@ -17,9 +17,15 @@ export class LoadWindow {
     this.#buckets = new Float64Array(Math.max(1, Math.ceil(windowMs / 1_000)));
   }
 
-  /** Adds to the second that `atMs` is in; several gateways add up. Times never go back. */
+  /** Adds to the second that `atMs` is in; several gateways add up. What comes too late for the window is dropped. */
   record(atMs: number, load: number): void {
     const second = Math.floor(atMs / 1_000);
+    if (this.#firstSecond !== undefined && second < this.#lastSecond) {
+      const isKept =
+        second >= this.#firstSecond && this.#lastSecond - second < this.#buckets.length;
+      if (isKept) this.#put(second, this.#at(second) + load);
+      return;
+    }
     if (this.#firstSecond === undefined || second - this.#lastSecond >= this.#buckets.length) {
       this.#buckets.fill(0);
       this.#firstSecond = second;

@@ -83,6 +83,7 @@ test('measurement channel: carries messages both ways', async () => {
   await client.connects.next();
   const report = {
     type: 'report',
+    atMs: 0,
     periodMs: 1000,
     loads: [{ namespace: 'default', revision: 'a-00001', concurrency: 0.5, requests: 7 }],
   } as const;

@@ -49,6 +49,7 @@ export function parseFromGateway(value: unknown): FromGateway {
     case 'report':
       return {
         type: 'report',
+        atMs: amount(message, 'atMs'),
         periodMs: amount(message, 'periodMs'),
         loads: list(message, 'loads').map((load) => ({
           namespace: text(load, 'namespace'),

@@ -17,7 +17,13 @@ export interface RevisionLoad {
 
 export type FromGateway =
   /** Each second, with every revision that had a request in the gateway in it. */
-  | { readonly type: 'report'; readonly periodMs: number; readonly loads: readonly RevisionLoad[] }
+  | {
+      readonly type: 'report';
+      /** The end of the period by the gateway's monotonic clock: reports that come late, all at once, are told apart by it. */
+      readonly atMs: number;
+      readonly periodMs: number;
+      readonly loads: readonly RevisionLoad[];
+    }
   /** At once, when a request must wait because no pod of the revision can take it; once per state, not per request. */
   | {
       readonly type: 'demand';

@@ -93,6 +93,6 @@ export class MeasurementLink implements Disposable {
       const [namespace = '', revision = ''] = key.split('/');
       if (load) loads.push({ namespace, revision, ...load });
     }
-    this.#client.send({ type: 'report', periodMs, loads });
+    this.#client.send({ type: 'report', atMs: nowMs, periodMs, loads });
   }
 }
