@@ -78,10 +78,11 @@ test('controllers: a status is written where it differs, for the newest version'
   let phase = 'Pending';
   const controller = defineController<Node>({
     kind: Node,
-    async reconcile({ metadata: { name = '' } }, { client }) {
+    async reconcile({ metadata: { name = '', annotations }, status }, { client }) {
       const patch = { metadata: { annotations: { seen: phase } } };
-      await client.patch(Node, { name }, patch, { type: 'merge' });
-      return { status: { phase, addresses: [] } };
+      if (annotations?.['seen'] !== phase)
+        await client.patch(Node, { name }, patch, { type: 'merge' });
+      return { status: { ...status, phase, addresses: [] } };
     },
   });
   await using cluster = await startCluster({ controllers: [controller] });

@@ -115,3 +115,32 @@ test('work queue: after its end it starts nothing and waits for what runs', asyn
   clock.advance(10_000);
   assert.deepEqual(keys(), ['a']);
 });
+
+test('work queue: what fails again and again, and is added each time, is worked on once a second', async () => {
+  const { clock, queue, keys, last } = queueOf(1);
+  queue.add('a');
+  // Each attempt adds it itself, in the middle of its work or after it.
+  const fail = async (): Promise<void> => {
+    if (keys().length % 2 === 0) queue.add('a');
+    await last().finish({ hasFailed: true });
+    queue.add('a');
+  };
+  for (let attempt = 0; attempt < 8; attempt += 1) await fail();
+  const before = keys().length;
+  for (let second = 0; second < 10; second += 1) {
+    for (let time = 0; time < 10; time += 1) queue.add('a');
+    clock.advance(999);
+    assert.equal(keys().length, before + second);
+    assert.deepEqual(
+      queue.retries.map(({ isAdded }) => isAdded),
+      [true],
+    );
+    clock.advance(1);
+    assert.equal(keys().length, before + second + 1);
+    await fail();
+  }
+  clock.advance(1_000);
+  await last().finish();
+  queue.add('a');
+  assert.equal(keys().length, before + 12, 'once it is well it is worked on at once');
+});

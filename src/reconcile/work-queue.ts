@@ -26,10 +26,16 @@ export interface Retry {
   readonly failures: number;
   /** On the queue's clock's monotonic time. */
   readonly dueMs: number;
+  /** Added since it failed, so that the next attempt may well succeed. */
+  readonly isAdded: boolean;
 }
 
 /** client-go's figures: a lost race is retried at once, a broken thing every quarter of an hour. */
 const BACKOFF: BackoffPolicy = { firstMs: 5, maxMs: 1_000_000 };
+
+/** Who failed this often in a row and is added again waits so long at least: it may be its own failing that adds it. */
+const BROKEN_FAILURES = 8;
+const BROKEN_MS = 1_000;
 
 /** What a timer can hold; a longer wait looks earlier, which is harmless. */
 const DELAY_MS_MAX = 2 ** 31 - 1;
@@ -38,7 +44,15 @@ type State =
   | { readonly at: 'waiting' }
   /** `isDirty`: added meanwhile, so it will run once more. */
   | { readonly at: 'running'; isDirty: boolean }
-  | { readonly at: 'delayed'; readonly dueMs: number; readonly timer: Disposable };
+  /** `isAdded`: added meanwhile. */
+  | {
+      readonly at: 'delayed';
+      readonly dueMs: number;
+      readonly timer: Disposable;
+      readonly isAdded: boolean;
+    };
+
+type Delayed = Extract<State, { at: 'delayed' }>;
 
 interface Entry<K> {
   readonly key: K;
@@ -48,7 +62,8 @@ interface Entry<K> {
 
 /**
  * Works on keys: in the order they were added, one at a time per key, several keys at once. A key added while it waits is
- * worked on once; added while it is worked on, once more afterwards.
+ * worked on once; added while it is worked on, once more afterwards. One that fails again and again is worked on once a
+ * second at most, however often it is added.
  */
 export class WorkQueue<K> implements AsyncDisposable {
   readonly #options: WorkQueueOptions<K>;
@@ -72,7 +87,13 @@ export class WorkQueue<K> implements AsyncDisposable {
       entry.state.isDirty = true;
       return;
     }
-    if (entry.state.at === 'delayed') entry.state.timer[Symbol.dispose]();
+    if (entry.state.at === 'delayed') {
+      if (entry.failures >= BROKEN_FAILURES) {
+        this.#hasten(id, entry, entry.state);
+        return;
+      }
+      entry.state.timer[Symbol.dispose]();
+    }
     this.#wait(id, entry);
   }
 
@@ -91,7 +112,9 @@ export class WorkQueue<K> implements AsyncDisposable {
   /** Keys that failed and wait for their next attempt. */
   get retries(): readonly Retry[] {
     return [...this.#entries].flatMap(([id, { state, failures }]) =>
-      state.at === 'delayed' && failures > 0 ? [{ id, failures, dueMs: state.dueMs }] : [],
+      state.at === 'delayed' && failures > 0
+        ? [{ id, failures, dueMs: state.dueMs, isAdded: state.isAdded }]
+        : [],
     );
   }
 
@@ -125,9 +148,11 @@ export class WorkQueue<K> implements AsyncDisposable {
     entry.failures = result.hasFailed ? entry.failures + 1 : 0;
     const delayMs = this.#delayOf(result, entry.failures);
     if (this.#options.signal.aborted) this.#entries.delete(id);
+    else if (state.isDirty && entry.failures >= BROKEN_FAILURES)
+      this.#delay(id, { entry, delayMs: BROKEN_MS, isAdded: true });
     else if (state.isDirty) this.#wait(id, entry);
     else if (delayMs === undefined) this.#entries.delete(id);
-    else this.#delay(id, { entry, delayMs });
+    else this.#delay(id, { entry, delayMs, isAdded: false });
     this.#start();
     if (this.isIdle) {
       this.#idle?.resolve();
@@ -140,11 +165,21 @@ export class WorkQueue<K> implements AsyncDisposable {
     return Math.max(backoffMs(BACKOFF, failures), againAfterMs ?? 0);
   }
 
-  #delay(id: string, { entry, delayMs }: { entry: Entry<K>; delayMs: number }): void {
+  #delay(
+    id: string,
+    { entry, delayMs, isAdded }: { entry: Entry<K>; delayMs: number; isAdded: boolean },
+  ): void {
     const { clock } = this.#options;
     const boundMs = Math.min(delayMs, DELAY_MS_MAX);
     const timer = clock.after(boundMs, () => this.#wait(id, entry));
-    entry.state = { at: 'delayed', dueMs: clock.monotonicMs() + boundMs, timer };
+    entry.state = { at: 'delayed', dueMs: clock.monotonicMs() + boundMs, timer, isAdded };
+  }
+
+  #hasten(id: string, entry: Entry<K>, { dueMs, timer, isAdded }: Delayed): void {
+    if (isAdded) return;
+    timer[Symbol.dispose]();
+    const leftMs = dueMs - this.#options.clock.monotonicMs();
+    this.#delay(id, { entry, delayMs: Math.min(leftMs, BROKEN_MS), isAdded: true });
   }
 
   #forgetAll(): void {

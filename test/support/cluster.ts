@@ -94,11 +94,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const server = createApiServer({ ...deps, routes, ...options.server });
   const clientOf = (user: User): Client => createClient(transportAs(server, user));
   const client = clientOf(platformUser);
+  const writes: string[] = [];
   for (const name of options.namespaces ?? ['default']) {
     await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
   const running = await runControllers({
-    client,
+    client: createClient((request) => {
+      if (request.method !== 'GET') writes.push(`${request.method} ${request.target}`);
+      return server.handle({ ...request, user: platformUser });
+    }),
     controllers: [...(options.controllers ?? []), ...(all?.controllers ?? [])],
     loops: [...(options.loops ?? []), ...(all?.loops ?? [])],
     clock,
@@ -118,9 +122,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     async steady() {
       await settled();
       const before = store.revision;
+      writes.length = 0;
       running.enqueueAll();
       await settled();
       if (store.revision !== before) throw new Error(await unsteady(store, before));
+      if (writes.length > 0) throw new Error(`unsteady: asked to write ${writes.join(', ')}`);
     },
     async advance(deltaMs) {
       if (!(clock instanceof FakeClock)) throw new Error('advance: the clock is not a FakeClock');
@@ -158,7 +164,9 @@ async function settle(parts: Parts): Promise<void> {
     await everybodyCaughtUp(parts);
     await running.idle();
     if (store.revision !== before) continue;
-    const retry = running.retries().find(({ failures }) => failures < FAILURES_MAX);
+    const retry = running
+      .retries()
+      .find(({ failures, isAdded }) => failures < FAILURES_MAX || isAdded);
     if (!retry) return;
     const waitMs = Math.max(0, retry.dueMs - clock.monotonicMs());
     if (clock instanceof FakeClock) clock.advance(waitMs);

@@ -59,7 +59,8 @@ export function desiredReplicaSet(
     },
     spec: {
       replicas,
-      minReadySeconds,
+      // The server keeps no zero: said each time, it would be written each time.
+      ...((minReadySeconds !== 0 || newSet?.spec?.minReadySeconds) && { minReadySeconds }),
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [TEMPLATE_HASH]: hash } },
       template: { ...template, metadata: { ...template.metadata, labels } },
     },

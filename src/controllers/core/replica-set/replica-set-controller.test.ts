@@ -141,3 +141,22 @@ test('replica set: a pod counts as available once it was ready for minReadySecon
   assert.equal((await client.get(ReplicaSet, ref))?.status?.availableReplicas, 1);
   await cluster.steady();
 });
+
+test('replica set: pods that are refused by their names, another each time, are tried ever later', async () => {
+  let asked = 0;
+  await using cluster = await startCluster({
+    controllers: [replicaSetController],
+    refuse: ({ kind, metadata }) => {
+      if (kind !== 'Pod') return undefined;
+      asked += 1;
+      return forbidden(Pod, metadata.name ?? '', 'nobody likes it');
+    },
+  });
+  await cluster.client.create(ReplicaSet, replicaSet(1));
+  await cluster.settled();
+  const before = asked;
+  assert.ok(before > 1 && before < 12, `asked ${before} times`);
+  for (let second = 0; second < 600; second += 1) await cluster.advance(1_000);
+  // 2.56 s after the last attempt, and twice as long each time.
+  assert.ok(asked - before <= 9, `asked ${asked - before} times in ten minutes`);
+});

@@ -43,7 +43,13 @@ function conditionsAfter(
   const others = previous.filter(({ type }) => type !== 'ReplicaFailure');
   if (!failure) return others;
   const known = previous.find(({ type }) => type === 'ReplicaFailure');
-  const isSame = known?.reason === failure.reason;
-  const lastTransitionTime = (isSame && known?.lastTransitionTime) || timestamp(now);
-  return [...others, { type: 'ReplicaFailure', status: 'True', ...failure, lastTransitionTime }];
+  // As it is, as upstream does: what the server says may name the pod, whose name is another each time, and a status that
+  // changes is looked at again at once.
+  if (known?.reason === failure.reason) return [...others, known];
+  const { reason, message } = failure;
+  const lastTransitionTime = timestamp(now);
+  return [
+    ...others,
+    { type: 'ReplicaFailure', status: 'True', reason, message, lastTransitionTime },
+  ];
 }

@@ -158,8 +158,13 @@ function kubernetesProbe(probe: RevisionProbe, port: number): Probe {
 function knativeEnv({ metadata }: Revision): EnvVar[] {
   const { name = '', labels = {} } = metadata;
   return [
-    { name: 'K_REVISION', value: name },
-    { name: 'K_CONFIGURATION', value: labels[servingKeys.configuration] ?? '' },
-    { name: 'K_SERVICE', value: labels[servingKeys.service] ?? '' },
+    variable('K_REVISION', name),
+    variable('K_CONFIGURATION', labels[servingKeys.configuration]),
+    variable('K_SERVICE', labels[servingKeys.service]),
   ];
+}
+
+/** The server keeps no empty value: said each time, it would be written each time. */
+function variable(name: string, value = ''): EnvVar {
+  return { name, ...(value !== '' && { value }) };
 }
