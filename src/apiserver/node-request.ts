@@ -52,7 +52,10 @@ export async function readBody(
   const breakOff = (): void =>
     reject(new ApiError('BadRequest', 'the body of the request broke off'));
   request.on('data', take);
-  request.once('end', resolve);
+  request.once('end', () => {
+    request.off('close', breakOff);
+    resolve();
+  });
   request.once('error', reject);
   request.once('close', breakOff);
   try {

@@ -18,7 +18,8 @@ const NAMESPACE_SUBRESOURCES = ['status', 'finalize'];
 
 /** Undefined where `path` is not below `/api/v1` or `/apis/<group>/<version>`. Throws BadRequest on a bad escape. */
 export function parseResourcePath(path: string): ResourcePath | undefined {
-  const segments = path.split('/').slice(1).map(decodeSegment);
+  const parts = path.split('/').slice(1);
+  const segments = path.includes('%') ? parts.map(decodeSegment) : parts;
   if (segments.at(-1) === '') segments.pop();
   const isCore = segments[0] === 'api';
   if (!isCore && segments[0] !== 'apis') return undefined;

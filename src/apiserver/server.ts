@@ -58,6 +58,7 @@ const IDLE_TIMEOUT_MS = 180_000;
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { tls, host, port, log, clock } = options;
   const closing = new AbortController();
+  const answering = new Set<AbortController>();
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const held = new HeldBytes();
@@ -72,7 +73,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     minVersion: 'TLSv1.2',
   });
   server.on('request', (request, response) => {
-    void answer(request, response, { ...options, closing: closing.signal, held });
+    // One that comes while the server closes is as one that came before.
+    void answer(request, response, { ...options, answering, held });
+    if (closing.signal.aborted) abortAll(answering);
   });
   limitConnections(server, log);
   server.on('upgrade', (request: IncomingMessage, socket: TLSSocket, head: Buffer) => {
@@ -102,10 +105,17 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     renew: (renewed) => server.setSecureContext(renewed),
     async [Symbol.asyncDispose]() {
       closing.abort();
+      abortAll(answering);
       for (const session of sessions) session.close();
       await close(server, { sockets, clock });
     },
   };
+}
+
+const CLOSING = new DOMException('the server is closing', 'AbortError');
+
+function abortAll(answering: ReadonlySet<AbortController>): void {
+  for (const asked of answering) asked.abort(CLOSING);
 }
 
 async function close(
@@ -135,7 +145,8 @@ function closeWhenIdle(session: ServerHttp2Session): void {
 }
 
 interface Answering extends ListenOptions {
-  readonly closing: AbortSignal;
+  /** Each request's, for when the server closes; a signal of all would be followed by each of them at a price. */
+  readonly answering: Set<AbortController>;
   readonly held: HeldBytes;
 }
 
@@ -148,21 +159,31 @@ async function answer(
   options: Answering,
 ): Promise<void> {
   const gone = new AbortController();
-  response.once('close', () => gone.abort(CLIENT_GONE));
-  const { clock, log, closing } = options;
+  const asked = new AbortController();
+  const leave = (): void => {
+    gone.abort(CLIENT_GONE);
+    asked.abort(CLIENT_GONE);
+  };
+  response.once('close', leave);
+  const { clock, log, answering } = options;
+  answering.add(asked);
   using held = new HeldBody(options.held);
   try {
-    const signal = AbortSignal.any([gone.signal, closing]);
-    const reply = await replyTo(request, { ...options, signal, body: held });
+    const reply = await replyTo(request, { ...options, signal: asked.signal, body: held });
     const { body } = reply;
-    if (typeof body === 'string' || body instanceof Uint8Array) held.keep(body.length);
+    const isWhole = typeof body === 'string' || body instanceof Uint8Array;
+    if (isWhole) held.keep(body.length);
     await writeReply(response, reply, { request, clock, signal: gone.signal });
+    // Whoever streams may hold something until the client has gone.
+    if (isWhole) response.off('close', leave);
     refuseRest(request);
   } catch (error) {
     if (error instanceof Stalled) log.info('a client stalled', { reason: error.message });
     else if (!gone.signal.aborted)
       log.error('a reply broke off', { target: pathOf(request.url), error });
     response.destroy();
+  } finally {
+    answering.delete(asked);
   }
 }
 
