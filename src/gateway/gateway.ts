@@ -9,6 +9,8 @@ import { Listener } from './connection/listener.ts';
 import { ReadAhead } from './connection/read-ahead.ts';
 import { type IngressFacts, ingressStatus, IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
+import { DrainRequests } from './route/drain-requests.ts';
+import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
 import { buildRouteTable, isOurs, keyOf } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
@@ -35,6 +37,8 @@ export interface GatewayOptions {
   readonly publicHost: string;
   readonly privateHost: string;
   readonly clusterDomain: string;
+  /** What is asked of the API where containers ask to be drained before they end; absent where they do not. */
+  readonly endingPods?: EndingPods;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -81,7 +85,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   const ingresses = informers.of(Ingress);
   const isSynced = (): boolean => informers.all().every((informer) => informer.isSynced);
-  const router = new RequestRouter({ directory, random, clusterDomain, isSynced });
+  const { endingPods } = options;
+  const drains = endingPods && new DrainRequests({ directory, endingPods, host: privateHost });
+  const router = new RequestRouter({
+    directory,
+    random,
+    clusterDomain,
+    isSynced,
+    ...(drains && { drains }),
+  });
   const writer = resources.use(new IngressStatusWriter({ client, clock, log }));
   const publishNow = (): void => {
     if (!isSynced()) return;

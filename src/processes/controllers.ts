@@ -1,8 +1,10 @@
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { systemRandom } from '#base/random.ts';
 import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
 import { crdOf } from '#api/apiextensions-v1/crd-of.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
+import { Service } from '#api/core-v1/service.ts';
 import { servingKinds } from '#api/kinds.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { startAutoscaler } from '#autoscaler/autoscaler.ts';
@@ -22,6 +24,7 @@ import {
   ensureConfigMaps,
   ensurePlatformServices,
   GATEWAY_PORTS,
+  GATEWAY_SERVICES,
   gatewayServices,
   SYSTEM_NAMESPACE,
 } from './platform-services.ts';
@@ -35,6 +38,8 @@ export async function runControllersPart(home: string, args: readonly string[]):
 /** Ready when it waits to lead: another may be doing the work. */
 async function startPart(context: PartContext): Promise<AsyncDisposable> {
   const foreign = foreignOf('controllers', context);
+  // No supervisor may have made it: for the measurement channel.
+  await mkdir(pathsOf(context.settings.home).run, { recursive: true, mode: 0o700 });
   await using resources = new AsyncDisposableStack();
   const client = foreignClient(foreign, resources);
   await ensureDefinitions(client, foreign);
@@ -79,6 +84,7 @@ async function lead(
       publicPort: context.settings.httpPort,
       backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
       settings: live.current,
+      drain: { address: await drainAddress(client), port: 80 },
     },
     live,
     autoscaler,
@@ -87,6 +93,19 @@ async function lead(
   });
   resources.use(await runControllers({ ...parts, controllers }));
   return resources.move();
+}
+
+/**
+ * A kubelet does not know the cluster's names, so it is told the ClusterIP of the gateway's Service, which stays when the
+ * gateway moves: what pods are made from must not change with that.
+ */
+async function drainAddress(client: Client): Promise<string> {
+  const ref = { namespace: SYSTEM_NAMESPACE, name: GATEWAY_SERVICES.private };
+  const address = (await client.get(Service, ref))?.spec?.clusterIP;
+  if (address) return address;
+  throw new Error(
+    `Cannot let pods be drained: Service ${ref.namespace}/${ref.name} has no ClusterIP, by which nodes reach the gateway`,
+  );
 }
 
 /** Asks the registry itself: which images nodes have is theirs to know. */

@@ -8,10 +8,11 @@ import { Informers } from '#client/informers.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { startDns } from '#dns/dns-server.ts';
 import { startGateway } from '#gateway/gateway.ts';
+import { endingPodsOf } from '#gateway/route/ending-pods.ts';
 import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import { parsePartFlags } from './part-flags.ts';
-import { GATEWAY_PORTS, SYSTEM_NAMESPACE } from './platform-services.ts';
+import { GATEWAY_PORTS, GATEWAY_SERVICES, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
 
 /** Requests that are on their way when the gateway is told to stop have this long to end. */
@@ -34,17 +35,20 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
   const transport = resources.use(httpsTransport(parseKubeconfig(kubeconfig)));
   const client = createClient(transport.send);
   const informers = resources.use(new Informers({ ...parts, client, signal }));
-  resources.use(
-    await startDns({
-      ...parts,
-      informers,
-      address: podFacing,
-      port: 53,
-      clusterDomain: CLUSTER_DOMAIN,
-      upstreams: hostResolvers(parts.clock),
-    }),
-  );
-  done('dns');
+  // Another cluster answers its names itself.
+  if (!foreign) {
+    resources.use(
+      await startDns({
+        ...parts,
+        informers,
+        address: podFacing,
+        port: 53,
+        clusterDomain: CLUSTER_DOMAIN,
+        upstreams: hostResolvers(parts.clock),
+      }),
+    );
+    done('dns');
+  }
   const gateway = await startGateway({
     ...parts,
     client,
@@ -59,9 +63,11 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
       internal: { addresses: [podFacing], port: GATEWAY_PORTS.internal, flag: '' },
       backend: { addresses: [podFacing], port: GATEWAY_PORTS.backend, flag: '' },
     },
-    publicHost: `gateway.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
-    privateHost: `gateway-internal.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
+    publicHost: `${GATEWAY_SERVICES.public}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
+    privateHost: `${GATEWAY_SERVICES.private}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
     clusterDomain: CLUSTER_DOMAIN,
+    // Here the agent lets pods end only when they are drained; a kubelet has to be told to ask.
+    ...(foreign && { endingPods: endingPodsOf(client) }),
   });
   resources.defer(async () => await gateway.close(AbortSignal.timeout(DRAIN_MS)));
   done('gateway');

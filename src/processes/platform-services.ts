@@ -7,6 +7,9 @@ import type { Client } from '#client/client.ts';
 
 export const SYSTEM_NAMESPACE = CONFIG_NAMESPACE;
 
+/** Names of the Services that lead to the gateway: for the world, and for what is inside the cluster. */
+export const GATEWAY_SERVICES = { public: 'gateway', private: 'gateway-internal' };
+
 /** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
 export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
 
@@ -26,8 +29,13 @@ export interface PlatformService {
 
 /** By which pods and, on a foreign cluster, others reach the gateway. */
 export const gatewayServices: readonly PlatformService[] = [
-  { namespace: SYSTEM_NAMESPACE, name: 'gateway', type: 'LoadBalancer', ports: http() },
-  { namespace: SYSTEM_NAMESPACE, name: 'gateway-internal', ports: http() },
+  {
+    namespace: SYSTEM_NAMESPACE,
+    name: GATEWAY_SERVICES.public,
+    type: 'LoadBalancer',
+    ports: http(),
+  },
+  { namespace: SYSTEM_NAMESPACE, name: GATEWAY_SERVICES.private, ports: http() },
 ];
 
 function http(): PlatformService['ports'] {

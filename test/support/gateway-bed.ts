@@ -18,6 +18,7 @@ import { Informers } from '#client/informers.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
 import type { FromGateway } from '#autoscaler/measurements.ts';
 import { startGateway, type Gateway } from '#gateway/gateway.ts';
+import { endingPodsOf } from '#gateway/route/ending-pods.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
 
 /** A gateway in front of a cluster in this process, with the autoscaler's end of its channel in the test's hands. */
@@ -88,6 +89,7 @@ export async function startGatewayBed(): Promise<GatewayBed> {
       publicHost: 'gateway.knative-serving.svc.cluster.local',
       privateHost: 'gateway-internal.knative-serving.svc.cluster.local',
       clusterDomain: 'cluster.local',
+      endingPods: endingPodsOf(client),
     }),
   );
   const owned = resources.move();

@@ -154,8 +154,12 @@ export interface Answer {
   readonly tookMs: number;
 }
 
-/** GETs a Service's URL over a fresh connection to the gateway on loopback. */
-export async function call(url: string, target = '/'): Promise<Answer> {
+/** GETs a Service's URL from the gateway on loopback, over a fresh connection unless an agent keeps some. */
+export async function call(
+  url: string,
+  target = '/',
+  agent: http.Agent | false = false,
+): Promise<Answer> {
   const { host, port } = new URL(url);
   const startMs = performance.now();
   const request = http.get({
@@ -163,7 +167,7 @@ export async function call(url: string, target = '/'): Promise<Answer> {
     port: port === '' ? 80 : Number(port),
     path: target,
     headers: { host },
-    agent: false,
+    agent,
     timeout: 30_000,
   });
   request.once('timeout', () => request.destroy(new Error('no answer within 30 s')));

@@ -50,20 +50,33 @@ export async function pushImage(
   platform: Platform,
   { name, source }: { readonly name: string; readonly source: string },
 ): Promise<string> {
-  const options = { clock: systemClock, random: systemRandom };
   const record = JSON.parse(
     readFileSync(path.join(platform.home, 'run', 'gateway.json'), 'utf8'),
   ) as { settings: string };
   const { registryPort } = JSON.parse(record.settings) as { registryPort: number };
   const reference = `127.0.0.1:${registryPort}/${name}:latest`;
+  await pushFolder({ source, reference, home: path.join(platform.home, 'build') });
+  return reference;
+}
+
+/** Builds an image from a folder, and pushes it to the registry that the reference names, on loopback; `home` is where it is built. */
+export async function pushFolder({
+  source,
+  reference,
+  home,
+}: {
+  readonly source: string;
+  readonly reference: string;
+  readonly home: string;
+}): Promise<void> {
+  const options = { clock: systemClock, random: systemRandom };
   await buildImage({
     source,
     nodePath: process.execPath,
     platform: platformOf(process.arch),
-    store: await ContentStore.open({ ...options, home: path.join(platform.home, 'build') }),
+    store: await ContentStore.open({ ...options, home }),
     client: new DistributionClient(options),
     reference,
     signal: AbortSignal.timeout(60_000),
   });
-  return reference;
 }

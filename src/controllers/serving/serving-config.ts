@@ -11,6 +11,11 @@ export interface ServingConfig {
   readonly privateGateway: string;
   /** Where a revision's public Service leads: the gateway's trusted listener. */
   readonly backend: { readonly address: string; readonly port: number };
+  /**
+   * The gateway as nodes reach it, whom a container asks before it ends: it answers once no request is in the pod. Absent
+   * where whoever stops pods waits for that himself.
+   */
+  readonly drain?: { readonly address: string; readonly port: number };
   /** As the ConfigMaps are now; a reconcile asks once. */
   readonly settings: () => ServingSettings;
 }

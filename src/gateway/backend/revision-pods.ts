@@ -19,8 +19,8 @@ interface Known {
   isTerminating: boolean;
   isUsable: boolean;
   probing: Disposable | undefined;
-  /** Called when the pod, chosen no more, has no request of ours left. */
-  onDrained: (() => void) | undefined;
+  /** Called when the pod, chosen no more, has no request of ours left; each of its containers may wait for that. */
+  onDrained: readonly (() => void)[];
 }
 
 const EMPTY: readonly Pod[] = [];
@@ -92,7 +92,7 @@ export class RevisionPods implements Disposable {
       return;
     }
     known.isTerminating = true;
-    known.onDrained = onDrained;
+    known.onDrained = [...known.onDrained, onDrained];
     this.#update();
     this.released(known.pod);
   }
@@ -104,8 +104,8 @@ export class RevisionPods implements Disposable {
     if (!known?.isTerminating || known.pod !== pod) return;
     this.#leaving.delete(pod.name);
     const { onDrained } = known;
-    known.onDrained = undefined;
-    onDrained?.();
+    known.onDrained = [];
+    for (const drained of onDrained) drained();
   }
 
   /** The pod could not be connected to. */
@@ -149,7 +149,7 @@ export class RevisionPods implements Disposable {
       isTerminating: false,
       isUsable: false,
       probing: undefined,
-      onDrained: undefined,
+      onDrained: [],
     };
     this.#known.set(endpoint.name, known);
     return known;

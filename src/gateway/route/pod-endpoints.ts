@@ -1,4 +1,5 @@
 import type { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { endpointsOf } from '#api/discovery-v1/endpoints-of.ts';
 import type { PodEndpoint } from '../backend/pod.ts';
 
 /** The endpoints of a Service's port, which the slices know by name; one that the slices name alone may go unnamed. */
@@ -12,7 +13,7 @@ export function podEndpoints(
     const named = ports.find((port) => (port.name ?? '') === (portName ?? ''));
     const port = (named ?? (ports.length === 1 ? ports[0] : undefined))?.port;
     if (port === undefined) continue;
-    for (const { addresses, conditions, targetRef } of slice.endpoints) {
+    for (const { addresses, conditions, targetRef } of endpointsOf(slice)) {
       const [address] = addresses;
       if (address === undefined) continue;
       const name = targetRef?.name ?? address;

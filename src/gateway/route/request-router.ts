@@ -4,6 +4,7 @@ import type { Exchange } from '../connection/exchange.ts';
 import { fieldsForRevision } from '../forward/forwarded-fields.ts';
 import { Relay } from '../forward/relay.ts';
 import { type AppendedFields, appendedFields, mergedFields, noFields } from './appended-fields.ts';
+import type { DrainRequests } from './drain-requests.ts';
 import { answerProbe, isProbe } from './network-probe.ts';
 import { buildRouteTable, hashOf, pickSplit, type RoutePath } from './route-table.ts';
 import { parseServiceHost, type ServiceDirectory } from './service-directory.ts';
@@ -14,6 +15,8 @@ export interface RequestRouterOptions {
   readonly clusterDomain: string;
   /** Whether all routes have been read; before that, not knowing a host means nothing. */
   readonly isSynced: () => boolean;
+  /** Asked at the internal door; absent where nobody may. */
+  readonly drains?: DrainRequests;
 }
 
 /** Routes that lead to this gateway itself are followed that often: a host that is rewritten to itself must end. */
@@ -44,6 +47,7 @@ export class RequestRouter {
     if (door === 'backend') this.#toRevision(exchange, host);
     else {
       const isInternal = door === 'internal';
+      if (isInternal && this.#options.drains?.take(exchange, host)) return;
       this.#byHost(exchange, { host, isInternal, append: noFields, hops: 0 });
     }
   }

@@ -4,18 +4,21 @@ import type { Revision } from '#api/serving-v1/revision.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
 import { desiredDeployment } from '#controllers/serving/revision/desired-deployment.ts';
+import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
 import { fixture } from '#test/support/fixture.ts';
 
 function deploymentOf(
   yaml: string,
   digests = new Map<string, string>(),
+  drain?: ServingConfig['drain'],
 ): ReturnType<typeof desiredDeployment> {
   const revision = fixture<Revision>(
     `{ apiVersion: serving.knative.dev/v1, kind: Revision, ${yaml} }`,
   );
   const { metadata: owner, spec } = revision;
   defaultRevisionSpec(spec, { owner, settings: defaultSettings });
-  return desiredDeployment({ revision, digests, progressDeadlineSeconds: 600 });
+  const gateway = { ...servingDefaults, ...(drain && { drain }) };
+  return desiredDeployment({ revision, digests, progressDeadlineSeconds: 600, gateway });
 }
 
 const metadata = `metadata:
@@ -106,4 +109,21 @@ test('deployment: the serving container alone has the port, and probes without a
     side?.env?.map(({ name }) => name),
     ['PORT', 'K_REVISION', 'K_CONFIGURATION', 'K_SERVICE'],
   );
+});
+
+test('deployment: where a kubelet stops pods, each container asks the gateway before it ends', () => {
+  const spec = 'spec: { containers: [{ name: a, image: i, ports: [{}] }, { name: b, image: j }] }';
+  const drain = { address: '10.96.7.7', port: 80 };
+  const of = (asked?: ServingConfig['drain']): unknown[] =>
+    deploymentOf(`${metadata}, ${spec}`, new Map(), asked).spec?.template.spec?.containers.map(
+      ({ lifecycle }) => lifecycle?.preStop?.httpGet,
+    ) ?? [];
+  const asks = {
+    host: '10.96.7.7',
+    port: 80,
+    path: '/drain/default/hello-00001',
+    httpHeaders: [{ name: 'Host', value: servingDefaults.privateGateway }],
+  };
+  assert.deepEqual(of(drain), [asks, asks]);
+  assert.deepEqual(of(), [undefined, undefined]);
 });

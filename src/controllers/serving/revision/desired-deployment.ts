@@ -1,5 +1,5 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
-import type { Container, EnvVar, Probe } from '#api/generated/core-v1.ts';
+import type { Container, EnvVar, Lifecycle, Probe } from '#api/generated/core-v1.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { childName } from '#api/meta/child-name.ts';
 import { parseGoDuration } from '#api/meta/go-duration.ts';
@@ -15,6 +15,7 @@ import {
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
 import { childLabels, workloadAnnotations } from '#controllers/serving/revision/child-metadata.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 /** How many created, not started pods the agent keeps for a ReplicaSet while its replicas are 0; 1 unless the Revision says. */
 const PREPARED_SANDBOXES = 'knode.dev/prepared-sandboxes';
@@ -25,6 +26,7 @@ export interface DeploymentInput {
   readonly digests: ReadonlyMap<string, string>;
   /** Where the Revision has no annotation for it. */
   readonly progressDeadlineSeconds: number;
+  readonly gateway: Pick<ServingConfig, 'drain' | 'privateGateway'>;
   /** Only for one that is made now: afterwards the autoscaler alone says how many. */
   readonly replicas?: number;
 }
@@ -65,7 +67,7 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
             'kubectl.kubernetes.io/default-container': servingContainer(revision.spec)?.name ?? '',
           },
         },
-        spec: podSpec(revision, input.digests),
+        spec: podSpec(revision, input),
       },
     },
   };
@@ -79,7 +81,10 @@ function progressDeadlineSeconds({ metadata }: Revision, otherwise: number): num
 
 type PodSpec = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>;
 
-function podSpec(revision: Revision, digests: ReadonlyMap<string, string>): PodSpec {
+function podSpec(
+  revision: Revision,
+  { digests, gateway }: Pick<DeploymentInput, 'digests' | 'gateway'>,
+): PodSpec {
   const {
     containerConcurrency: _containerConcurrency,
     responseStartTimeoutSeconds: _responseStart,
@@ -90,6 +95,7 @@ function podSpec(revision: Revision, digests: ReadonlyMap<string, string>): PodS
     ...pod
   } = revision.spec;
   const serving = servingContainer(revision.spec);
+  const lifecycle = drainHook(revision, gateway);
   return {
     ...pod,
     // A request may take this long, so a pod that stops may too.
@@ -97,6 +103,7 @@ function podSpec(revision: Revision, digests: ReadonlyMap<string, string>): PodS
     containers: containers.map((container) => ({
       ...plainContainer(container, digests),
       ...probes(container, userPort(revision.spec)),
+      ...(lifecycle && { lifecycle }),
       terminationMessagePolicy: container.terminationMessagePolicy ?? 'FallbackToLogsOnError',
       ...(container === serving && {
         ports: [{ name: USER_PORT_NAME, containerPort: userPort(revision.spec), protocol: 'TCP' }],
@@ -112,6 +119,28 @@ function podSpec(revision: Revision, digests: ReadonlyMap<string, string>): PodS
     ...(initContainers && {
       initContainers: initContainers.map((container) => plainContainer(container, digests)),
     }),
+  };
+}
+
+/**
+ * The kubelet tells no container to end before this is answered. The pod's own name cannot be said in a template: the
+ * gateway looks itself which pods of the revision are ending.
+ */
+function drainHook(
+  { metadata }: Revision,
+  { drain, privateGateway }: DeploymentInput['gateway'],
+): Lifecycle | undefined {
+  if (!drain) return undefined;
+  const { name, namespace } = placeOf(metadata);
+  return {
+    preStop: {
+      httpGet: {
+        host: drain.address,
+        port: drain.port,
+        path: `/drain/${namespace}/${name}`,
+        httpHeaders: [{ name: 'Host', value: privateGateway }],
+      },
+    },
   };
 }
 

@@ -177,6 +177,7 @@ class Pass {
           imageDigest === '' ? [] : [[container, imageDigest]],
         ),
       ),
+      gateway: this.#options.config,
       progressDeadlineSeconds: deployment.progressDeadlineMs / 1_000,
       ...(!existing && { replicas: initialScale ?? autoscaler.initialScale }),
     });

@@ -1,6 +1,7 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { endpointsOf } from '#api/discovery-v1/endpoints-of.ts';
 import type { Kind, StatusOf } from '#api/kind.ts';
 import { Conditions } from '#api/meta/conditions.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
@@ -110,5 +111,5 @@ async function hasReadyPods(client: Client, sks: ServerlessService): Promise<boo
     namespace: sks.metadata.namespace ?? '',
     labelSelector: `kubernetes.io/service-name=${privateServiceName(sks)}`,
   });
-  return items.some((slice) => slice.endpoints.some(({ conditions }) => conditions?.ready));
+  return items.some((slice) => endpointsOf(slice).some(({ conditions }) => conditions?.ready));
 }

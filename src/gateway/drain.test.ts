@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Pod } from '#api/core-v1/pod.ts';
+import { ask, startApp, startGatewayBed, type GatewayBed } from '#test/support/gateway-bed.ts';
+
+const GATEWAY = 'gateway-internal.knative-serving.svc.cluster.local';
+
+/** A Pod of the revision that has been told to end, which a finalizer keeps. */
+async function endingPod({ cluster: { client } }: GatewayBed, name: string): Promise<void> {
+  await client.create(Pod, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      namespace: 'default',
+      name,
+      labels: { 'serving.knative.dev/revision': 'hello-00001' },
+      finalizers: ['example.com/kept'],
+    },
+    spec: { containers: [{ name: 'main', image: 'example.com/app' }] },
+  });
+  await client.delete(Pod, { namespace: 'default', name });
+}
+
+test('who ends a container is answered once no request is in a pod that is ending', async () => {
+  await using bed = await startGatewayBed();
+  const { promise: held, resolve: hold } = Promise.withResolvers<() => void>();
+  await using app = await startApp((request, response) => {
+    if (request.url === '/held') hold(() => response.end('done'));
+    else response.end('at once');
+  });
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  const drain = async (door: 'public' | 'internal' = 'internal'): Promise<number> => {
+    const path = '/drain/default/hello-00001';
+    return (await ask(bed.gateway.ports[door], { host: GATEWAY, path })).status;
+  };
+  assert.equal(await drain(), 200, 'no pod is ending');
+  const answer = ask(bed.gateway.ports.public, { host: 'hello.example', path: '/held' });
+  const end = await held;
+  assert.equal(await drain(), 200, 'and so the one with a request in it is left alone');
+  assert.equal(await drain('public'), 404);
+  await endingPod(bed, 'a');
+  let answered = 0;
+  const drains = [1, 2, 3].map(async () => {
+    assert.equal(await drain(), 200);
+    answered += 1;
+  });
+  const demand = bed.heard('demand').then(() => 'demand');
+  let waiting = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  while ((await Promise.race([waiting, demand])) !== 'demand')
+    waiting = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  assert.equal(answered, 0);
+  end();
+  assert.equal((await answer).body, 'done');
+  await Promise.all(drains);
+  app.server.removeAllListeners('request');
+  app.server.on('request', (_request, response) => response.end('from b'));
+  await bed.pods('hello-00001', [{ name: 'b', port: app.port }]);
+  assert.equal((await waiting).body, 'from b');
+});
+
+test('of what is no revision, or has no pod, nothing is to be drained', async () => {
+  await using bed = await startGatewayBed();
+  const drain = async (path: string): Promise<number> =>
+    (await ask(bed.gateway.ports.internal, { host: GATEWAY, path })).status;
+  assert.equal(await drain('/drain/default/nobody'), 200);
+  assert.equal(await drain('/drain/default'), 404);
+  await bed.revision('hello-00001');
+  await endingPod(bed, 'gone');
+  assert.equal(await drain('/drain/default/hello-00001'), 200);
+});

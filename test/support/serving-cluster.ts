@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import { choosePort } from '#supervisor/ports.ts';
+import { foreignParts } from '#test/support/foreign-parts.ts';
+import { kubectlProgram, pidOf, run, startPlatform, type Outcome } from '#test/support/platform.ts';
+import { startProgram } from '#test/support/program.ts';
+import { pushFolder, pushImage } from '#test/support/sample-image.ts';
+
+/**
+ * Where Services run whose pods are real: a platform of our own, or with CLUSTER=real the Kubernetes that
+ * `../shared/kubernetes/up` has started, with our controllers (two of them), webhook and gateway beside it.
+ */
+export interface ServingCluster extends AsyncDisposable {
+  readonly isReal: boolean;
+  /** As the administrator. */
+  kubectl(args: readonly string[], input?: string): Promise<Outcome>;
+  /** The text of a call that must succeed. */
+  ok(args: readonly string[], input?: string): Promise<string>;
+  /** Builds an image of a folder and puts it where nodes pull it from; returns its reference. */
+  push(name: string, source: string): Promise<string>;
+  /** Kills (-9) the process that reconciles; resolves when another, or its successor, does its work. */
+  killLeader(): Promise<void>;
+}
+
+export async function startServingCluster(): Promise<ServingCluster> {
+  return process.env['CLUSTER'] === 'real' ? await startOnKubernetes() : await startEmbedded();
+}
+
+async function startEmbedded(): Promise<ServingCluster> {
+  const platform = await startPlatform();
+  return {
+    ...calls(path.join(platform.home, 'kubeconfig')),
+    isReal: false,
+    push: async (name, source) => await pushImage(platform, { name, source }),
+    async killLeader() {
+      const killed = pidOf(platform.home, 'control');
+      process.kill(killed, 'SIGKILL');
+      const up = await platform.knode('up', '-d');
+      assert.equal(up.code, 0, up.stderr);
+      assert.notEqual(pidOf(platform.home, 'control'), killed);
+    },
+    [Symbol.asyncDispose]: async () => await platform[Symbol.asyncDispose](),
+  };
+}
+
+/** Where the nodes of that Kubernetes pull from without TLS. */
+const REGISTRY = 'localhost:5000';
+
+async function startOnKubernetes(): Promise<ServingCluster> {
+  await using resources = new AsyncDisposableStack();
+  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
+  const kubeHome = process.env['KUBE_HOME'] ?? path.join(cache, 'real-kubernetes');
+  const kubeconfig = path.join(kubeHome, 'run', 'admin.kubeconfig');
+  const home = mkdtempSync(path.join(tmpdir(), 'knode-kubernetes-'));
+  resources.defer(() => rmSync(home, { recursive: true, force: true }));
+  resources.use(await startRegistry(home));
+  const parts = resources.use(await foreignParts(readFileSync(kubeconfig, 'utf8')));
+  const httpPort = ['--http-port', String(await choosePort(0, '--http-port'))];
+  let leader = await parts.start('controllers', ...httpPort);
+  await leader.heard('leads');
+  const waiting = await parts.start('controllers', ...httpPort);
+  await parts.start('webhook', '--webhook-port', '0');
+  await parts.start('gateway', ...httpPort);
+  const owned = resources.move();
+  return {
+    ...calls(kubeconfig),
+    isReal: true,
+    async push(name, source) {
+      const reference = `${REGISTRY}/${name}:latest`;
+      await pushFolder({ source, reference, home: path.join(home, 'build') });
+      return reference;
+    },
+    async killLeader() {
+      assert.notEqual(leader, waiting, 'there is no second one any more');
+      await leader.kill('SIGKILL');
+      leader = waiting;
+      await leader.heard('leads');
+    },
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
+
+async function startRegistry(home: string): Promise<AsyncDisposable> {
+  const file = path.join(home, 'registry.yml');
+  const storage = { filesystem: { rootdirectory: path.join(home, 'registry') } };
+  writeFileSync(file, JSON.stringify({ version: 0.1, storage, http: { addr: REGISTRY } }));
+  const registry = await startProgram(['docker-registry', 'serve', file]);
+  await registry.says(/listening on/);
+  return registry;
+}
+
+function calls(kubeconfig: string): Pick<ServingCluster, 'kubectl' | 'ok'> {
+  const env = { ...process.env, KUBECONFIG: kubeconfig };
+  const kubectl: ServingCluster['kubectl'] = async (args, input) =>
+    await run([kubectlProgram(), ...args], { env, ...(input !== undefined && { input }) });
+  return {
+    kubectl,
+    async ok(args, input) {
+      const outcome = await kubectl(args, input);
+      assert.equal(outcome.code, 0, `kubectl ${args.join(' ')}: ${outcome.stderr}`);
+      return outcome.stdout;
+    },
+  };
+}
