@@ -8,8 +8,8 @@ export interface LoadResult {
   readonly failures: readonly string[];
 }
 
-/** Requests that go on until `stop`, each loop one after another. */
-export interface Load {
+/** Requests that go on until `stop` or the end of the test, each loop one after another. */
+export interface Load extends Disposable {
   /** Resolves when the last one has been answered. */
   stop(): Promise<LoadResult>;
 }
@@ -40,6 +40,10 @@ export function startLoad(url: string): Load {
       await Promise.all(loops);
       agent.destroy();
       return { bodies, failures };
+    },
+    [Symbol.dispose]() {
+      isStopped = true;
+      agent.destroy();
     },
   };
 }

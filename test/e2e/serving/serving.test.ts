@@ -40,8 +40,8 @@ before(
 );
 after(
   async () => {
+    await using _ = cluster;
     await cluster.ok(['delete', 'namespace', NAMESPACE, '--timeout=100s']);
-    await cluster[Symbol.asyncDispose]();
   },
   { timeout },
 );
@@ -120,7 +120,7 @@ test(
   { timeout },
   async () => {
     const url = await deploy('roll', { target: 'one' });
-    const load = startLoad(url);
+    using load = startLoad(url);
     await deploy('roll', { target: 'two' });
     await gone('serving.knative.dev/revision=roll-00001');
     const share = (revisionName: string, percent: number, tag?: string): object => ({
@@ -154,7 +154,7 @@ test(
     const pod = await podsOf('kept');
     const late = call(url, '/after/8000');
     while ((await call(url, '/held')).body !== '1');
-    const load = startLoad(url);
+    using load = startLoad(url);
     await inNamespace(['delete', pod.trim(), '--wait=false']);
     const { status, body } = await late;
     assert.deepEqual([status, body], [200, 'kept']);
@@ -172,7 +172,7 @@ test(
   async () => {
     const annotations = { 'autoscaling.knative.dev/min-scale': '1' };
     const url = await deploy('steady', { target: 'before', annotations });
-    const load = startLoad(url);
+    using load = startLoad(url);
     const startMs = performance.now();
     await cluster.killLeader();
     say(`reconciled again ${since(startMs)} after the kill`);
