@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { call } from '#test/support/platform.ts';
 
-export interface LoadResult {
+interface LoadResult {
   /** How often each body came with status 200. */
   readonly bodies: ReadonlyMap<string, number>;
   /** Whatever else came of a request, in words. */
