@@ -35,13 +35,18 @@ export async function adoptSandboxes(
     parts.runtime.list(),
     readPodRecords(parts.podsFolder),
   ]);
-  const sweep = async (what: string, remove: () => Promise<void>): Promise<void> => {
+  const attempt = async (failure: string, what: string, task: () => Promise<void>) => {
     try {
-      await remove();
+      await task();
     } catch (error) {
-      parts.log.error('agent: what an earlier process left could not be removed', { what, error });
+      parts.log.error(`agent: what an earlier process left could not be ${failure}`, {
+        what,
+        error,
+      });
     }
   };
+  const sweep = (what: string, remove: () => Promise<void>): Promise<void> =>
+    attempt('removed', what, remove);
   const running = new Set(known.filter(({ state }) => state === 'running').map(({ id }) => id));
   const pods: PodSandbox[] = [];
   const started: PodSandbox[] = [];
@@ -58,11 +63,14 @@ export async function adoptSandboxes(
   }
   for (const sandbox of pods) {
     if (!sandbox.record.prepared) continue;
-    await sandbox.thaw();
-    await sandbox.bind();
+    await attempt('taken over whole', sandbox.folder, async () => {
+      await sandbox.thaw();
+      await sandbox.bind();
+    });
   }
   // It was perhaps about to be called.
-  for (const sandbox of started) await sandbox.thaw();
+  for (const sandbox of started)
+    await attempt('taken over whole', sandbox.folder, async () => await sandbox.thaw());
   for (const orphan of orphans) await sweep(orphan.folder, async () => await orphan.remove());
   const kept = [...pods, ...started];
   const owned = new Set(kept.flatMap(({ ids }) => ids));

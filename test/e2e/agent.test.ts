@@ -5,6 +5,7 @@ import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import type { Container } from '#api/generated/core-v1.ts';
 import { isReady, NODE_IMAGE, startAgentBed, type AgentBed } from '#test/support/agent-bed.ts';
 import { machineTraces } from '#test/support/machine-traces.ts';
@@ -251,4 +252,24 @@ test('agent: twenty pods leave nothing behind', async () => {
   for (const name of names) await deletePod(bed, name);
   for (const name of names) await bed.podGone(name);
   assert.deepEqual(await tracesOf(bed.instance), before);
+});
+
+test('agent: a pod that went before anybody ran it is removed, however often the API refuses that', async () => {
+  let refused = 0;
+  await using bed = await startAgentBed({
+    through: (client) => ({
+      ...client,
+      async delete(...request) {
+        refused += 1;
+        if (refused <= 2) throw new ApiError('ServiceUnavailable', 'no space left on device');
+        await client.delete(...request);
+      },
+    }),
+  });
+  await bed.restart(async () => {
+    await bed.createPod('a', { containers: [{ name: 'main', image: NODE_IMAGE }] });
+    await bed.cluster.client.delete(Pod, { namespace: 'default', name: 'a' });
+  });
+  await bed.podGone('a');
+  assert.equal(refused, 3);
 });

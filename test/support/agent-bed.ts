@@ -8,6 +8,7 @@ import { Pod } from '#api/core-v1/pod.ts';
 import type { PodSpec } from '#api/generated/core-v1.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
+import type { Client } from '#client/client.ts';
 import { Informers } from '#client/informers.ts';
 import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
@@ -29,8 +30,8 @@ export interface AgentBed extends AsyncDisposable {
   /** What every trace of the bed on the machine has in its name. */
   readonly instance: string;
   readonly agent: Agent;
-  /** Ends the agent as a killed process would, its pods left running, and starts another. */
-  restart(): Promise<void>;
+  /** Ends the agent as a killed process would, its pods left running, and starts another; does `meanwhile` between the two. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
   createPod(name: string, spec: PodSpec): Promise<Pod>;
   /** Resolves with the pod once `isTrue` of it. */
   podOnce(name: string, isTrue: (pod: Pod) => boolean): Promise<Pod>;
@@ -43,6 +44,8 @@ const WAIT_MS = 30_000;
 export async function startAgentBed(
   options: Partial<Pick<AgentOptions, 'drain' | 'preparedMax' | 'thresholds' | 'images'>> & {
     readonly isLoud?: boolean;
+    /** What the agent's own requests go through. */
+    readonly through?: (client: Client) => Client;
   } = {},
 ): Promise<AgentBed> {
   const home = await mkdtemp(path.join(tmpdir(), 'knode-agent-'));
@@ -63,7 +66,16 @@ export async function startAgentBed(
     ? jsonLog((line) => process.stderr.write(line), systemClock)
     : silentLog;
   const { client } = cluster;
-  const base = { client, clock: systemClock, random: systemRandom, log, home, instance, ranges };
+  const through = options.through ?? ((direct) => direct);
+  const base = {
+    client: through(client),
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    home,
+    instance,
+    ranges,
+  };
   const end = new AbortController();
   const informers = new Informers({ ...base, signal: end.signal });
   const open = (): Promise<Agent> =>
@@ -89,8 +101,9 @@ export async function startAgentBed(
     get agent() {
       return required();
     },
-    async restart() {
+    async restart(meanwhile) {
       await required()[Symbol.asyncDispose]();
+      await meanwhile?.();
       state.agent = await open();
     },
     createPod: (name, spec) =>

@@ -6,6 +6,7 @@ import type { EvictablePod } from '#agent/node-eviction.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { hasEnded } from '#agent/pods/pod-status.ts';
 import { PodWorker, removePodObject } from '#agent/pods/pod-worker.ts';
+import { untilDone } from '#agent/pods/until-done.ts';
 
 export interface PodSetOptions {
   readonly parts: AgentParts;
@@ -29,6 +30,10 @@ export class PodSet implements AsyncDisposable {
   readonly #workers = new Map<string, Promise<PodWorker>>();
   readonly #running = new Map<string, PodWorker>();
   readonly #tasks = new Set<Promise<void>>();
+  /** Uids of objects that are about to be removed. */
+  readonly #removing = new Set<string>();
+  /** Aborted when the next process takes over. */
+  readonly #left = new AbortController();
   #isEnding = false;
 
   constructor(options: PodSetOptions) {
@@ -69,6 +74,7 @@ export class PodSet implements AsyncDisposable {
     this.#isEnding = true;
     this.#subscription[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
+    this.#left.abort();
     const workers = await Promise.all(this.#workers.values());
     await Promise.all(workers.map((worker) => worker.leave()));
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
@@ -78,9 +84,27 @@ export class PodSet implements AsyncDisposable {
     const uid = pod.metadata.uid ?? '';
     const known = this.#workers.get(uid);
     if (known) this.#do(pod, async () => (await known).update(pod));
-    else if (!adopted && pod.metadata.deletionTimestamp)
-      this.#do(pod, () => removePodObject(this.#options.parts.client, pod));
+    else if (!adopted && pod.metadata.deletionTimestamp) this.#removeObject(pod);
     else if (!this.#isEnding && (adopted || !hasEnded(pod))) this.#begin(pod, adopted);
+  }
+
+  /** There is nothing of it here, and nobody else says so. */
+  #removeObject(pod: Pod): void {
+    const { client, clock } = this.#options.parts;
+    const { uid = '' } = pod.metadata;
+    if (this.#removing.has(uid)) return;
+    this.#removing.add(uid);
+    this.#do(pod, async () => {
+      const onFailure = (error: unknown): void => this.#failed(pod, error);
+      const { signal } = this.#left;
+      try {
+        await untilDone(() => removePodObject(client, pod), { clock, onFailure, signal });
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        this.#removing.delete(uid);
+      }
+    });
   }
 
   #begin(pod: Pod, adopted: PodSandbox | undefined): void {
@@ -113,16 +137,14 @@ export class PodSet implements AsyncDisposable {
   }
 
   #do(pod: Pod, task: () => Promise<void>): void {
-    const { namespace, name } = pod.metadata;
     const running = task()
-      .catch((error: unknown) => {
-        this.#options.parts.log.error('agent: a pod could not be handled', {
-          namespace,
-          pod: name,
-          error,
-        });
-      })
+      .catch((error: unknown) => this.#failed(pod, error))
       .finally(() => this.#tasks.delete(running));
     this.#tasks.add(running);
+  }
+
+  #failed({ metadata: { namespace, name } }: Pod, error: unknown): void {
+    const about = { namespace, pod: name, error };
+    this.#options.parts.log.error('agent: a pod could not be handled', about);
   }
 }

@@ -18,6 +18,7 @@ import { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { hasEnded, podStatus, waitingStatus, type PodStatus } from '#agent/pods/pod-status.ts';
 import { initRole, type ContainerRole } from '#agent/pods/restart.ts';
 import { StatusWriter } from '#agent/pods/status-writer.ts';
+import { untilDone } from '#agent/pods/until-done.ts';
 import { VolumeKeeper } from '#agent/volumes/volume-keeper.ts';
 
 export interface PodWorkerOptions {
@@ -338,17 +339,12 @@ export class PodWorker {
     });
   }
 
-  /** A file that is in use, an API that is away: what fails now may not fail in a minute, and nobody else does it. */
-  async #untilDone(failure: string, task: () => Promise<void>): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await task();
-        return;
-      } catch (error) {
-        this.#log(`${failure}, will try again`, error);
-        await sleep(this.#parts.clock, backoffMs(SANDBOX_RETRY, attempt), this.#left.signal);
-      }
-    }
+  #untilDone(failure: string, task: () => Promise<void>): Promise<void> {
+    return untilDone(task, {
+      clock: this.#parts.clock,
+      onFailure: (error) => this.#log(`${failure}, will try again`, error),
+      signal: this.#left.signal,
+    });
   }
 
   #build(pod: Pod): PodStatus {

@@ -161,7 +161,10 @@ export class PreparedPool implements AsyncDisposable {
       this.#parts.log.error('agent: a prepared sandbox could not be used', { pod: name, error });
     }
     this.#counters.discarded += 1;
-    await entry.sandbox.remove();
+    await entry.sandbox.remove().catch((error: unknown) => {
+      // The next start sweeps it; the pod gets another.
+      this.#parts.log.error('agent: a prepared sandbox could not be removed', { pod: name, error });
+    });
     return undefined;
   }
 

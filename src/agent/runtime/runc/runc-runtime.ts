@@ -265,13 +265,15 @@ class RuncRuntime implements Runtime {
     this.#exits[Symbol.dispose]();
   }
 
-  /** Rejects when the container has ended and the one who should tell is gone too. */
-  async #endedUnseen(id: string, signal: AbortSignal): Promise<never> {
+  /** Rejects when the container has ended and the one who should tell is gone too; a kernel that tells too much at once forgets. */
+  async #endedUnseen(id: string, signal: AbortSignal): Promise<Exit> {
     const { clock } = this.#places;
     do await sleep(clock, LOOK_MS, signal);
     while (await isInitAlive(this.#stateOf(id)));
     // Perhaps conmon is only about to tell.
     await sleep(clock, CONMON_END_MS, signal);
+    const exit = await this.#exits.read(id);
+    if (exit) return exit;
     throw new RuntimeError('the container ended, and its conmon was not there to see how');
   }
 
