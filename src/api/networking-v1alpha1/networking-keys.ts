@@ -8,6 +8,8 @@ export const networkingKeys = {
   serverlessService: 'networking.internal.knative.dev/serverlessservice',
   /** Label of these Services: `Public` or `Private`. */
   serviceType: 'networking.internal.knative.dev/serviceType',
+  /** Annotation of an Ingress: JSON, how far a gradual rollout is. */
+  rollout: 'networking.internal.knative.dev/rollout',
   /** Annotation of an Ingress: JSON from tag to hosts. */
   tagToHost: 'networking.internal.knative.dev/tag-to-host',
 } as const;

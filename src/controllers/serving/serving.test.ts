@@ -417,6 +417,44 @@ test('serving: traffic stays on the old revision until the new one is ready', as
   await on.cluster.steady();
 });
 
+test('serving: traffic goes to a new revision step by step where a duration is given', async () => {
+  await using on = await stage();
+  const { client } = on.cluster;
+  const asked = (tag: string): Service => {
+    const service = hello({ image: `localhost:5000/hello:${tag}` });
+    const annotations = { 'serving.knative.dev/rollout-duration': '11s' };
+    return { ...service, metadata: { ...service.metadata, annotations } };
+  };
+  await client.create(Service, asked('v1'));
+  await on.play();
+  const known = (await client.get(Service, { namespace, name: 'hello' })) ?? assert.fail();
+  await client.update(Service, { ...asked('v2'), metadata: known.metadata });
+  await on.play();
+  const seen: string[] = [];
+  for (let second = 0; second < 20; second += 1) {
+    const { status } = (await client.get(Route, { namespace, name: 'hello' })) ?? assert.fail();
+    const shares = status?.traffic?.map(
+      ({ revisionName, percent }) => `${revisionName} ${percent}`,
+    );
+    const ready = summary(status?.conditions)['Ready'];
+    seen.push(`${shares?.join(', ')}: ${ready}`);
+    await on.cluster.advance(1_000);
+    await on.serveIngresses();
+  }
+  assert.equal(seen[0], 'hello-00001 99, hello-00002 1: Unknown RolloutInProgress');
+  assert.equal(seen[1], 'hello-00001 89, hello-00002 11: Unknown RolloutInProgress');
+  assert.equal(seen.at(-1), 'hello-00002 100: True');
+  const whole = seen.findIndex((line) => line === 'hello-00002 100: True');
+  assert.ok(whole <= 11, seen.join('\n'));
+  const ingress = await client.get(Ingress, { namespace, name: 'hello' });
+  const text = ingress?.metadata.annotations?.['networking.internal.knative.dev/rollout'] ?? '';
+  const revisions = [{ revisionName: 'hello-00002', percent: 100 }];
+  assert.deepEqual(JSON.parse(text), {
+    configurations: [{ configurationName: 'hello', percent: 100, revisions, stepParams: {} }],
+  });
+  await on.cluster.steady();
+});
+
 test('serving: splits traffic and gives tags their own hosts', async () => {
   await using on = await stage();
   const { client } = on.cluster;

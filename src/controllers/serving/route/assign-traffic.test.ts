@@ -65,10 +65,13 @@ function check(traffic: TrafficTarget[]): string[] {
     const { status, reason, message } = assignment.problem;
     return [`${status} ${reason}: ${message}`];
   }
-  return assignment.targets.map(({ revisionName, percent, isLatest, tag }) =>
-    [revisionName, percent, ...(isLatest ? ['latest'] : []), ...(tag ? [`as ${tag}`] : [])].join(
-      ' ',
-    ),
+  return assignment.targets.map(({ revisionName, percent, configuration, tag }) =>
+    [
+      revisionName,
+      percent,
+      ...(configuration ? ['latest'] : []),
+      ...(tag ? [`as ${tag}`] : []),
+    ].join(' '),
   );
 }
 

@@ -16,7 +16,8 @@ export interface Targets {
 export interface AssignedTarget {
   readonly revisionName: string;
   readonly percent: number;
-  readonly isLatest: boolean;
+  /** Whose latest Ready Revision it is; empty where the Revision itself is named. */
+  readonly configuration: string;
   /** Empty where it has none. */
   readonly tag: string;
   readonly protocol: 'http1' | 'h2c';
@@ -63,7 +64,7 @@ function assignTarget(
   return {
     revisionName: revision.metadata.name ?? '',
     percent: target.percent ?? 0,
-    isLatest: Boolean(target.configurationName),
+    configuration: target.configurationName ?? '',
     tag: target.tag ?? '',
     protocol: protocolOf(revision.spec),
   };
@@ -123,7 +124,7 @@ function missing(
 function merged(targets: readonly AssignedTarget[]): AssignedTarget[] {
   const byKey = new Map<string, AssignedTarget>();
   for (const target of targets) {
-    const key = `${target.tag} ${target.revisionName} ${target.isLatest}`;
+    const key = `${target.tag} ${target.revisionName} ${target.configuration}`;
     const known = byKey.get(key);
     byKey.set(key, known ? { ...known, percent: known.percent + target.percent } : target);
   }

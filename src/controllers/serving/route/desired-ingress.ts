@@ -5,20 +5,29 @@ import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { Route } from '#api/serving-v1/route.ts';
 import { LAST_APPLIED, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf, without } from '#controllers/serving/ensure-owned.ts';
-import type { AssignedTarget } from '#controllers/serving/route/assign-traffic.ts';
+import type { HostShare } from '#controllers/serving/route/host-shares.ts';
+import { rolloutText, type ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import type { RouteHosts } from '#controllers/serving/route/route-hosts.ts';
 
 export interface IngressInput {
-  readonly targets: readonly AssignedTarget[];
   /** By tag, '' for the Route itself. */
   readonly hosts: ReadonlyMap<string, RouteHosts>;
+  /** What each of them gets at the moment. */
+  readonly shares: ReadonlyMap<string, readonly HostShare[]>;
+  readonly rollouts: readonly ConfigurationRollout[];
   readonly ingressClass: string;
+}
+
+/** Where a Route's Ingress is. */
+export function ingressPlace({ metadata }: Route): ReturnType<typeof placeOf> {
+  const { name, namespace } = placeOf(metadata);
+  return { name: childName(name, ''), namespace };
 }
 
 /** What the gateway shall do for a Route, complete in itself. */
 export function desiredIngress(
   route: Route,
-  { targets, hosts, ingressClass }: IngressInput,
+  { hosts, shares, rollouts, ingressClass }: IngressInput,
 ): Ingress {
   const { name, namespace } = placeOf(route.metadata);
   const tags = [...hosts].filter(([tag]) => tag !== '');
@@ -27,8 +36,7 @@ export function desiredIngress(
     apiVersion: apiVersionOf(Ingress),
     kind: Ingress.kind,
     metadata: {
-      name: childName(name, ''),
-      namespace,
+      ...ingressPlace(route),
       labels: {
         ...route.metadata.labels,
         [servingKeys.route]: name,
@@ -37,6 +45,7 @@ export function desiredIngress(
       annotations: {
         ...without(route.metadata.annotations, [LAST_APPLIED]),
         [networkingKeys.ingressClass]: ingressClass,
+        [networkingKeys.rollout]: rolloutText(rollouts),
         ...(tags.length > 0 && { [networkingKeys.tagToHost]: JSON.stringify(tagToHost) }),
       },
     },
@@ -44,7 +53,7 @@ export function desiredIngress(
       httpOption: 'Enabled',
       rules: [...hosts]
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([tag, of]) => rulesOf(of, splitsOf(tag, { targets, namespace }))),
+        .flatMap(([tag, of]) => rulesOf(of, splitsOf(shares.get(tag) ?? [], namespace))),
     },
   };
 }
@@ -64,30 +73,21 @@ function rulesOf(hosts: RouteHosts, splits: IngressSplit[]): IngressRule[] {
   ];
 }
 
-/** The shares of a host: per Revision one, a lone one whole, none of 0 %. */
-function splitsOf(
-  tag: string,
-  {
-    targets,
-    namespace,
-  }: { readonly targets: readonly AssignedTarget[]; readonly namespace: string },
-): IngressSplit[] {
-  const shares = new Map<string, AssignedTarget>();
-  for (const target of tag === '' ? targets : targets.filter((one) => one.tag === tag)) {
-    const known = shares.get(target.revisionName);
-    const percent = (known?.percent ?? 0) + target.percent;
-    shares.set(target.revisionName, { ...target, percent });
+/** Per Revision one, however many Configurations lead to it. */
+function splitsOf(shares: readonly HostShare[], namespace: string): IngressSplit[] {
+  const percents = new Map<string, number>();
+  for (const { revisionName, percent } of shares) {
+    percents.set(revisionName, (percents.get(revisionName) ?? 0) + percent);
   }
-  const all = [...shares.values()];
-  const active = all.filter(({ percent }) => percent > 0);
-  const lone = tag === '' ? active.length === 1 : all.length === 1;
-  return (tag === '' || !lone ? active : all).map((target) => ({
+  return [...percents].map(([revisionName, percent]) => ({
     serviceNamespace: namespace,
-    serviceName: target.revisionName,
-    servicePort: target.protocol === 'h2c' ? 81 : 80,
-    percent: lone ? 100 : target.percent,
+    serviceName: revisionName,
+    servicePort: shares.some((one) => one.revisionName === revisionName && one.protocol === 'h2c')
+      ? 81
+      : 80,
+    percent,
     appendHeaders: {
-      'Knative-Serving-Revision': target.revisionName,
+      'Knative-Serving-Revision': revisionName,
       'Knative-Serving-Namespace': namespace,
     },
   }));

@@ -16,8 +16,9 @@ import {
   type Targets,
   type UnassignedTraffic,
 } from '#controllers/serving/route/assign-traffic.ts';
-import { desiredIngress } from '#controllers/serving/route/desired-ingress.ts';
+import { desiredIngress, ingressPlace } from '#controllers/serving/route/desired-ingress.ts';
 import { desiredPlaceholder, gatewayOf } from '#controllers/serving/route/desired-placeholder.ts';
+import { rolledOut, rolledOutRevisions } from '#controllers/serving/route/rolled-out.ts';
 import {
   hostName,
   NoHost,
@@ -53,7 +54,8 @@ async function reconcileRoute(
 ): ReturnType<Controller<Route>['reconcile']> {
   const { client, clock } = context;
   const now = clock.now();
-  const assignment = assignTraffic(route, await readTargets(client, route));
+  const read = await readTargets(client, route);
+  const assignment = assignTraffic(route, read);
   const hosts =
     'problem' in assignment
       ? assignment
@@ -64,8 +66,15 @@ async function reconcileRoute(
     return { status: routeStatus(route, problem, { now, config }) };
   }
   const { targets } = assignment;
-  const { ingressClass } = config.settings().network;
-  const desired = desiredIngress(route, { targets, hosts, ingressClass });
+  const { ingressClass, rolloutDurationSeconds } = config.settings().network;
+  const { againAfterMs, ...rollout } = rolledOut(route, {
+    ...read,
+    targets,
+    tags: [...hosts.keys()],
+    defaultDurationMs: rolloutDurationSeconds * 1_000,
+    now,
+  });
+  const desired = desiredIngress(route, { hosts, ingressClass, ...rollout });
   const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
   if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
   const gateway = ensured
@@ -76,13 +85,19 @@ async function reconcileRoute(
   const observed = {
     assignment,
     hosts,
+    rollouts: rollout.rollouts,
     ingress: ensured?.object ?? ('not owned' as const),
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
-  return { status: routeStatus(route, observed, { now, config }) };
+  const status = routeStatus(route, observed, { now, config });
+  return { status, ...(againAfterMs !== undefined && { againAfterMs }) };
 }
 
-async function readTargets(client: Client, route: Route): Promise<Targets> {
+/** What the spec names, and where traffic went until now. */
+async function readTargets(
+  client: Client,
+  route: Route,
+): Promise<Targets & { readonly ingress: Ingress | undefined }> {
   const { namespace } = placeOf(route.metadata);
   const traffic = route.spec.traffic ?? [];
   const configurations = await readNamed(client, Configuration, {
@@ -90,11 +105,13 @@ async function readTargets(client: Client, route: Route): Promise<Targets> {
     names: traffic.map(({ configurationName }) => configurationName),
   });
   const latest = [...configurations.values()].map(({ status }) => status?.latestReadyRevisionName);
+  const ingress = await client.get(Ingress, ingressPlace(route));
+  const named = traffic.map(({ revisionName }) => revisionName);
   const revisions = await readNamed(client, Revision, {
     namespace,
-    names: [...latest, ...traffic.map(({ revisionName }) => revisionName)],
+    names: [...latest, ...named, ...rolledOutRevisions(ingress)],
   });
-  return { configurations, revisions };
+  return { configurations, revisions, ingress };
 }
 
 async function readNamed<T extends KubeObject>(

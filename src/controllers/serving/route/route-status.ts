@@ -1,8 +1,10 @@
 import type { StatusOf } from '#api/kind.ts';
-import { conditionOf, Conditions } from '#api/meta/conditions.ts';
+import { conditionOf, Conditions, isReady } from '#api/meta/conditions.ts';
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Route } from '#api/serving-v1/route.ts';
-import type { Assignment } from '#controllers/serving/route/assign-traffic.ts';
+import type { AssignedTarget, Assignment } from '#controllers/serving/route/assign-traffic.ts';
+import { divided, rolloutOf } from '#controllers/serving/route/host-shares.ts';
+import type { ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import { urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
@@ -10,6 +12,8 @@ export interface ObservedRoute {
   readonly assignment: Assignment;
   /** By tag; empty where traffic could not be assigned. */
   readonly hosts: ReadonlyMap<string, RouteHosts>;
+  /** Where gradual rollouts are. */
+  readonly rollouts?: readonly ConfigurationRollout[];
   readonly ingress?: Ingress | 'not owned';
   /** A placeholder Service whose name is taken. */
   readonly takenPlaceholder?: string;
@@ -20,7 +24,7 @@ export function routeStatus(
   observed: ObservedRoute,
   { now, config }: { readonly now: Date; readonly config: ServingConfig },
 ): StatusOf<Route> {
-  const { assignment, hosts } = observed;
+  const { assignment, hosts, rollouts = [] } = observed;
   const { generation } = route.metadata;
   const conditions = new Conditions({
     set: Route.conditions,
@@ -34,24 +38,34 @@ export function routeStatus(
     ...(generation !== undefined && { observedGeneration: generation }),
     ...(own && { url: urlOf(own, config), address: { url: `http://${own.local.at(-1)}` } }),
     ...('targets' in assignment && {
-      traffic: assignment.targets.map(({ revisionName, percent, isLatest, tag }) => {
+      traffic: assignment.targets.flatMap((target) => {
+        const { configuration, tag } = target;
         const tagged = tag === '' ? undefined : hosts.get(tag);
-        return {
+        return sharesOf(target, rollouts).map(({ revisionName, percent }) => ({
           revisionName,
           percent,
-          latestRevision: isLatest,
+          latestRevision: configuration !== '',
           ...(tagged && { tag, url: urlOf(tagged, config) }),
-        };
+        }));
       }),
     }),
     conditions: conditions.list(),
   };
 }
 
+/** What a target has at the moment: of a rollout each Revision its part. */
+function sharesOf(
+  target: AssignedTarget,
+  rollouts: readonly ConfigurationRollout[],
+): readonly Pick<AssignedTarget, 'revisionName' | 'percent'>[] {
+  const rollout = rolloutOf(rollouts, target);
+  return rollout && target.percent > 0 ? divided(rollout, target.percent) : [target];
+}
+
 function markAll(
   conditions: Conditions,
   route: Route,
-  { assignment, ingress, takenPlaceholder }: ObservedRoute,
+  { assignment, rollouts = [], ingress, takenPlaceholder }: ObservedRoute,
 ): void {
   if ('problem' in assignment) {
     conditions.mark('AllTrafficAssigned', assignment.problem);
@@ -72,5 +86,8 @@ function markAll(
     conditions.markFalse(type, 'NotOwned', message);
   } else if (ingress?.status?.observedGeneration !== ingress?.metadata.generation) {
     conditions.markUnknown(type, 'IngressNotConfigured', 'Ingress has not yet been reconciled.');
+  } else if (ingress && isReady(ingress) && rollouts.some(({ startMs }) => startMs !== undefined)) {
+    const message = 'A gradual rollout of the latest revision(s) is in progress.';
+    conditions.markUnknown(type, 'RolloutInProgress', message);
   } else conditions.mark(type, ingress && conditionOf(ingress, 'Ready'));
 }
