@@ -209,11 +209,11 @@ every('of Services, ports, addresses, and hosts of headless ones', async (client
     [`resolve4('absent.${within}')`, 'ENOTFOUND'],
     [
       `resolveSrv('_tcp._tcp.${single}.${within}')`,
-      [{ name: `${single}.${within}`, port: 8880, priority: 0, weight: 100 }],
+      [{ name: `${single}.${within}`, type: 'SRV', port: 8880, priority: 0, weight: 100 }],
     ],
     [
       `resolveSrv('_udp._udp.${flock}.${within}')`,
-      [{ name: fqdn, port: 8881, priority: 0, weight: 100 }],
+      [{ name: fqdn, type: 'SRV', port: 8881, priority: 0, weight: 100 }],
     ],
     [`resolve4('${fqdn}')`, [address]],
     [`lookup('first.${flock}')`, at(address)],
