@@ -184,7 +184,7 @@ async function tendNode(
 ): Promise<{ readonly left: Promise<unknown> }> {
   const { client, clock, log, makeRoom = () => Promise.resolve() } = options;
   const facts = await boundNode(options, parts.podsFolder);
-  await registerNode(client, facts);
+  await registerNode(client, facts, log);
   const eviction = new NodeEviction({
     pressure: facts.pressure,
     pods: () => podSet.evictable,

@@ -1,11 +1,11 @@
+import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Client } from '#client/client.ts';
 import { recordEvent, type EventText } from '#reconcile/record-event.ts';
-import type { NodeFacts } from '#agent/node-object.ts';
 
 interface Teller {
   readonly client: Client;
-  readonly facts: Pick<NodeFacts, 'name' | 'clock'>;
+  readonly facts: { readonly name: string; readonly clock: Clock };
   readonly log: Log;
 }
 

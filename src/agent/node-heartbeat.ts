@@ -4,8 +4,6 @@ import { Lease } from '#api/coordination-v1/lease.ts';
 import { Node } from '#api/core-v1/node.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { Client } from '#client/client.ts';
-import type { NodeCondition } from '#api/generated/core-v1.ts';
-import { tellOfNode } from '#agent/node-events.ts';
 import { registerNode, type NodeFacts } from '#agent/node-object.ts';
 
 const NAMESPACE = 'kube-node-lease';
@@ -37,31 +35,19 @@ export async function keepHeartbeat(
   }
 }
 
-/** Says of the node how it is, where its object says otherwise, and tells what is new. */
+/** Says of the node how it is, where its object says otherwise. */
 export async function reportNode(client: Client, facts: NodeFacts, log: Log): Promise<void> {
   const node = await client.get(Node, { name: facts.name });
-  const news = node ? unreported(node, facts) : [];
-  if (node && news.length === 0) return;
-  await registerNode(client, facts);
-  for (const { reason = '' } of news) {
-    // Kubernetes' conditions and its events have the same words but for the first.
-    const word = reason.replace(/^Kubelet/, 'Node');
-    const message = `Node ${facts.name} status is now: ${word}`;
-    await tellOfNode({ client, facts, log }, { type: 'Normal', reason: word, message });
-  }
+  if (!node || !isAsReported(node, facts)) await registerNode(client, facts, log);
 }
 
-/** What is to be said of it and is not: that it is ready, and what it is short of. Whoever else writes conditions may. */
-function unreported({ status }: Node, { pressure }: NodeFacts): readonly NodeCondition[] {
-  const wanted = [
-    ...pressure.conditions(),
-    { type: 'Ready', status: 'True', reason: 'KubeletReady' },
-  ];
-  return wanted.filter(
-    (condition) =>
-      !status?.conditions?.some(
-        (known) => known.type === condition.type && known.status === condition.status,
-      ),
+/** Ready, and with what it is short of; whoever else writes conditions may. */
+function isAsReported({ status }: Node, { pressure }: NodeFacts): boolean {
+  const wanted = [...pressure.conditions(), { type: 'Ready', status: 'True' }];
+  return wanted.every((condition) =>
+    status?.conditions?.some(
+      (known) => known.type === condition.type && known.status === condition.status,
+    ),
   );
 }
 

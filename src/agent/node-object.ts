@@ -1,7 +1,9 @@
 import os from 'node:os';
 import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
 import { Node } from '#api/core-v1/node.ts';
 import type { Client } from '#client/client.ts';
+import { tellOfNode } from '#agent/node-events.ts';
 import type { NodePressure } from '#agent/node-pressure.ts';
 import { timestamp } from '#api/meta/timestamp.ts';
 
@@ -17,18 +19,25 @@ export interface NodeFacts {
 /** A /16 has room for more; this bounds what one machine tries. */
 const PODS_MAX = 1000;
 
-/** Makes the Node object, or brings it up to date. Pods are bound to it once it is Ready. */
-export async function registerNode(client: Client, facts: NodeFacts): Promise<void> {
+/** Makes the Node object, or brings it up to date, and tells what is new. Pods are bound to it once it is Ready. */
+export async function registerNode(client: Client, facts: NodeFacts, log: Log): Promise<void> {
   const desired = desiredNode(facts);
   const { spec: _spec, status, ...identity } = desired;
   const node = await client.apply(Node, { ...identity, spec: { podCIDR: facts.podRange } });
+  const news: string[] = [];
   const conditions = status.conditions.map((condition) => {
     const before = node.status?.conditions?.find(({ type }) => type === condition.type);
-    return before?.status === condition.status && before.lastTransitionTime
-      ? { ...condition, lastTransitionTime: before.lastTransitionTime }
-      : condition;
+    if (before?.status === condition.status && before.lastTransitionTime)
+      return { ...condition, lastTransitionTime: before.lastTransitionTime };
+    // Kubernetes' conditions and its events have the same words but for the first.
+    news.push(condition.reason?.replace(/^(Kubelet|Agent)/, 'Node') ?? condition.type);
+    return condition;
   });
   await client.updateStatus(Node, { ...node, status: { ...node.status, ...status, conditions } });
+  for (const reason of news) {
+    const message = `Node ${facts.name} status is now: ${reason}`;
+    await tellOfNode({ client, facts, log }, { type: 'Normal', reason, message });
+  }
 }
 
 function desiredNode({ name, address, podRange, clock, pressure }: NodeFacts) {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { systemRandom } from '#base/random.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -25,7 +26,7 @@ export interface Content extends AsyncDisposable {
   readonly connection: Connection;
   /** Opens the registry to pods: by TLS, to who has a token. */
   openToPods(api: Pick<Api, 'client' | 'certificate'>, host: string): Promise<AsyncDisposable>;
-  /** Frees what nobody needs, where the disk is full; of no effect before `keepCollected`. */
+  /** Frees what nobody needs, where the disk is full, as soon as `keepCollected` was called. */
   makeRoom(signal: AbortSignal): Promise<void>;
   /** Removes what is no longer needed, until it is disposed of. */
   keepCollected(client: Client, agent: Pick<Agent, 'imagesInUse'>): AsyncDisposable;
@@ -38,6 +39,7 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
   const port = settings.registryPort;
   const builtIn = new Set([`localhost:${port}`, `127.0.0.1:${port}`, REGISTRY_NAME]);
   let collector: ImageCollector | undefined;
+  const news = new EventEmitter<{ collector: [] }>();
   const images = await openImages({
     store,
     client: new DistributionClient({ ...parts, registries: () => registries.current() }),
@@ -73,10 +75,14 @@ export async function openContent({ settings, clock, log }: PartContext): Promis
       const guard = registryGuard(client);
       return await startRegistry({ ...parts, store, log, host: address, port, tls, guard });
     },
-    makeRoom: async (signal) => await collector?.look({ isSweep: false, signal }),
+    async makeRoom(signal) {
+      if (!collector) await once(news, 'collector', { signal });
+      await collector?.look({ isSweep: false, signal });
+    },
     keepCollected(client, agent) {
       const needed = (): Promise<readonly string[]> => neededImages(client, agent);
       collector = new ImageCollector({ store, images, clock, log, needed });
+      news.emit('collector');
       const stop = new AbortController();
       const running = collector.run(stop.signal);
       return {

@@ -6,63 +6,22 @@ import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
-import type { ContentStore } from '#images/content/content-store.ts';
-import { type Digest, digestOf } from '#images/digest.ts';
 import { DistributionClient } from '#images/distribution/distribution-client.ts';
 import { ImageCollector } from '#images/content/image-collector.ts';
 import { openImages } from '#images/images.ts';
-import { buildImage } from '#images/layer-builder/build-image.ts';
-import { OCI_LAYER, platformOf } from '#images/manifest.ts';
+import { platformOf } from '#images/manifest.ts';
 import { startAgentBed } from '#test/support/agent-bed.ts';
 import {
   hastyClock,
   openTestStore,
   startTestRegistry,
-  tarOf,
   temporaryFolder,
 } from '#test/support/image-fixture.ts';
+import { publishLargeImages } from '#test/support/large-images.ts';
 import { SmallDisk } from '#test/support/small-disk.ts';
 
 const DISK_BYTES = 1024 ** 3;
-const FILLER_BYTES = 48 * 1024 ** 2;
 const { signal } = new AbortController();
-
-/** Publishes an image of a server, and under each of `names` the same with so many bytes more of its own. */
-async function publish(store: ContentStore, names: readonly string[]): Promise<void> {
-  const source = path.resolve(import.meta.dirname, '../../samples/hello');
-  const platform = platformOf(process.arch);
-  const reference = 'localhost:1/hello:v1';
-  const options = { source, platform, store, reference, signal, nodePath: process.execPath };
-  const { digest } = await buildImage(options);
-  const manifest = await readJson(store, digest);
-  const config = await readJson(store, manifest.config.digest);
-  for (const name of names) {
-    const archive = await tarOf([{ name: 'filler', body: name.padEnd(FILLER_BYTES) }]);
-    const layer = await store.ingest([archive]);
-    const diffIds = [...config.rootfs.diff_ids, digestOf(archive)];
-    const configBlob = await store.ingest([json({ ...config, rootfs: { diff_ids: diffIds } })]);
-    const bytes = json({
-      ...manifest,
-      config: { ...manifest.config, ...configBlob },
-      layers: [...manifest.layers, { mediaType: OCI_LAYER, ...layer }],
-    });
-    const made = await store.ingest([bytes]);
-    await store.pushed.put(name, { ...made, mediaType: manifest.mediaType, tag: 'v1' });
-  }
-}
-
-interface Parts {
-  readonly mediaType: string;
-  readonly config: { readonly digest: Digest };
-  readonly layers: readonly object[];
-  readonly rootfs: { readonly diff_ids: readonly string[] };
-}
-
-async function readJson(store: ContentStore, digest: Digest): Promise<Parts> {
-  return JSON.parse(Buffer.from((await store.read(digest, 1e6)) ?? []).toString()) as Parts;
-}
-
-const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
 
 const isRunning = (pod: Pod, restarts = 0): boolean =>
   pod.status?.containerStatuses?.some(
@@ -78,7 +37,7 @@ test(
     const remote = await openTestStore(far.path);
     const registry = await startTestRegistry(remote);
     const names = ['runs', 'at-zero', 'older', 'old', 'fresh'];
-    await publish(remote, [...names, 'late']);
+    await publishLargeImages(remote, [...names, 'late']);
     // Time is the test's own: what is used now is used long before what comes two hours later.
     const clock = new FakeClock('2999-01-01');
     const store = await openTestStore(disk.folder, clock);
@@ -96,7 +55,7 @@ test(
     await bed.createPod('p', { containers: [{ name: 'main', image: at('runs') }] });
     await bed.podOnce('p', (pod) => isRunning(pod));
     // In nobody's use, but tagged in the registry here.
-    await publish(store, ['pushed']);
+    await publishLargeImages(store, ['pushed']);
     for (const name of names.slice(1)) {
       clock.advance(2 * 60 * 60_000);
       await images.pull(at(name), { signal });

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
-import { runCommand } from '#base/command.ts';
 import { machineResources } from '#base/machine-resources.ts';
 import { Event } from '#api/core-v1/event.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
@@ -13,25 +11,10 @@ import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import { isReady, NODE_IMAGE, startAgentBed } from '#test/support/agent-bed.ts';
 import { startPlatform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
+import { SmallDisk } from '#test/support/small-disk.ts';
 
 const MIB = 1024 * 1024;
 const IDLE = 'setInterval(() => {}, 1e6)';
-
-/** A small disk that KNODE_TEST_WORK names while it is there. */
-async function smallDisk(bytes: number): Promise<AsyncDisposable> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'knode-small-'));
-  await runCommand(['mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'small', folder]);
-  const before = process.env['KNODE_TEST_WORK'];
-  process.env['KNODE_TEST_WORK'] = folder;
-  return {
-    async [Symbol.asyncDispose]() {
-      if (before === undefined) delete process.env['KNODE_TEST_WORK'];
-      else process.env['KNODE_TEST_WORK'] = before;
-      await runCommand(['umount', '--lazy', folder]);
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
 
 test('pressure: short of memory, the machine ends the pod that is farthest beyond what it asked for', async () => {
   const { memory } = await machineResources('/');
@@ -93,8 +76,8 @@ test('pressure: short of processes, the machine ends the pod that has the most o
 });
 
 test('pressure: short of disk, the machine ends who fills it, and says so until there is room', async () => {
-  await using _disk = await smallDisk(900 * MIB);
-  await using it = await startPlatform();
+  await using disk = await SmallDisk.mount(900 * MIB);
+  await using it = await startPlatform(disk.folder);
   const image = await sampleImage(it);
   const pod = (name: string, script: string): object => ({
     apiVersion: 'v1',

@@ -82,7 +82,7 @@ function inBackground(
   };
 }
 
-/** A fresh home with its own ports, as a person has one; nothing is started. */
+/** A home with its own ports, as a person has one. */
 export interface Platform extends AsyncDisposable {
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
@@ -100,8 +100,9 @@ export interface Platform extends AsyncDisposable {
   ok(args: readonly string[], input?: string): Promise<string>;
 }
 
-export function platform(): Platform {
-  const home = mkdtempSync(path.join(process.env['KNODE_TEST_WORK'] ?? tmpdir(), 'home-'));
+/** A fresh home, in a folder of its own in `work`; nothing is started. */
+export function platform(work = process.env['KNODE_TEST_WORK'] ?? tmpdir()): Platform {
+  const home = mkdtempSync(path.join(work, 'home-'));
   const env = { ...process.env, KNODE_HOME: home };
   const kubectlEnv = { ...env, KUBECONFIG: path.join(home, 'kubeconfig') };
   const kubectl: Platform['kubectl'] = async (args, options = {}) =>
@@ -130,8 +131,8 @@ export function platform(): Platform {
 }
 
 /** A platform that is up. */
-export async function startPlatform(): Promise<Platform> {
-  const it = platform();
+export async function startPlatform(work?: string): Promise<Platform> {
+  const it = platform(work);
   const outcome = await it.knode('up', '-d', ...it.ports);
   assert.equal(outcome.code, 0, outcome.stderr);
   return it;

@@ -28,7 +28,8 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await runCommand(['umount', this.folder]);
+    // What was killed there may hold it for a moment more.
+    await runCommand(['umount', '--lazy', this.folder]);
     rmSync(this.folder, { recursive: true });
   }
 }
