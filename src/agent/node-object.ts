@@ -30,7 +30,7 @@ export async function registerNode(client: Client, facts: NodeFacts, log: Log): 
     if (before?.status === condition.status && before.lastTransitionTime)
       return { ...condition, lastTransitionTime: before.lastTransitionTime };
     // Kubernetes' conditions and its events have the same words but for the first.
-    news.push(condition.reason?.replace(/^(Kubelet|Agent)/, 'Node') ?? condition.type);
+    if (before) news.push(condition.reason?.replace(/^(Kubelet|Agent)/, 'Node') ?? condition.type);
     return condition;
   });
   await client.updateStatus(Node, { ...node, status: { ...node.status, ...status, conditions } });
