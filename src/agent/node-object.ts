@@ -27,8 +27,10 @@ export async function registerNode(client: Client, facts: NodeFacts, log: Log): 
   const news: string[] = [];
   const conditions = status.conditions.map((condition) => {
     const before = node.status?.conditions?.find(({ type }) => type === condition.type);
-    if (before?.status === condition.status && before.lastTransitionTime)
-      return { ...condition, lastTransitionTime: before.lastTransitionTime };
+    if (before?.status === condition.status) {
+      const { lastTransitionTime = condition.lastTransitionTime } = before;
+      return { ...condition, lastTransitionTime };
+    }
     // Kubernetes' conditions and its events have the same words but for the first.
     if (before) news.push(condition.reason?.replace(/^(Kubelet|Agent)/, 'Node') ?? condition.type);
     return condition;
