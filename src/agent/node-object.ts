@@ -28,8 +28,8 @@ export async function registerNode(client: Client, facts: NodeFacts, log: Log): 
   const conditions = status.conditions.map((condition) => {
     const before = node.status?.conditions?.find(({ type }) => type === condition.type);
     if (before?.status === condition.status) {
-      const { lastTransitionTime = condition.lastTransitionTime } = before;
-      return { ...condition, lastTransitionTime };
+      const { lastTransitionTime } = before;
+      return { ...condition, ...(lastTransitionTime && { lastTransitionTime }) };
     }
     // Kubernetes' conditions and its events have the same words but for the first.
     if (before) news.push(condition.reason?.replace(/^(Kubelet|Agent)/, 'Node') ?? condition.type);
