@@ -122,7 +122,8 @@ export function defineKind<const S extends Schema, const U extends Schema>(
   kind: Pick<Kind, Names> &
     Partial<Pick<Kind, Optional | 'conditions' | 'notActedOn' | 'webhook'>> & {
       readonly spec: S;
-      readonly status: U;
+      /** Absent where nothing is ever said of how an object stands. */
+      readonly status?: U;
       default?(
         object: KubeObject & { spec: Of<S>; status?: Of<U> },
         context: AdmissionContext<KubeObject & { spec: Of<S>; status?: Of<U> }>,
@@ -145,7 +146,7 @@ export function defineKind<const S extends Schema, const U extends Schema>(
     columns: [],
     subresources: ['status'] as const,
     ...rest,
-    schema: object({ spec: optional(spec), status: optional(status) }),
+    schema: object({ spec: optional(spec), ...(status && { status: optional(status) }) }),
   });
 }
 

@@ -23,7 +23,9 @@ import { PriorityClass } from '#api/scheduling-v1/priority-class.ts';
 import { StorageClass } from '#api/storage-v1/storage-class.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
+import { Metric } from '#api/autoscaling-v1alpha1/metric.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { Image } from '#api/caching-v1alpha1/image.ts';
 import { Lease } from '#api/coordination-v1/lease.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Endpoints } from '#api/core-v1/endpoints.ts';
@@ -36,6 +38,8 @@ import { Service } from '#api/core-v1/service.ts';
 import { ServiceAccount } from '#api/core-v1/service-account.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import type { Kind } from '#api/kind.ts';
+import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
+import { ClusterDomainClaim } from '#api/networking-v1alpha1/cluster-domain-claim.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
@@ -46,6 +50,7 @@ import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { Service as ServingService } from '#api/serving-v1/service.ts';
+import { DomainMapping } from '#api/serving-v1beta1/domain-mapping.ts';
 
 /** What the embedded cluster serves: Kubernetes' own kinds. */
 export const coreKinds: readonly Kind[] = [
@@ -102,4 +107,9 @@ export const servingKinds: readonly Kind[] = [
   Ingress,
   ServerlessService,
   PodAutoscaler,
+  DomainMapping,
+  ClusterDomainClaim,
+  Certificate,
+  Metric,
+  Image,
 ];

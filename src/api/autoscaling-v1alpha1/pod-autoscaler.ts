@@ -1,6 +1,16 @@
+import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotation-errors.ts';
+import {
+  HPA_CLASS,
+  KPA_CLASS,
+  parseScaleAnnotations,
+  SCALE_PREFIX,
+} from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import { boundErrors, missing } from '#api/meta/knative-error.ts';
 import { integer, object, optional, string } from '#api/schema.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
 /** How many pods a revision shall have; scaled to zero it is not Ready, and its Revision is. */
 export type PodAutoscaler = ObjectOf<typeof PodAutoscaler>;
@@ -12,6 +22,7 @@ export const PodAutoscaler = defineKind({
   shortNames: ['kpa', 'pa'],
   categories: ['knative-internal', 'autoscaling'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({
     containerConcurrency: optional(integer({ format: 'int64' })),
     protocolType: string<'http1' | 'h2c'>(),
@@ -36,4 +47,37 @@ export const PodAutoscaler = defineKind({
     { name: 'ActualScale', type: 'integer', jsonPath: '.status.actualScale' },
     ...readyColumns,
   ],
+  default({ metadata }, { serving = defaultSettings }) {
+    const { class: scaler, metric } = parseScaleAnnotations(metadata.annotations);
+    const chosen = scaler ?? serving.autoscaler.podAutoscalerClass;
+    const usual = METRICS[chosen];
+    metadata.annotations = {
+      ...metadata.annotations,
+      [`${SCALE_PREFIX}class`]: chosen,
+      ...(metric === undefined && usual && { [`${SCALE_PREFIX}metric`]: usual }),
+    };
+  },
+  validate({ metadata, spec }, { serving = defaultSettings }) {
+    const { scaleTargetRef, containerConcurrency } = spec;
+    const { allowsConcurrencyZero, containerConcurrencyMax } = serving.defaults;
+    const concurrency = { low: allowsConcurrencyZero ? 0 : 1, high: containerConcurrencyMax };
+    const fields = ['apiVersion', 'kind', 'name'] as const;
+    return [
+      ...scaleAnnotationErrors(
+        metadata.annotations ?? {},
+        'metadata.annotations',
+        serving.autoscaler,
+      ),
+      ...fields.flatMap((field) =>
+        scaleTargetRef[field] ? [] : [missing(`spec.scaleTargetRef.${field}`)],
+      ),
+      ...boundErrors(containerConcurrency, concurrency, 'spec.containerConcurrency'),
+    ];
+  },
 });
+
+/** By what a class scales where nobody says. */
+const METRICS: Readonly<Record<string, string>> = {
+  [KPA_CLASS]: 'concurrency',
+  [HPA_CLASS]: 'cpu',
+};

@@ -1,5 +1,6 @@
 import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import { missing } from '#api/meta/knative-error.ts';
 import {
   array,
   boolean,
@@ -11,6 +12,7 @@ import {
   string,
   type Of,
 } from '#api/schema.ts';
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
 export type IngressSplit = Of<typeof IngressSplit>;
 export const IngressSplit = object({
@@ -62,6 +64,7 @@ export const Ingress = defineKind({
   shortNames: ['kingress', 'king'],
   categories: ['knative-internal', 'networking'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({
     httpOption: optional(string<'' | 'Enabled' | 'Redirected'>()),
     rules: optional(array(IngressRule)),
@@ -146,8 +149,4 @@ function pathErrors(path: IngressPath, at: string, namespace: string | undefined
     errors.push({ path: `${at}.splits`, message });
   }
   return errors;
-}
-
-function missing(path: string): FieldError {
-  return { path, message: 'missing field(s)', reason: 'FieldValueRequired' };
 }

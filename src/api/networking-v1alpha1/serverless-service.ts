@@ -1,7 +1,9 @@
 import type { ObjectReference } from '#api/generated/core-v1.ts';
-import { defineKind, type ObjectOf } from '#api/kind.ts';
+import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import { invalidValue, missing } from '#api/meta/knative-error.ts';
 import { core, integer, object, optional, string } from '#api/schema.ts';
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
 /** The two Services of a revision: a public one that is always there and a private one that selects its pods. */
 export type ServerlessService = ObjectOf<typeof ServerlessService>;
@@ -13,6 +15,7 @@ export const ServerlessService = defineKind({
   shortNames: ['sks'],
   categories: ['knative-internal', 'networking'],
   scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
   spec: object({
     mode: optional(string<'Serve' | 'Proxy'>()),
     objectRef: core<ObjectReference>('io.k8s.api.core.v1.ObjectReference'),
@@ -32,4 +35,19 @@ export const ServerlessService = defineKind({
     { name: 'PrivateServiceName', type: 'string', jsonPath: '.status.privateServiceName' },
     ...readyColumns,
   ],
+  validate({ spec }) {
+    const { mode = '', protocolType, numActivators = 0, objectRef } = spec;
+    const fields = ['apiVersion', 'kind', 'name'] as const;
+    return [
+      ...wordErrors(mode, ['Serve', 'Proxy'], 'spec.mode'),
+      ...fields.flatMap((field) => (objectRef[field] ? [] : [missing(`spec.objectRef.${field}`)])),
+      ...wordErrors(protocolType, ['http1', 'h2c'], 'spec.protocolType'),
+      ...(numActivators < 0 ? [invalidValue(numActivators, 'spec.numActivators')] : []),
+    ];
+  },
 });
+
+function wordErrors(value: string, words: readonly string[], path: string): FieldError[] {
+  if (value === '') return [missing(path)];
+  return words.includes(value) ? [] : [invalidValue(value, path)];
+}

@@ -24,8 +24,8 @@ export const observabilityKeys = {
     about: 'Whether files that containers write under /var/log are collected.',
   }),
   revisionUrlTemplate: text('logging.revision-url-template', {
-    fallback: 'http://logging.example.com/?revisionUID=${REVISION_UID}',
-    about: "Where a revision's logs are; shown in its status.",
+    fallback: '',
+    about: "Where a revision's logs are, with ${REVISION_UID} in it; shown in its status.",
   }),
   requestLogTemplate: text('logging.request-log-template', {
     fallback: REQUEST_LOG_TEMPLATE,

@@ -97,7 +97,8 @@ function scaleAnnotationErrors({
     }));
 }
 
-function authorErrors<T extends Authored>(
+/** Who made an object stays, and who changed it last is nobody who changed nothing. */
+export function authorErrors<T extends Authored>(
   object: T,
   { previous }: AdmissionContext<T>,
 ): FieldError[] {

@@ -4,6 +4,7 @@ import type { LiveSettings } from '#client/live-settings.ts';
 import type { AnyController, Trigger } from '#reconcile/controller.ts';
 import { configurationController } from '#controllers/serving/configuration/configuration-controller.ts';
 import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
+import { metricController } from '#controllers/serving/metric/metric-controller.ts';
 import { podAutoscalerController } from '#controllers/serving/pod-autoscaler/pod-autoscaler-controller.ts';
 import {
   DigestResolver,
@@ -40,10 +41,11 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     return Object.freeze({ ...controller, triggers });
   });
   return [
-    serviceController(),
+    serviceController(config),
     ...configured,
     configurationController(),
     labelerController(),
+    metricController(),
     serverlessServiceController(config),
   ];
 }

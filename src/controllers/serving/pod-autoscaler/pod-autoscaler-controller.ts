@@ -1,4 +1,5 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
+import { Metric } from '#api/autoscaling-v1alpha1/metric.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import {
   HPA_CLASS,
@@ -27,6 +28,7 @@ import {
   type Outcome,
 } from '#reconcile/controller.ts';
 import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import { desiredMetric } from '#controllers/serving/pod-autoscaler/desired-metric.ts';
 import {
   activatorsFor,
   desiredServerlessService,
@@ -134,6 +136,11 @@ async function reconcileKpaClass(
   });
   const ensured = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
   const { readyPods, settings } = observed;
+  const { privateServiceName } = observed.sks?.status ?? {};
+  if (privateServiceName !== undefined) {
+    const metric = desiredMetric(autoscaler, { settings, privateServiceName });
+    await ensureOwned(client, Metric, { owner: autoscaler, desired: metric });
+  }
   const serviceName = ensured?.object.status?.serviceName ?? '';
   const { wanted } = replicas;
   const status = podAutoscalerStatus(autoscaler, {

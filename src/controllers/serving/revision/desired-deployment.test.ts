@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Revision } from '#api/serving-v1/revision.ts';
-import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { defaultSettings, withConfigMap } from '#api/serving-config/config-maps.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
 import { desiredDeployment } from '#controllers/serving/revision/desired-deployment.ts';
 import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -10,15 +10,16 @@ import { fixture } from '#test/support/fixture.ts';
 function deploymentOf(
   yaml: string,
   digests = new Map<string, string>(),
-  drain?: ServingConfig['drain'],
+  { drain, data = {} }: { drain?: ServingConfig['drain']; data?: Record<string, string> } = {},
 ): ReturnType<typeof desiredDeployment> {
+  const settings = withConfigMap(defaultSettings, 'config-deployment', data).deployment;
   const revision = fixture<Revision>(
     `{ apiVersion: serving.knative.dev/v1, kind: Revision, ${yaml} }`,
   );
   const { metadata: owner, spec } = revision;
   defaultRevisionSpec(spec, { owner, settings: defaultSettings });
   const gateway = { ...servingDefaults, ...(drain && { drain }) };
-  return desiredDeployment({ revision, digests, progressDeadlineSeconds: 600, gateway });
+  return desiredDeployment({ revision, digests, settings, gateway });
 }
 
 const metadata = `metadata:
@@ -115,9 +116,9 @@ test('deployment: where a kubelet stops pods, each container asks the gateway be
   const spec = 'spec: { containers: [{ name: a, image: i, ports: [{}] }, { name: b, image: j }] }';
   const drain = { address: '10.96.7.7', port: 80 };
   const of = (asked?: ServingConfig['drain']): unknown[] =>
-    deploymentOf(`${metadata}, ${spec}`, new Map(), asked).spec?.template.spec?.containers.map(
-      ({ lifecycle }) => lifecycle?.preStop?.httpGet,
-    ) ?? [];
+    deploymentOf(`${metadata}, ${spec}`, new Map(), {
+      ...(asked && { drain: asked }),
+    }).spec?.template.spec?.containers.map(({ lifecycle }) => lifecycle?.preStop?.httpGet) ?? [];
   const asks = {
     host: '10.96.7.7',
     port: 80,
@@ -126,4 +127,29 @@ test('deployment: where a kubelet stops pods, each container asks the gateway be
   };
   assert.deepEqual(of(drain), [asks, asks]);
   assert.deepEqual(of(), [undefined, undefined]);
+});
+
+test('deployment: the cluster chooses where its author says nothing: a runtime class, other nodes', () => {
+  const podOf = (spec: string, data: Record<string, string>) =>
+    deploymentOf(`${metadata}, spec: { containers: [{ image: i }], ${spec} }`, new Map(), { data })
+      .spec?.template.spec;
+  const classes = 'small: {}\nlarge: { selector: { team: a } }\nnone: { selector: { team: b } }';
+  const chosen = podOf('', { 'runtime-class-name': classes });
+  assert.equal(chosen?.runtimeClassName, 'large');
+  assert.deepEqual(chosen.affinity, {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        {
+          weight: 100,
+          podAffinityTerm: {
+            topologyKey: 'kubernetes.io/hostname',
+            labelSelector: { matchLabels: { 'serving.knative.dev/revision': 'hello-00001' } },
+          },
+        },
+      ],
+    },
+  });
+  const said = podOf('runtimeClassName: own, affinity: {}', { 'runtime-class-name': classes });
+  assert.deepEqual([said?.runtimeClassName, said?.affinity], ['own', {}]);
+  assert.equal(podOf('', { 'default-affinity-type': 'none' })?.affinity, undefined);
 });

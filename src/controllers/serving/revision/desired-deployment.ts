@@ -1,17 +1,13 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
-import type { Container, EnvVar, Lifecycle, Probe } from '#api/generated/core-v1.ts';
+import type { Lifecycle, PodSpec } from '#api/generated/core-v1.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { childName } from '#api/meta/child-name.ts';
 import { parseGoDuration } from '#api/meta/go-duration.ts';
 import { controllerReference } from '#api/meta/object-meta.ts';
+import type { DeploymentConfig } from '#api/serving-config/config-deployment.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
-import {
-  servingContainer,
-  USER_PORT_NAME,
-  userPort,
-  type RevisionContainer,
-  type RevisionProbe,
-} from '#api/serving-v1/revision-template.ts';
+import { revisionPodSpec } from '#api/serving-v1/revision-pod.ts';
+import { servingContainer } from '#api/serving-v1/revision-template.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
 import { childLabels, workloadAnnotations } from '#controllers/serving/revision/child-metadata.ts';
@@ -24,8 +20,7 @@ export interface DeploymentInput {
   readonly revision: Revision;
   /** Image by digest, by container name; a container without one keeps the image it names. */
   readonly digests: ReadonlyMap<string, string>;
-  /** Where the Revision has no annotation for it. */
-  readonly progressDeadlineSeconds: number;
+  readonly settings: DeploymentConfig;
   readonly gateway: Pick<ServingConfig, 'drain' | 'privateGateway'>;
   /** Only for one that is made now: afterwards the autoscaler alone says how many. */
   readonly replicas?: number;
@@ -55,7 +50,7 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
     },
     spec: {
       ...(input.replicas !== undefined && { replicas: input.replicas }),
-      progressDeadlineSeconds: progressDeadlineSeconds(revision, input.progressDeadlineSeconds),
+      progressDeadlineSeconds: progressDeadlineSeconds(revision, input.settings),
       revisionHistoryLimit: 0,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0 } },
       selector: { matchLabels: { [servingKeys.revisionUid]: revision.metadata.uid ?? '' } },
@@ -73,51 +68,26 @@ export function desiredDeployment({ revision, ...input }: DeploymentInput): Depl
   };
 }
 
-function progressDeadlineSeconds({ metadata }: Revision, otherwise: number): number {
+function progressDeadlineSeconds(
+  { metadata }: Revision,
+  { progressDeadlineMs }: DeploymentConfig,
+): number {
   const text = metadata.annotations?.[servingKeys.progressDeadline] ?? '';
   const durationMs = parseGoDuration(text);
-  return durationMs === undefined ? otherwise : durationMs / 1_000;
+  return (durationMs ?? progressDeadlineMs) / 1_000;
 }
-
-type PodSpec = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>;
 
 function podSpec(
   revision: Revision,
-  { digests, gateway }: Pick<DeploymentInput, 'digests' | 'gateway'>,
+  { digests, gateway, settings }: Omit<DeploymentInput, 'revision'>,
 ): PodSpec {
-  const {
-    containerConcurrency: _containerConcurrency,
-    responseStartTimeoutSeconds: _responseStart,
-    idleTimeoutSeconds: _idle,
-    timeoutSeconds = 0,
-    containers = [],
-    initContainers,
-    ...pod
-  } = revision.spec;
-  const serving = servingContainer(revision.spec);
+  const spec = revisionPodSpec(revision, digests);
   const lifecycle = drainHook(revision, gateway);
   return {
-    ...pod,
-    // A request may take this long, so a pod that stops may too.
-    terminationGracePeriodSeconds: timeoutSeconds,
-    containers: containers.map((container) => ({
-      ...plainContainer(container, digests),
-      ...probes(container, userPort(revision.spec)),
-      ...(lifecycle && { lifecycle }),
-      terminationMessagePolicy: container.terminationMessagePolicy ?? 'FallbackToLogsOnError',
-      ...(container === serving && {
-        ports: [{ name: USER_PORT_NAME, containerPort: userPort(revision.spec), protocol: 'TCP' }],
-      }),
-      env: [
-        ...(container.env ?? []),
-        ...(container === serving
-          ? [{ name: 'PORT', value: String(userPort(revision.spec)) }]
-          : []),
-        ...knativeEnv(revision),
-      ],
-    })),
-    ...(initContainers && {
-      initContainers: initContainers.map((container) => plainContainer(container, digests)),
+    ...clusterChoices(revision, settings),
+    ...spec,
+    ...(lifecycle && {
+      containers: spec.containers.map((container) => ({ ...container, lifecycle })),
     }),
   };
 }
@@ -144,56 +114,25 @@ function drainHook(
   };
 }
 
-function plainContainer(
-  container: RevisionContainer,
-  digests: ReadonlyMap<string, string>,
-): Container {
-  const {
-    ports: _ports,
-    readinessProbe: _readiness,
-    livenessProbe: _liveness,
-    startupProbe: _startup,
-    name = '',
-    image = '',
-    ...rest
-  } = container;
-  return { ...rest, name, image: digests.get(name) ?? image };
-}
-
-function probes(
-  container: RevisionContainer,
-  port: number,
-): Pick<Container, 'readinessProbe' | 'livenessProbe' | 'startupProbe'> {
-  const { readinessProbe, livenessProbe, startupProbe } = container;
-  return {
-    ...(readinessProbe && { readinessProbe: kubernetesProbe(readinessProbe, port) }),
-    ...(livenessProbe && { livenessProbe: kubernetesProbe(livenessProbe, port) }),
-    ...(startupProbe && { startupProbe: kubernetesProbe(startupProbe, port) }),
-  };
-}
-
-/** The probe as Kubernetes takes it: with a port, and with its own period where the user wants it as often as it helps. */
-function kubernetesProbe(probe: RevisionProbe, port: number): Probe {
-  const { httpGet, tcpSocket, grpc, periodSeconds, ...rest } = probe;
-  return {
-    ...rest,
-    ...(periodSeconds && { periodSeconds }),
-    ...(httpGet && { httpGet: { ...httpGet, port: httpGet.port || port } }),
-    ...(tcpSocket && { tcpSocket: { ...tcpSocket, port: tcpSocket.port || port } }),
-    ...(grpc && { grpc: { ...grpc, port: grpc.port || port } }),
-  };
-}
-
-function knativeEnv({ metadata }: Revision): EnvVar[] {
+/** What the cluster chooses for pods whose author says nothing of it. */
+function clusterChoices(
+  { metadata }: Revision,
+  { defaultAffinityType, runtimeClasses }: DeploymentConfig,
+): Pick<PodSpec, 'affinity' | 'runtimeClassName'> {
   const { name = '', labels = {} } = metadata;
-  return [
-    variable('K_REVISION', name),
-    variable('K_CONFIGURATION', labels[servingKeys.configuration]),
-    variable('K_SERVICE', labels[servingKeys.service]),
-  ];
-}
-
-/** The server keeps no empty value: said each time, it would be written each time. */
-function variable(name: string, value = ''): EnvVar {
-  return { name, ...(value !== '' && { value }) };
+  const runtimeClass = runtimeClasses.find(({ selector }) =>
+    [...selector].every(([key, value]) => labels[key] === value),
+  );
+  const labelSelector = { matchLabels: { [servingKeys.revision]: name } };
+  const podAffinityTerm = { topologyKey: 'kubernetes.io/hostname', labelSelector };
+  return {
+    ...(runtimeClass && { runtimeClassName: runtimeClass.name }),
+    ...(defaultAffinityType !== 'none' && {
+      affinity: {
+        podAntiAffinity: {
+          preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm }],
+        },
+      },
+    }),
+  };
 }

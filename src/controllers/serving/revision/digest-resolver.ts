@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import type { DeploymentConfig } from '#api/serving-config/config-deployment.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
 import { keyOf, type Key, type Trigger } from '#reconcile/controller.ts';
 
@@ -14,8 +15,14 @@ export type Resolution =
   | { readonly state: 'resolved'; readonly digests: ReadonlyMap<string, string> }
   | { readonly state: 'failed'; readonly image: string; readonly reason: string };
 
-/** An attempt that takes longer has failed. */
-const ATTEMPT_MS_MAX = 10_000;
+/** How registries are asked: how long each may take, and which are not. */
+interface Asking {
+  readonly settings: Pick<
+    DeploymentConfig,
+    'digestResolutionTimeoutMs' | 'registriesSkippingTagResolving'
+  >;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Resolves the images of revisions beside the reconciles, so that a registry that hangs holds up nothing but its own
@@ -38,8 +45,8 @@ export class DigestResolver {
     signal.addEventListener('abort', () => this.#listeners.delete(enqueue), { once: true });
   };
 
-  /** `images` by container name. */
-  take(revision: Revision, images: ReadonlyMap<string, string>, signal: AbortSignal): Resolution {
+  /** `images` by container name. An image of a registry that is not asked has an empty digest. */
+  take(revision: Revision, images: ReadonlyMap<string, string>, asking: Asking): Resolution {
     const key = keyOf(revision);
     const id = `${key.namespace}/${key.name}`;
     const known = this.#resolutions.get(id);
@@ -49,7 +56,7 @@ export class DigestResolver {
       return known;
     }
     this.#resolutions.set(id, { state: 'pending' });
-    void this.#resolveAll(images, revision, signal).then((resolution) => {
+    void this.#resolveAll(images, revision, asking).then((resolution) => {
       // Forgotten meanwhile: nobody waits for it.
       if (!this.#resolutions.has(id)) return;
       this.#resolutions.set(id, resolution);
@@ -66,13 +73,18 @@ export class DigestResolver {
   async #resolveAll(
     images: ReadonlyMap<string, string>,
     revision: Revision,
-    signal: AbortSignal,
+    { settings, signal }: Asking,
   ): Promise<Resolution> {
+    const { digestResolutionTimeoutMs: timeoutMs, registriesSkippingTagResolving } = settings;
     const digests = new Map<string, string>();
     for (const [container, image] of images) {
+      if (registriesSkippingTagResolving.includes(registryOf(image))) {
+        digests.set(container, '');
+        continue;
+      }
       const deadline = new AbortController();
-      using _timer = this.#clock.after(ATTEMPT_MS_MAX, () =>
-        deadline.abort(new Error(`no answer within ${ATTEMPT_MS_MAX / 1_000} s`)),
+      using _timer = this.#clock.after(timeoutMs, () =>
+        deadline.abort(new Error(`no answer within ${timeoutMs / 1_000} s`)),
       );
       try {
         const attempt = AbortSignal.any([signal, deadline.signal]);
@@ -85,4 +97,11 @@ export class DigestResolver {
     }
     return { state: 'resolved', digests };
   }
+}
+
+/** `docker.io` for an image that names none. */
+function registryOf(image: string): string {
+  const [first = '', ...rest] = image.split('/');
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  return isHost ? first : 'docker.io';
 }

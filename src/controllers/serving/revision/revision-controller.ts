@@ -1,6 +1,7 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { Image } from '#api/caching-v1alpha1/image.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { StatusOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -34,7 +35,8 @@ import {
   markPodAutoscaler,
   markResolvingDigests,
 } from '#controllers/serving/revision/revision-status.ts';
-import type { ServingConfig } from '#controllers/serving/serving-config.ts';
+import { ensureImages } from '#controllers/serving/revision/image-caches.ts';
+import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
 
 export interface RevisionOptions {
   readonly config: ServingConfig;
@@ -47,10 +49,11 @@ type Status = StatusOf<Revision>;
 export function revisionController(options: RevisionOptions): Controller<Revision> {
   return defineController<Revision>({
     kind: Revision,
-    owns: [Deployment, PodAutoscaler],
+    owns: [Deployment, Image, PodAutoscaler],
     watches: [on(Pod, revisionOfPod)],
     triggers: [options.digests.trigger],
-    reconcile: (revision, context) => new Pass(revision, context, options).run(),
+    reconcile: (revision, context) =>
+      new Pass(revision, context, { ...options, config: asOfNow(options.config) }).run(),
     forget: (key) => options.digests.forget(key),
   });
 }
@@ -106,7 +109,11 @@ class Pass {
   async #children(resolved: Status): Promise<PodAutoscaler | ApiError | undefined> {
     try {
       const deployment = await this.#deployment(resolved);
-      return deployment && (await this.#podAutoscaler(deployment));
+      if (!deployment) return undefined;
+      const autoscaler = await this.#podAutoscaler(deployment);
+      // Nobody waits for these, so they come last.
+      if (autoscaler) await ensureImages(this.#context.client, this.#revision, resolved);
+      return autoscaler;
     } catch (error) {
       if (error instanceof ApiError) return error;
       throw error;
@@ -127,7 +134,9 @@ class Pass {
     const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
     const images = new Map(containers.map(({ name = '', image = '' }) => [name, image]));
     const { digests } = this.#options;
-    const resolution = digests.take(this.#revision, images, this.#context.signal);
+    const { signal } = this.#context;
+    const { deployment: settings } = this.#options.config.settings();
+    const resolution = digests.take(this.#revision, images, { settings, signal });
     if (resolution.state === 'pending') {
       markResolvingDigests(this.#conditions);
       return { isPending: true };
@@ -157,7 +166,7 @@ class Pass {
 
   async #deployment(resolved: Status): Promise<Deployment | undefined> {
     const { client } = this.#context;
-    const { deployment, autoscaler } = this.#options.config.settings();
+    const { deployment: settings, autoscaler } = this.#options.config.settings();
     const { name, namespace } = placeOf(this.#revision.metadata);
     const ref = { namespace, name: deploymentName(name) };
     const existing = await client.get(Deployment, ref);
@@ -178,13 +187,14 @@ class Pass {
         ),
       ),
       gateway: this.#options.config,
-      progressDeadlineSeconds: deployment.progressDeadlineMs / 1_000,
+      settings,
       ...(!existing && { replicas: initialScale ?? autoscaler.initialScale }),
     });
     if (!existing) markDeploying(this.#conditions);
     const applied = await client.apply(Deployment, desired);
     const pod = isWithoutAvailablePods(applied) ? await this.#onePod(client) : undefined;
-    markDeployment(this.#conditions, applied, pod);
+    const { isAlwaysSchedulable } = settings;
+    markDeployment(this.#conditions, applied, { pod, isAlwaysSchedulable });
     return applied;
   }
 
@@ -196,18 +206,24 @@ class Pass {
   }
 
   async #podAutoscaler(deployment: Deployment): Promise<PodAutoscaler | undefined> {
-    const desired = desiredPodAutoscaler(this.#revision, deployment);
     const { client } = this.#context;
-    const ensured = await ensureOwned(client, PodAutoscaler, { owner: this.#revision, desired });
+    const existing = await client.get(PodAutoscaler, placeOf(this.#revision.metadata));
+    const desired = desiredPodAutoscaler(this.#revision, { deployment, existing });
+    const settings = this.#options.config.settings();
+    const wanted = { owner: this.#revision, desired, settings };
+    const ensured = await ensureOwned(client, PodAutoscaler, wanted);
     if (ensured) markPodAutoscaler(this.#conditions, ensured.object);
     else markNotOwned(this.#conditions, 'PodAutoscaler', desired.metadata.name ?? '');
     return ensured?.object;
   }
 
   #status(found: Status): Status {
-    const { generation } = this.#revision.metadata;
+    const { generation, uid = '' } = this.#revision.metadata;
+    const { revisionUrlTemplate } = this.#options.config.settings().observability;
+    const logUrl = revisionUrlTemplate.replaceAll('${REVISION_UID}', uid);
     return {
       ...found,
+      ...(logUrl !== '' && { logUrl }),
       ...(generation !== undefined && { observedGeneration: generation }),
       conditions: this.#conditions.list(),
     };

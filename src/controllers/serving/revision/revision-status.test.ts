@@ -125,7 +125,10 @@ for (const { name, status, of, expected, replicas } of [
 }[]) {
   test(`revision: its Deployment ${name}`, () => {
     const conditions = conditionsFrom();
-    markDeployment(conditions, deployment(status, replicas), of);
+    markDeployment(conditions, deployment(status, replicas), {
+      pod: of,
+      isAlwaysSchedulable: false,
+    });
     assert.equal(render(conditions), expected);
   });
 }

@@ -30,11 +30,17 @@ export function markNotOwned(conditions: Conditions, kind: string, name: string)
   conditions.markFalse(RESOURCES, 'NotOwned', message);
 }
 
-/** `pod` is one of the Deployment's, looked at only while none of them is available. */
+interface ObservedPod {
+  /** One of the Deployment's, looked at only while none of them is available. */
+  readonly pod: Pod | undefined;
+  /** That it fits nowhere is then no failure: a node will come. */
+  readonly isAlwaysSchedulable: boolean;
+}
+
 export function markDeployment(
   conditions: Conditions,
   deployment: Deployment,
-  pod: Pod | undefined,
+  { pod, isAlwaysSchedulable }: ObservedPod,
 ): void {
   const failure = deploymentCondition(deployment, 'ReplicaFailure');
   if (failure?.status === 'True') {
@@ -43,7 +49,10 @@ export function markDeployment(
     const progressing = deploymentCondition(deployment, 'Progressing');
     conditions.mark(RESOURCES, progressing ?? { status: 'Unknown', reason: DEPLOYING });
   }
-  if (pod && isWithoutAvailablePods(deployment)) markFailingPod(conditions, pod, deployment);
+  if (pod && isWithoutAvailablePods(deployment)) {
+    if (!isAlwaysSchedulable) markUnscheduled(conditions, pod);
+    markFailingPod(conditions, pod, deployment);
+  }
   if ((deployment.status?.readyReplicas ?? 0) > 0) conditions.markTrue(HEALTHY);
 }
 
@@ -51,11 +60,14 @@ export function isWithoutAvailablePods({ spec, status }: Deployment): boolean {
   return (spec?.replicas ?? 1) > 0 && !status?.availableReplicas;
 }
 
-function markFailingPod(conditions: Conditions, pod: Pod, deployment: Deployment): void {
+function markUnscheduled(conditions: Conditions, pod: Pod): void {
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status === 'False') {
     conditions.markFalse(RESOURCES, scheduled.reason, scheduled.message);
   }
+}
+
+function markFailingPod(conditions: Conditions, pod: Pod, deployment: Deployment): void {
   for (const { lastState, state } of pod.status?.containerStatuses ?? []) {
     const ended = lastState?.terminated;
     if (ended) {

@@ -1,4 +1,5 @@
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
@@ -14,25 +15,27 @@ import {
   desiredRoute,
 } from '#controllers/serving/service/desired-children.ts';
 import { isCurrent, serviceStatus } from '#controllers/serving/service/service-status.ts';
+import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 /** Service → Configuration and Route of the same name (serving specification §3.1). */
-export function serviceController(): Controller<Service> {
+export function serviceController(config: ServingConfig): Controller<Service> {
   return defineController<Service>({
     kind: Service,
     owns: [Configuration, Route],
-    reconcile: reconcileService,
+    reconcile: (service, context) => reconcileService(service, context, config.settings()),
   });
 }
 
 async function reconcileService(
   service: Service,
   context: Context,
+  settings: ServingSettings,
 ): ReturnType<Controller<Service>['reconcile']> {
   const { client, clock } = context;
   const existing = await client.get(Configuration, placeOf(service.metadata));
   const desired = desiredConfiguration(service, existing);
   const configuration = await told(
-    await ensureOwned(client, Configuration, { owner: service, desired }),
+    await ensureOwned(client, Configuration, { owner: service, desired, settings }),
     service,
     context,
   );
@@ -48,7 +51,7 @@ async function reconcileService(
     return { status: serviceStatus(service, observed, clock.now()) };
   }
   const route = await told(
-    await ensureOwned(client, Route, { owner: service, desired: desiredRoute(service) }),
+    await ensureOwned(client, Route, { owner: service, desired: desiredRoute(service), settings }),
     service,
     context,
   );

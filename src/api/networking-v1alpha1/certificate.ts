@@ -1,0 +1,49 @@
+import { defineKind, type ObjectOf } from '#api/kind.ts';
+import { conditioned, readyColumns } from '#api/meta/conditions.ts';
+import { missing } from '#api/meta/knative-error.ts';
+import { array, intOrString, object, optional, string } from '#api/schema.ts';
+import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
+
+/** A certificate that somebody is asked to provide in a Secret. */
+export type Certificate = ObjectOf<typeof Certificate>;
+export const Certificate = defineKind({
+  group: 'networking.internal.knative.dev',
+  version: 'v1alpha1',
+  kind: 'Certificate',
+  plural: 'certificates',
+  shortNames: ['kcert'],
+  categories: ['knative-internal', 'networking'],
+  scope: 'Namespaced',
+  webhook: SERVING_WEBHOOK,
+  notActedOn:
+    'Certificate of networking.internal.knative.dev is stored, but nothing provides certificates yet',
+  spec: object({
+    dnsNames: optional(array(string())),
+    domain: optional(string()),
+    secretName: optional(string()),
+  }),
+  status: object({
+    ...conditioned,
+    notAfter: optional(string({ format: 'date-time' })),
+    http01Challenges: optional(
+      array(
+        object({
+          url: optional(string()),
+          serviceName: optional(string()),
+          serviceNamespace: optional(string()),
+          servicePort: optional(intOrString()),
+        }),
+      ),
+    ),
+  }),
+  conditions: { happy: 'Ready', dependents: [] },
+  columns: readyColumns,
+  validate({ spec }) {
+    const { dnsNames = [], secretName } = spec ?? {};
+    return [
+      ...(dnsNames.length === 0 ? [missing('spec.dnsNames')] : []),
+      ...dnsNames.flatMap((name, index) => (name ? [] : [missing(`spec.dnsNames[${index}]`)])),
+      ...(secretName ? [] : [missing('spec.secretName')]),
+    ];
+  },
+});
