@@ -1,21 +1,32 @@
 import { apiVersionOf, type Kind } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { Selection } from '#client/client.ts';
 import { Informer, type InformerOptions } from '#client/informer.ts';
+
+export interface InformersOptions extends Omit<InformerOptions, 'selection'> {
+  /**
+   * Which objects of a kind are seen at all, where not every one is worth its memory. Whoever looks an object of that kind
+   * up by its name must want none of the others.
+   */
+  readonly selectionOf?: (kind: Kind) => Selection | undefined;
+}
 
 /** One informer per kind, started when it is first asked for and shared by all who ask. */
 export class Informers implements AsyncDisposable {
-  readonly #options: Omit<InformerOptions, 'selection'>;
+  readonly #options: InformersOptions;
   /** By the name of its kind, whose type each has; the map itself cannot say so. */
   readonly #informers = new Map<string, object>();
 
-  constructor(options: Omit<InformerOptions, 'selection'>) {
+  constructor(options: InformersOptions) {
     this.#options = options;
   }
 
   of<T extends KubeObject>(kind: Kind<T>): Informer<T> {
     const running = this.running(kind);
     if (running) return running;
-    const informer = new Informer(kind, this.#options);
+    const { selectionOf, ...options } = this.#options;
+    const selection = selectionOf?.(kind);
+    const informer = new Informer(kind, { ...options, ...(selection && { selection }) });
     this.#informers.set(nameOf(kind), informer);
     return informer;
   }

@@ -4,11 +4,15 @@ import { systemRandom } from '#base/random.ts';
 import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
 import { crdOf } from '#api/apiextensions-v1/crd-of.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
+import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/core-v1/service.ts';
+import type { Kind } from '#api/kind.ts';
 import { servingKinds } from '#api/kinds.ts';
+import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { startAutoscaler } from '#autoscaler/autoscaler.ts';
-import type { Client } from '#client/client.ts';
+import type { Client, Selection } from '#client/client.ts';
+import { Informers } from '#client/informers.ts';
 import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults } from '#controllers/serving/serving-config.ts';
@@ -18,7 +22,7 @@ import { RegistriesFile } from '#images/distribution/registries-file.ts';
 import { becomeLeader } from '#reconcile/leader-election.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import { pathsOf, registriesFileOf } from '#supervisor/settings.ts';
-import { foreignClient, foreignOf } from './foreign-client.ts';
+import { foreignOf, kubeconfigClient } from './foreign-client.ts';
 import { parsePartFlags, type ForeignCluster } from './part-flags.ts';
 import {
   ensureConfigMaps,
@@ -41,7 +45,7 @@ async function startPart(context: PartContext): Promise<AsyncDisposable> {
   // No supervisor may have made it: for the measurement channel.
   await mkdir(pathsOf(context.settings.home).run, { recursive: true, mode: 0o700 });
   await using resources = new AsyncDisposableStack();
-  const client = foreignClient(foreign, resources);
+  const client = kubeconfigClient(foreign.kubeconfig, resources);
   await ensureDefinitions(client, foreign);
   context.done('definitions');
   const leading = lead(context, client, foreign).catch((error: unknown) => {
@@ -91,8 +95,14 @@ async function lead(
     resolveDigest: digestResolver(context, client),
     clock,
   });
-  resources.use(await runControllers({ ...parts, controllers }));
+  const informers = resources.use(new Informers({ ...parts, selectionOf: watchedOf }));
+  resources.use(await runControllers({ ...parts, informers, controllers }));
   return resources.move();
+}
+
+/** A cluster may have many pods that are no Service's; Serving's controllers look none up by its name. */
+function watchedOf(kind: Kind): Selection | undefined {
+  return kind.kind === Pod.kind ? { labelSelector: servingKeys.revision } : undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Client } from '#client/client.ts';
 import { createClient } from '#client/create-client.ts';
 import { httpsTransport } from '#client/https-transport.ts';
@@ -11,8 +12,10 @@ export function foreignOf(part: string, { foreign }: PartFlags): ForeignCluster 
   throw new Error(`Cannot run ${part} without --kubeconfig FILE, which names a Kubernetes`);
 }
 
-/** A client of that cluster; `resources` owns its connections. */
-export function foreignClient(cluster: ForeignCluster, resources: AsyncDisposableStack): Client {
-  const kubeconfig = readFileSync(cluster.kubeconfig, 'utf8');
-  return createClient(resources.use(httpsTransport(parseKubeconfig(kubeconfig))).send);
+/** A client of the cluster that a kubeconfig file names; `resources` owns its connections. Files that it names are beside it. */
+export function kubeconfigClient(file: string, resources: AsyncDisposableStack): Client {
+  const readFile = (name: string): string =>
+    readFileSync(path.resolve(path.dirname(file), name), 'utf8');
+  const target = parseKubeconfig(readFileSync(file, 'utf8'), { readFile });
+  return createClient(resources.use(httpsTransport(target)).send);
 }

@@ -2,15 +2,13 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '#base/clock.ts';
 import { systemRandom } from '#base/random.ts';
 import { ensureRanges } from '#agent/network/ranges.ts';
-import { createClient } from '#client/create-client.ts';
-import { httpsTransport } from '#client/https-transport.ts';
 import { Informers } from '#client/informers.ts';
-import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { startDns } from '#dns/dns-server.ts';
 import { startGateway } from '#gateway/gateway.ts';
 import { endingPodsOf } from '#gateway/route/ending-pods.ts';
 import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
+import { kubeconfigClient } from './foreign-client.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS, GATEWAY_SERVICES, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -31,9 +29,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     foreign?.address ?? (await ensureRanges(networkFileOf(home), instanceOf(home))).podFacing;
   const parts = { clock, random: systemRandom, log };
   await using resources = new AsyncDisposableStack();
-  const kubeconfig = readFileSync(foreign?.kubeconfig ?? paths.gatewayKubeconfig, 'utf8');
-  const transport = resources.use(httpsTransport(parseKubeconfig(kubeconfig)));
-  const client = createClient(transport.send);
+  const client = kubeconfigClient(foreign?.kubeconfig ?? paths.gatewayKubeconfig, resources);
   const informers = resources.use(new Informers({ ...parts, client, signal }));
   // Another cluster answers its names itself.
   if (!foreign) {

@@ -6,7 +6,7 @@ import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
 import { webhookConfigurations } from '#webhook/webhook-configurations.ts';
 import { startWebhookServer } from '#webhook/webhook-server.ts';
-import { foreignClient, foreignOf } from './foreign-client.ts';
+import { foreignOf, kubeconfigClient } from './foreign-client.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { runPart, type PartContext } from './run-part.ts';
 
@@ -20,7 +20,7 @@ async function startWebhook(context: PartContext): Promise<AsyncDisposable> {
   const { settings, clock, log, signal, done } = context;
   const foreign = foreignOf('webhook', context);
   await using resources = new AsyncDisposableStack();
-  const client = foreignClient(foreign, resources);
+  const client = kubeconfigClient(foreign.kubeconfig, resources);
   const live = new LiveSettings();
   const following = { client, clock, random: systemRandom, log, signal };
   resources.use(await followSettings(live, following));

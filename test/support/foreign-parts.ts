@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.ts');
 const READY_WITHIN_MS = 30_000;
 
-type PartName = 'controllers' | 'webhook' | 'gateway';
+export type PartName = 'controllers' | 'webhook' | 'gateway';
 
 /** A part as a process of its own, for a Kubernetes that is not ours. */
 interface ForeignPart extends AsyncDisposable {
@@ -21,20 +21,30 @@ interface ForeignPart extends AsyncDisposable {
 export interface ForeignParts extends AsyncDisposable {
   /** `knode run PART --kubeconfig …`; resolves when it is ready. */
   start(part: PartName, ...flags: readonly string[]): Promise<ForeignPart>;
+  /** What any of them logged as an error, or may not do as who it is; the beginning of each line. */
+  complaints(): readonly string[];
 }
 
-/** Parts with one home, which is removed with them. */
-export async function foreignParts(kubeconfig: string): Promise<ForeignParts> {
+/** Parts with one home, which is removed with them; each as who its kubeconfig says, or all as one. */
+export async function foreignParts(
+  kubeconfig: string | Readonly<Record<PartName, string>>,
+): Promise<ForeignParts> {
   await using resources = new AsyncDisposableStack();
   const home = await mkdtemp(path.join(tmpdir(), 'knode-'));
   resources.defer(async () => await rm(home, { recursive: true, force: true }));
-  const file = path.join(home, 'foreign.kubeconfig');
-  await writeFile(file, kubeconfig, { mode: 0o600 });
   const owned = resources.move();
+  const lines: string[] = [];
   return {
+    complaints: () =>
+      lines
+        .filter((line) => /"level":"error"|cannot \w+ resource/.test(line))
+        .map((line) => line.slice(0, 500)),
     async start(part, ...flags) {
+      const file = path.join(home, `${part}.kubeconfig`);
+      const text = typeof kubeconfig === 'string' ? kubeconfig : kubeconfig[part];
+      await writeFile(file, text, { mode: 0o600 });
       const started = owned.use(
-        startPart(home, [part, '--kubeconfig', file, '--address', nodeAddress(), ...flags]),
+        startPart(home, [part, '--kubeconfig', file, '--address', nodeAddress(), ...flags], lines),
       );
       await started.heard('ready');
       return started;
@@ -52,7 +62,7 @@ function nodeAddress(): string {
   return found.address;
 }
 
-function startPart(home: string, args: readonly string[]): ForeignPart {
+function startPart(home: string, args: readonly string[], lines: string[]): ForeignPart {
   const child = spawn(process.execPath, [MAIN, 'run', ...args], {
     env: { ...process.env, KNODE_HOME: home },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -62,6 +72,7 @@ function startPart(home: string, args: readonly string[]): ForeignPart {
   let heard = Promise.withResolvers<void>();
   const hear = (line: string): void => {
     said += `${line}\n`;
+    lines.push(line);
     heard.resolve();
     heard = Promise.withResolvers();
   };

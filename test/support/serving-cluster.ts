@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { choosePort } from '#supervisor/ports.ts';
-import { foreignParts } from '#test/support/foreign-parts.ts';
+import { foreignParts, type PartName } from '#test/support/foreign-parts.ts';
 import { kubectlProgram, pidOf, run, startPlatform, type Outcome } from '#test/support/platform.ts';
 import { startProgram } from '#test/support/program.ts';
 import { pushFolder, pushImage } from '#test/support/sample-image.ts';
@@ -22,6 +22,8 @@ export interface ServingCluster extends AsyncDisposable {
   push(name: string, source: string): Promise<string>;
   /** Kills (-9) the process that reconciles; resolves when another, or its successor, does its work. */
   killLeader(): Promise<void>;
+  /** What our parts complained of; of a platform of our own, nothing is looked at. */
+  complaints(): readonly string[];
 }
 
 export async function startServingCluster(): Promise<ServingCluster> {
@@ -46,6 +48,7 @@ async function startEmbedded(): Promise<ServingCluster> {
         assert.ok(performance.now() < deadlineMs, `control is not back in ${BACK_WITHIN_MS} ms`);
       assert.notEqual(pidOf(platform.home, 'control'), killed);
     },
+    complaints: () => [],
     [Symbol.asyncDispose]: async () => await platform[Symbol.asyncDispose](),
   };
 }
@@ -61,7 +64,8 @@ async function startOnKubernetes(): Promise<ServingCluster> {
   const home = mkdtempSync(path.join(tmpdir(), 'knode-kubernetes-'));
   resources.defer(() => rmSync(home, { recursive: true, force: true }));
   resources.use(await startRegistry(home));
-  const parts = resources.use(await foreignParts(readFileSync(kubeconfig, 'utf8')));
+  const { kubectl, ok } = calls(kubeconfig);
+  const parts = resources.use(await foreignParts(await accounts(ok)));
   const httpPort = ['--http-port', String(await choosePort(0, '--http-port'))];
   let leader = await parts.start('controllers', ...httpPort);
   await leader.heard('leads');
@@ -70,7 +74,8 @@ async function startOnKubernetes(): Promise<ServingCluster> {
   await parts.start('gateway', ...httpPort);
   const owned = resources.move();
   return {
-    ...calls(kubeconfig),
+    kubectl,
+    ok,
     isReal: true,
     async push(name, source) {
       const reference = `${REGISTRY}/${name}:latest`;
@@ -83,7 +88,29 @@ async function startOnKubernetes(): Promise<ServingCluster> {
       leader = waiting;
       await leader.heard('leads');
     },
+    complaints: () => parts.complaints(),
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
+
+const ACCESS = path.resolve(import.meta.dirname, '../../samples/kubernetes/access.yaml');
+
+/** A kubeconfig for each part, which may do what the sample says that it needs, and nothing else. */
+async function accounts(ok: ServingCluster['ok']): Promise<Readonly<Record<PartName, string>>> {
+  await ok(['apply', '-f', ACCESS]);
+  const admin = JSON.parse(await ok(['config', 'view', '--raw', '-o', 'json'])) as {
+    users: { name: string }[];
+  };
+  const kubeconfigOf = async (part: PartName): Promise<string> => {
+    const asked = ['-n', 'knative-serving', 'create', 'token', part, '--duration=2h'];
+    const token = (await ok(asked)).trim();
+    const users = admin.users.map(({ name }) => ({ name, user: { token } }));
+    return JSON.stringify({ ...admin, users });
+  };
+  return {
+    controllers: await kubeconfigOf('controllers'),
+    webhook: await kubeconfigOf('webhook'),
+    gateway: await kubeconfigOf('gateway'),
   };
 }
 

@@ -42,6 +42,7 @@ after(
   async () => {
     await using _ = cluster;
     await cluster.ok(['delete', 'namespace', NAMESPACE, '--timeout=100s']);
+    assert.deepEqual(cluster.complaints(), []);
   },
   { timeout },
 );
