@@ -9,6 +9,7 @@ export function createProgram(invocation: Invocation): Command {
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .addHelpText('after', `\nState is kept in ${invocation.home} (set KNODE_HOME to choose).`);
   addPlatformCommands(program, invocation);
+  addDeployCommand(program, invocation);
   addServiceCommands(program, invocation);
   addImageCommands(program, invocation);
   return program;
@@ -51,7 +52,7 @@ function addPlatformCommands(program: Command, invocation: Invocation): void {
     .action(async (options) => (await import('./kubeconfig.ts')).kubeconfig(invocation, options));
 }
 
-function addServiceCommands(program: Command, invocation: Invocation): void {
+function addDeployCommand(program: Command, invocation: Invocation): void {
   program
     .command('deploy')
     .argument('<name>')
@@ -77,6 +78,9 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
     .action(async (name, options) =>
       (await import('./deploy.ts')).deploy(invocation, name, options),
     );
+}
+
+function addServiceCommands(program: Command, invocation: Invocation): void {
   program
     .command('list')
     .alias('ls')
@@ -106,6 +110,13 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
     .option('-f, --follow', 'go on with what they write from now on, new pods included')
     .option('--tail <lines>', 'only the last lines of each pod', parseCount)
     .action(async (name, options) => (await import('./logs.ts')).logs(invocation, name, options));
+  program
+    .command('why')
+    .argument('<name>')
+    .description('say why a Service is not ready, or has the pods it has, and what to do')
+    .addOption(namespace())
+    .addOption(jsonOutput())
+    .action(async (name, options) => (await import('./why/why.ts')).why(invocation, name, options));
   program
     .command('delete')
     .argument('<name>')

@@ -22,6 +22,16 @@ export function dim(text: string): string {
   return styleText('dim', text, { stream: process.stderr });
 }
 
+/** For stdout, in the colour of what is well. */
+export function good(text: string): string {
+  return styleText('green', text, { stream: process.stdout });
+}
+
+/** For stdout, in the colour of what is wrong. */
+export function bad(text: string): string {
+  return styleText('red', text, { stream: process.stdout });
+}
+
 function green(text: string): string {
   return styleText('green', text, { stream: process.stderr });
 }
