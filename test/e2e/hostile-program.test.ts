@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
@@ -289,4 +289,44 @@ test('F37: a fork bomb and a full memory disk end where they began; the neighbou
     }).length;
   const deadlineMs = performance.now() + 20_000;
   while (alive() > 0) assert.ok(performance.now() < deadlineMs, 'the bomb goes on');
+});
+
+test('F37: half-open connections by the thousand are cut off before this machine has to remember them', async () => {
+  const instance = instanceOf(platform.home);
+  const sumOf = (files: readonly string[]): number =>
+    files.reduce((sum, file) => sum + Number(readFileSync(file, 'utf8')), 0);
+  const packets = (): number => {
+    const links = readdirSync('/sys/class/net').filter((name) => name.startsWith(`kn${instance}-`));
+    return sumOf(links.map((name) => `/sys/class/net/${name}/statistics/rx_packets`));
+  };
+  const remembered = (): number => sumOf(['/proc/sys/net/netfilter/nf_conntrack_count']);
+  const command = hostileCommand('half_open', podFacing, '80');
+  const image = await hostileImage(platform);
+  const [beforePackets, before, startMs] = [packets(), remembered(), performance.now()];
+  const root = { securityContext: { runAsUser: 0 } };
+  // The image's own environment.
+  await apply(pod('flood', { image, command, env: [], ...root }));
+  await platform.ok(['wait', 'pod/flood', '--for=jsonpath={..startedAt}', '--timeout=60s']);
+  const clusterIp = await platform.ok([
+    'get',
+    'svc',
+    'neighbour',
+    '-o',
+    'jsonpath={.spec.clusterIP}',
+  ]);
+  let answered = 0;
+  while (packets() - beforePackets < 60_000) {
+    const reply = await fetch(`http://${clusterIp}/`, { signal: AbortSignal.timeout(10_000) });
+    assert.equal(reply.status, 200);
+    answered += 1;
+  }
+  const more = remembered() - before;
+  const seconds = (performance.now() - startMs) / 1_000;
+  await platform.ok(['delete', 'pod', 'flood', '--wait']);
+  process.stdout.write(
+    `${packets() - beforePackets} packets in ${seconds.toFixed(1)} s: ${more} remembered, ${answered} calls answered\n`,
+  );
+  // Five thousand at once and in each second after that, and what everybody else does meanwhile.
+  assert.ok(more < 5_000 * (1 + seconds) + 2_000, `${more} in ${seconds} s`);
+  assert.ok(more < 60_000);
 });

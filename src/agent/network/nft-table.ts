@@ -27,6 +27,13 @@ const NODE_PORT_RANGE = `${NODE_PORTS.first}-${NODE_PORTS.last}`;
  */
 const DATAGRAMS_PER_SECOND = 1_000;
 const DATAGRAMS_AT_ONCE = 200;
+/**
+ * Connections that one pod may begin in a second, and at once. Each costs the machine an entry in its table of connections for
+ * minutes, and far more work than the packet that asks for it; what is more is dropped before that, and asked for again by
+ * programs a second later.
+ */
+const CONNECTIONS_PER_SECOND = 5_000;
+const CONNECTIONS_AT_ONCE = 5_000;
 const NOTHING: ServiceRules = { chains: new Map(), sets: new Map(), elements: new Map() };
 
 export function tableName(instance: string): string {
@@ -49,6 +56,7 @@ export function wholeTable(frame: TableFrame, services: ServiceRules): string {
     ' map node_ports { type inet_proto . inet_service : verdict; }',
     ' set looped { type ipv4_addr . ipv4_addr; }',
     ' set outside { type ipv4_addr . inet_proto . inet_service; }',
+    ' set callers { type ipv4_addr; flags dynamic,timeout; timeout 10s; size 65536; }',
     ' set askers { type ipv4_addr; flags dynamic,timeout; timeout 10s; size 65536; }',
     ...translation(frame),
     ...protection(frame),
@@ -134,7 +142,7 @@ function translation({ instance, ranges, listen }: TableFrame): string[] {
     ' chain services { ip daddr . meta l4proto . th dport vmap @services; }',
     ' chain node_ports { meta l4proto . th dport vmap @node_ports; }',
     // Whatever raw sockets say, and also where nothing may be written under /proc/sys: by its own address, or not at all.
-    ` chain sources { type filter hook prerouting priority raw; iifname ${pods} fib saddr . iif oif missing drop; }`,
+    ` chain sources { type filter hook prerouting priority raw; iifname ${pods} fib saddr . iif oif missing drop; iifname ${pods} tcp flags & (syn | ack) == syn update @callers { ip saddr limit rate over ${CONNECTIONS_PER_SECOND}/second burst ${CONNECTIONS_AT_ONCE} packets } drop; }`,
     ' chain prerouting { type nat hook prerouting priority dstnat;',
     `  iifname ${pods} ip daddr ${services} jump services`,
     `  iifname ${pods} ip daddr ${podFacing} jump services`,
