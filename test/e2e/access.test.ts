@@ -38,6 +38,8 @@ before(async () => {
   const image = await toolsImage(platform);
   const server =
     `require('net').createServer({ allowHalfOpen: true }, (s) => s.pipe(s)).listen(7000, '127.0.0.1');` +
+    // One that does not end its half of a connection.
+    `require('net').createServer({ allowHalfOpen: true }, (s) => s.write('x')).listen(7001, '127.0.0.1');` +
     `require('http').createServer((q, s) => s.end('hello')).listen(8080)`;
   const pod = {
     apiVersion: 'v1',
@@ -471,15 +473,14 @@ test('exec, port-forward: what a killed control ran for them ends', async () => 
   const script = 'echo begun; sleep 400444; true';
   const child = start(way, ['exec', '-i', 'tools', '--', 'sh', '-c', script]);
   await once(child.stdout, 'data');
-  const forwarding = start(way, ['port-forward', 'pod/tools', ':7000']);
-  const [echo = 0] = await forwardedPorts(forwarding.stdout, 1);
-  const open = connect({ port: echo, host: '127.0.0.1' });
+  const forwarding = start(way, ['port-forward', 'pod/tools', ':7001']);
+  const [port = 0] = await forwardedPorts(forwarding.stdout, 1);
+  const open = connect({ port, host: '127.0.0.1' });
   open.on('error', () => undefined); // It is cut off below.
-  open.write('x');
   await once(open, 'data');
   process.kill(pidOf(platform.home, 'control'), 'SIGKILL');
   // Connections at once, by the kernel; commands when the next one looks.
-  await noneWith('TCP4:127.0.0.1:7000');
+  await noneWith('TCP4:127.0.0.1:7001');
   await noneWith('sleep 400444');
   open.destroy();
   forwarding.kill();

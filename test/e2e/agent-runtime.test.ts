@@ -62,6 +62,10 @@ async function setup(): Promise<RuntimeSetup> {
       made.add(id);
       return bundle;
     },
+    async interruptDelete(id) {
+      const state = path.join(runtimeFolder(instance), 'state');
+      await runCommand(['runc', '--root', state, 'delete', '--force', id]);
+    },
     async [Symbol.asyncDispose]() {
       await using runtime = await openRunc({ instance, clock: systemClock });
       for (const { id } of await runtime.list()) await runtime.delete(id);

@@ -136,3 +136,47 @@ test('kubectl debug: a copy of a pod, and the machine itself', async () => {
   await it.ok(['wait', `pod/${name}`, '--for=jsonpath={.status.phase}=Succeeded', '--timeout=60s']);
   assert.equal(await it.ok(['logs', name]), `/host/etc/hostname\n${hostname()}\n`);
 });
+
+test('kubectl debug: a target that does not run is said, waited for, and seen once it does', async () => {
+  const script = 'until [ -e /said/go ]; do [ -e /said/wait ] || exit 3; sleep 0.1; done';
+  const volumeMounts = [{ name: 'said', mountPath: '/said' }];
+  const container = (name: string, command: string): object => ({
+    name,
+    image,
+    env: TOOLS_ENV,
+    command: ['sh', '-c', command],
+    volumeMounts,
+  });
+  const spec = {
+    terminationGracePeriodSeconds: 1,
+    volumes: [{ name: 'said', emptyDir: {} }],
+    // It ends at once, and again and again, until it is told to stay.
+    containers: [container('main', script), container('beside', 'exec sleep 411005')],
+  };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'ends' }, spec };
+  await it.ok(['apply', '-f', '-'], JSON.stringify(pod));
+  const backsOff =
+    '--for=jsonpath={.status.containerStatuses[?(@.name=="main")].state.waiting.reason}=CrashLoopBackOff';
+  await it.ok(['wait', 'pod/ends', backsOff, '--timeout=50s']);
+  await it.ok(debug('ends', '-c', 'look', '--target=main', '--', 'ps', '-eo', 'args'));
+  const state = '.status.ephemeralContainerStatuses[0].state';
+  const reason = `--for=jsonpath={${state}.waiting.reason}=CreateContainerConfigError`;
+  await it.ok(['wait', 'pod/ends', reason, '--timeout=50s']);
+  const { status } = await podOf('ends');
+  assert.equal(
+    status?.ephemeralContainerStatuses?.[0]?.state?.waiting?.message,
+    'unable to find target container "main": it does not run',
+  );
+  assert.equal(status?.phase, 'Running');
+  await it.ok(['exec', 'ends', '-c', 'beside', '--', 'sh', '-c', 'echo > /said/wait']);
+  await it.ok([
+    'wait',
+    'pod/ends',
+    `--for=jsonpath={${state}.terminated.exitCode}=0`,
+    '--timeout=50s',
+  ]);
+  const seen = await it.ok(['logs', 'ends', '-c', 'look']);
+  assert.match(seen, /said\/go/);
+  assert.ok(!seen.includes('411005'), seen);
+  await it.ok(['delete', 'pod', 'ends', '--wait=false']);
+});

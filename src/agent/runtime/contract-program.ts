@@ -9,6 +9,8 @@ export interface RuntimeSetup extends AsyncDisposable {
   open(): Promise<Runtime>;
   /** A bundle whose rootfs holds a Node at /bin/node. */
   bundle(id: string): Promise<string>;
+  /** Leaves of a container what a process does that is killed in the middle of its `delete`. */
+  interruptDelete(id: string): Promise<void>;
   /** A network namespace to put containers into. */
   readonly networkNamespace: string;
 }

@@ -129,6 +129,22 @@ export function runtimeContract(name: string, setup: () => Promise<RuntimeSetup>
     await runtime.delete(id);
   });
 
+  test(`${name}: what somebody left in the middle of a delete is broken, and good for another delete only`, async () => {
+    await using setting = await setup();
+    await using runtime = await setting.open();
+    const id = await create(runtime, setting, 'setTimeout(() => {}, 1e9)');
+    await runtime.start(id);
+    await setting.interruptDelete(id);
+    await using later = await setting.open();
+    assert.deepEqual(await later.list(), [{ id, state: 'broken' }]);
+    await assert.rejects(later.start(id), RuntimeError);
+    await later.kill(id, 'SIGTERM');
+    assert.equal(await later.processOf(id), undefined);
+    assert.equal(await later.usage(id), undefined);
+    await later.delete(id);
+    assert.deepEqual(await later.list(), []);
+  });
+
   test(`${name}: a container deleted before its start cannot be started`, async () => {
     await using setting = await setup();
     await using runtime = await setting.open();
