@@ -23,7 +23,7 @@ export interface EvictablePod {
 }
 
 export interface NodeEvictionOptions {
-  readonly pressure: Pick<NodePressure, 'look'>;
+  readonly pressure: Pick<NodePressure, 'look' | 'isDiskFull'>;
   readonly pods: () => readonly EvictablePod[];
   readonly runtime: Pick<Runtime, 'usage'>;
   /** Says of the node what it is short of, so that nothing comes in place of what is ended. */
@@ -38,6 +38,8 @@ export interface NodeEvictionOptions {
 
 /** The kubelet's. */
 const PERIOD_MS = 10_000;
+/** A disk can be filled in less than that, and then nothing can be written down any more. */
+const DISK_LOOK_MS = 1_000;
 const SCARCE: readonly (readonly [Pressure, Scarce])[] = [
   ['MemoryPressure', 'memory'],
   ['DiskPressure', 'ephemeral-storage'],
@@ -57,20 +59,30 @@ export class NodeEviction {
 
   /** Looks until `signal` is aborted. */
   async keep(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
     while (!signal.aborted) {
-      await this.#attempt('relieved', () => this.look(signal), signal);
-      await sleep(clock, PERIOD_MS, signal).catch((error: unknown) => {
+      let isShort = false;
+      const look = async (): Promise<void> => void (isShort = await this.look(signal));
+      await this.#attempt('relieved', look, signal);
+      await this.#rest(isShort ? PERIOD_MS : DISK_LOOK_MS, signal).catch((error: unknown) => {
         if (!signal.aborted) throw error;
       });
     }
   }
 
-  /** Ends at most one pod. */
-  async look(signal: AbortSignal): Promise<void> {
+  /** Until it is time for the next look: a period, or when the disk has filled since the last one. */
+  async #rest(diskLookMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, pressure } = this.#options;
+    for (let restMs = PERIOD_MS; restMs > 0; restMs -= diskLookMs) {
+      await sleep(clock, diskLookMs, signal);
+      if (await pressure.isDiskFull()) return;
+    }
+  }
+
+  /** Ends at most one pod; says whether the machine is short of something. */
+  async look(signal: AbortSignal): Promise<boolean> {
     const { pressure, report, tell, makeRoom } = this.#options;
     let shortages = await pressure.look();
-    if (!SCARCE.some(([name]) => shortages.has(name))) return;
+    if (!SCARCE.some(([name]) => shortages.has(name))) return false;
     // On a full disk that fails, and a pod has to go all the more.
     const isTold = await this.#attempt('told of', report, signal);
     for (const [name, scarce] of SCARCE) if (shortages.has(name)) await tell(reclaiming(scarce));
@@ -82,8 +94,9 @@ export class NodeEviction {
       const shortage = shortages.get(name);
       if (!shortage || !(await this.#evictOne(scarce, shortage))) continue;
       if (!isTold) await this.#attempt('told of', report, signal);
-      return;
+      break;
     }
+    return true;
   }
 
   async #attempt(deed: string, task: () => Promise<void>, signal: AbortSignal): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import { machineResources, type MachineResources } from '#base/machine-resources.ts';
 import type { NodeCondition } from '#api/generated/core-v1.ts';
@@ -37,7 +38,6 @@ export function shortagesOf(
   { memory, disk, inodes, processes }: MachineResources,
   thresholds: Thresholds = {},
 ): ReadonlyMap<Pressure, Shortage> {
-  const disks = Math.min(disk.total * DISK_SHARE_MIN, DISK_BYTES_MIN);
   const {
     memoryBytes: memoryMin = MEMORY_BYTES_MIN,
     processes: processesMin = processes.total * PROCESSES_SHARE_MIN,
@@ -45,7 +45,7 @@ export function shortagesOf(
   const looks: readonly (readonly [Pressure, number, number])[] = [
     ['MemoryPressure', memory.available, memoryMin],
     ['DiskPressure', inodes.available, inodes.total * INODES_SHARE_MIN],
-    ['DiskPressure', disk.available, disks],
+    ['DiskPressure', disk.available, diskBytesMin(disk.total)],
     ['PIDPressure', processes.available, processesMin],
   ];
   return new Map(
@@ -53,6 +53,10 @@ export function shortagesOf(
       .filter(([, available, threshold]) => available < threshold)
       .map(([pressure, available, threshold]) => [pressure, { available, threshold }]),
   );
+}
+
+function diskBytesMin(total: number): number {
+  return Math.min(total * DISK_SHARE_MIN, DISK_BYTES_MIN);
 }
 
 export interface NodePressureOptions {
@@ -73,6 +77,12 @@ export class NodePressure {
     this.#clock = clock;
     this.#folder = folder;
     this.#thresholds = thresholds;
+  }
+
+  /** Whether the disk has too little room now: the least that can be asked, for whoever asks often. */
+  async isDiskFull(): Promise<boolean> {
+    const { bavail, blocks, bsize } = await statfs(this.#folder);
+    return bavail * bsize < diskBytesMin(blocks * bsize);
   }
 
   /** What the machine is short of now. */
