@@ -84,6 +84,31 @@ test('serving: hosts follow the ConfigMaps while the platform runs', async () =>
   await on.cluster.steady();
 });
 
+test('serving: a header chooses a tag where config-features says so', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const traffic = '[{ latestRevision: true, percent: 100, tag: next }]';
+  await client.create(Service, hello({ traffic }));
+  await on.play();
+  const paths = async (host: string): Promise<unknown> => {
+    const ingress = await client.get(Ingress, { namespace, name: 'hello' });
+    const rule = ingress?.spec.rules?.find(({ hosts }) => hosts?.includes(host));
+    return rule?.http?.paths.map(({ headers, appendHeaders }) => ({ headers, appendHeaders }));
+  };
+  const plain = [{ headers: undefined, appendHeaders: undefined }];
+  assert.deepEqual(await paths('hello.default.localhost'), plain);
+  say(on, 'config-features', { 'tag-header-based-routing': 'enabled' });
+  await on.play();
+  assert.deepEqual(await paths('hello.default.localhost'), [
+    { headers: { 'Knative-Serving-Tag': { exact: 'next' } }, appendHeaders: undefined },
+    { headers: undefined, appendHeaders: { 'Knative-Serving-Default-Route': 'true' } },
+  ]);
+  assert.deepEqual(await paths('next-hello.default.localhost'), [
+    { headers: undefined, appendHeaders: { 'Knative-Serving-Tag': 'next' } },
+  ]);
+  await on.cluster.steady();
+});
+
 test('serving: new defaults make no new Revision of what is there', async () => {
   await using on = await servingStage();
   const { client } = on.cluster;

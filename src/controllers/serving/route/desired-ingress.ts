@@ -1,6 +1,11 @@
 import { apiVersionOf } from '#api/kind.ts';
 import { childName } from '#api/meta/child-name.ts';
-import { Ingress, type IngressRule, type IngressSplit } from '#api/networking-v1alpha1/ingress.ts';
+import {
+  Ingress,
+  type IngressPath,
+  type IngressRule,
+  type IngressSplit,
+} from '#api/networking-v1alpha1/ingress.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { Route } from '#api/serving-v1/route.ts';
 import { LAST_APPLIED, servingKeys } from '#api/serving-v1/serving-keys.ts';
@@ -9,6 +14,8 @@ import type { HostShare } from '#controllers/serving/route/host-shares.ts';
 import { rolloutText, type ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import type { RouteHosts } from '#controllers/serving/route/route-hosts.ts';
 
+const TAG = 'Knative-Serving-Tag';
+
 export interface IngressInput {
   /** By tag, '' for the Route itself. */
   readonly hosts: ReadonlyMap<string, RouteHosts>;
@@ -16,6 +23,8 @@ export interface IngressInput {
   readonly shares: ReadonlyMap<string, readonly HostShare[]>;
   readonly rollouts: readonly ConfigurationRollout[];
   readonly ingressClass: string;
+  /** Whether a header chooses a tag on the Route's own hosts (serving specification §5.5). */
+  readonly isTagHeaderRouted: boolean;
 }
 
 /** Where a Route's Ingress is. */
@@ -27,9 +36,10 @@ export function ingressPlace({ metadata }: Route): ReturnType<typeof placeOf> {
 /** What the gateway shall do for a Route, complete in itself. */
 export function desiredIngress(
   route: Route,
-  { hosts, shares, rollouts, ingressClass }: IngressInput,
+  { hosts, shares, rollouts, ingressClass, isTagHeaderRouted }: IngressInput,
 ): Ingress {
   const { name, namespace } = placeOf(route.metadata);
+  const splits = new Map([...shares].map(([tag, of]) => [tag, splitsOf(of, namespace)] as const));
   const tags = [...hosts].filter(([tag]) => tag !== '');
   const tagToHost = Object.fromEntries(tags.map(([tag, of]) => [tag, hostsOf(of)]));
   return {
@@ -53,7 +63,9 @@ export function desiredIngress(
       httpOption: 'Enabled',
       rules: [...hosts]
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([tag, of]) => rulesOf(of, splitsOf(shares.get(tag) ?? [], namespace))),
+        .flatMap(([tag, of]) =>
+          rulesOf(of, isTagHeaderRouted ? tagHeaderPaths(tag, splits) : plainPaths(tag, splits)),
+        ),
     },
   };
 }
@@ -62,9 +74,33 @@ function hostsOf({ local, public: external }: RouteHosts): string[] {
   return [...local, ...(external === undefined ? [] : [external])];
 }
 
-function rulesOf(hosts: RouteHosts, splits: IngressSplit[]): IngressRule[] {
-  if (splits.length === 0) return [];
-  const http = { paths: [{ splits }] };
+/** By tag. */
+type Splits = ReadonlyMap<string, IngressSplit[]>;
+
+function plainPaths(tag: string, all: Splits): IngressPath[] {
+  const splits = all.get(tag) ?? [];
+  return splits.length === 0 ? [] : [{ splits }];
+}
+
+/** A request whose header names a tag goes there; a header that names none changes nothing. */
+function tagHeaderPaths(tag: string, all: Splits): IngressPath[] {
+  if (tag !== '') {
+    return plainPaths(tag, all).map((path) => ({ ...path, appendHeaders: { [TAG]: tag } }));
+  }
+  const named = [...all]
+    .filter(([of, splits]) => of !== '' && splits.length > 0)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([of, splits]) => ({ headers: { [TAG]: { exact: of } }, splits }));
+  const own = plainPaths(tag, all).map((path) => ({
+    ...path,
+    appendHeaders: { 'Knative-Serving-Default-Route': 'true' },
+  }));
+  return [...named, ...own];
+}
+
+function rulesOf(hosts: RouteHosts, paths: IngressPath[]): IngressRule[] {
+  if (paths.length === 0) return [];
+  const http = { paths };
   return [
     { hosts: [...hosts.local], visibility: 'ClusterLocal', http },
     ...(hosts.public === undefined

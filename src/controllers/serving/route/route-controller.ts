@@ -66,7 +66,8 @@ async function reconcileRoute(
     return { status: routeStatus(route, problem, { now, config }) };
   }
   const { targets } = assignment;
-  const { ingressClass, rolloutDurationSeconds } = config.settings().network;
+  const { features, network } = config.settings();
+  const { ingressClass, rolloutDurationSeconds } = network;
   const { againAfterMs, ...rollout } = rolledOut(route, {
     ...read,
     targets,
@@ -74,7 +75,12 @@ async function reconcileRoute(
     defaultDurationMs: rolloutDurationSeconds * 1_000,
     now,
   });
-  const desired = desiredIngress(route, { hosts, ingressClass, ...rollout });
+  const desired = desiredIngress(route, {
+    hosts,
+    ingressClass,
+    isTagHeaderRouted: features.tagHeaderBasedRouting === 'Enabled',
+    ...rollout,
+  });
   const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
   if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
   const gateway = ensured
