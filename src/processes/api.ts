@@ -19,6 +19,7 @@ import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { endpointAddresses } from '#apiserver/admission/endpoint-addresses.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
+import { templateTrial } from '#apiserver/admission/template-trial.ts';
 import { serviceAccountVolume } from '#apiserver/admission/service-account-volume.ts';
 import { resourceQuotas } from '#apiserver/admission/resource-quotas.ts';
 import { authenticator } from '#apiserver/authentication/authenticator.ts';
@@ -113,6 +114,9 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   });
   const convert = webhookConverter({ caller, random, signal });
   const webhooks = webhookAdmission({ store, kinds, convert, caller, random, log, signal });
+  const client: Client = createClient((request) =>
+    server.handle({ ...request, user: platformUser }),
+  );
   const server = createApiServer({
     ...options,
     kinds,
@@ -137,6 +141,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       limitRanger(store),
       rbacEscalation(escalationCheck(rbac, authorizer)),
       resourceQuotas(store, kinds),
+      templateTrial(async (pod) => await client.create(Pod, pod, { dryRun: true })),
     ],
   });
   const stack = new AsyncDisposableStack();
@@ -145,7 +150,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     kinds,
     authority: pki.authority,
     certificate: async (file, names) => await pki.service(file, names),
-    client: createClient((request) => server.handle({ ...request, user: platformUser })),
+    client,
     async serve() {
       const authenticated = withImpersonation(authenticator(tokens), authorizer);
       const served = { ...options, pki, server, authenticator: authenticated };

@@ -1,6 +1,7 @@
 import { systemRandom } from '#base/random.ts';
 import { MutatingWebhookConfiguration } from '#api/admissionregistration-v1/mutating-webhook-configuration.ts';
 import { ValidatingWebhookConfiguration } from '#api/admissionregistration-v1/validating-webhook-configuration.ts';
+import { Pod } from '#api/core-v1/pod.ts';
 import { servingKinds } from '#api/kinds.ts';
 import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { openPki } from '#apiserver/pki/pki.ts';
@@ -30,6 +31,7 @@ async function startWebhook(context: PartContext): Promise<AsyncDisposable> {
     await startWebhookServer({
       kinds: servingKinds,
       serving: live.current,
+      tryPod: async (pod) => await client.create(Pod, pod, { dryRun: true }),
       certificate,
       key,
       host: foreign.address,

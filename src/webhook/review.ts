@@ -1,9 +1,12 @@
 import { createPatch } from 'rfc6902';
 import type { ConfigMap } from '#api/core-v1/config-map.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
 import { apiVersionOf, type AdmissionContext, type Kind } from '#api/kind.ts';
-import { refusalText } from '#api/meta/api-error.ts';
+import { ApiError, refusalText } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { configMapComplaint, type ServingSettings } from '#api/serving-config/config-maps.ts';
+import type { Service } from '#api/serving-v1/service.ts';
+import { hasTemplate, trialComplaint, trialPod } from '#api/serving-v1/template-trial.ts';
 
 /**
  * What is asked of an object: to fill in what its author left out, or to say what is wrong with it; of a ConfigMap, whether
@@ -31,6 +34,7 @@ interface ReviewRequest {
   readonly kind: Pick<Kind, 'group' | 'version' | 'kind'>;
   readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
   readonly subResource?: string;
+  readonly dryRun?: boolean;
   readonly userInfo?: { readonly username?: string };
   readonly object?: KubeObject | null;
   readonly oldObject?: KubeObject | null;
@@ -41,19 +45,41 @@ export class NotReviewed extends Error {
   override readonly name = 'NotReviewed';
 }
 
-interface Known {
+export interface Known {
   readonly kinds: readonly Kind[];
   readonly serving: ServingSettings;
+  /** Creates a pod by dry run. Throws ApiError in the server's words. */
+  readonly tryPod: (pod: Pod) => Promise<unknown>;
 }
 
 /** The answer to an AdmissionReview, as JSON, by the kind's own file. Throws NotReviewed. */
-export function answerReview(body: string, step: Step, { kinds, serving }: Known): string {
+export async function answerReview(body: string, step: Step, known: Known): Promise<string> {
   const request = requestOf(body);
-  const response =
-    step === 'config'
-      ? configResponse(request)
-      : responseTo(request, step, { kind: kindOf(request, kinds), serving });
+  const response = step === 'config' ? configResponse(request) : await ofKind(request, step, known);
   return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
+}
+
+async function ofKind(
+  request: ReviewRequest,
+  step: Step,
+  { kinds, serving, tryPod }: Known,
+): Promise<AdmissionResponse> {
+  const kind = kindOf(request, kinds);
+  const response = responseTo(request, step, { kind, serving });
+  const { object, dryRun: isDryRun = false, subResource = '', uid } = request;
+  const isTried = isDryRun && step === 'validation' && subResource === '' && hasTemplate(kind);
+  // A kind with a template has a spec, which a Service's has all of.
+  const pod = isTried && response.allowed && object ? trialPod(object as Service) : undefined;
+  if (!pod) return response;
+  try {
+    await tryPod(pod);
+    return response;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const message = trialComplaint(error);
+    if (message === undefined) return response;
+    return { uid, allowed: false, status: { code: 400, reason: 'BadRequest', message } };
+  }
 }
 
 /** The names of the ConfigMaps are known, and each has a parser of its own. */

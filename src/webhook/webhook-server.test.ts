@@ -5,7 +5,9 @@ import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { silentLog } from '#base/log.ts';
+import type { Pod } from '#api/core-v1/pod.ts';
 import { servingKinds } from '#api/kinds.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
 import { STEP_PATHS, startWebhookServer } from '#webhook/webhook-server.ts';
 import { makeAuthority } from '#test/support/test-authority.ts';
@@ -25,7 +27,16 @@ async function ask(
   const { certificate, key } = authority.serverFor('127.0.0.1');
   const host = '127.0.0.1';
   const serving = (): ServingSettings => defaultSettings;
-  const options = { kinds: servingKinds, serving, certificate, key, host, port: 0, log: silentLog };
+  const options = {
+    tryPod,
+    kinds: servingKinds,
+    serving,
+    certificate,
+    key,
+    host,
+    port: 0,
+    log: silentLog,
+  };
   await using server = await startWebhookServer(options);
   return await Promise.all(
     bodies.map(async ([path, body]) => {
@@ -76,6 +87,35 @@ test('webhook: answers a review with a patch, or with what is wrong', async () =
     },
   });
   assert.deepEqual(at(JSON.parse(deleted?.body ?? ''), 'response'), { uid: 'u1', allowed: true });
+});
+
+/** What an API server says of a container that may not be called so. */
+async function tryPod({ spec }: Pod): Promise<void> {
+  const [container] = spec?.containers ?? [];
+  if (container?.name === '&') throw new ApiError('Invalid', 'Pod "x" is invalid: a bad name');
+  if (container?.name === 'odd') throw new ApiError('BadRequest', 'it does not support dry run');
+}
+
+test('webhook: by dry run the pods of a template are tried too', async () => {
+  const tried = (name: string, dryRun: boolean): readonly [string, string] => {
+    const kind = { ...route.kind, kind: 'Service' };
+    const spec = { template: { spec: { containers: [{ name, image: 'i' }] } } };
+    const traffic = [{ latestRevision: true, percent: 100 }];
+    const object = { ...route.object, kind: 'Service', spec: { ...spec, traffic } };
+    return [STEP_PATHS.validation, review({ ...route, kind, object, dryRun })];
+  };
+  const answers = await ask(
+    tried('&', true),
+    tried('&', false),
+    tried('odd', true),
+    tried('a', true),
+  );
+  const responses = answers.map(({ body }) => at(JSON.parse(body), 'response.allowed'));
+  assert.deepEqual(responses, [false, true, true, true]);
+  assert.equal(
+    at(JSON.parse(answers[0]?.body ?? ''), 'response.status.message'),
+    'validation callback failed: dry run failed with Pod "x" is invalid: a bad name: spec.template',
+  );
 });
 
 test('webhook: what is no review of a kind of ours is refused in a sentence', async () => {

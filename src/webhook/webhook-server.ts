@@ -5,12 +5,13 @@ import type { AddressInfo } from 'node:net';
 import type { Log } from '#base/log.ts';
 import type { Kind } from '#api/kind.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
-import { answerReview, NotReviewed, type Step } from '#webhook/review.ts';
+import { answerReview, NotReviewed, type Known, type Step } from '#webhook/review.ts';
 
 export interface WebhookServerOptions {
   readonly kinds: readonly Kind[];
   /** What Serving's ConfigMaps say now. */
   readonly serving: () => ServingSettings;
+  readonly tryPod: Known['tryPod'];
   /** PEM. */
   readonly certificate: string;
   readonly key: string;
@@ -62,7 +63,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { kinds, serving }: WebhookServerOptions,
+  { kinds, serving, tryPod }: WebhookServerOptions,
 ): Promise<void> {
   const [target] = (request.url ?? '').split('?');
   if (target === '/healthz') return end(response, 200, 'ok');
@@ -75,7 +76,7 @@ async function answer(
     return end(response, 413, `A review has at most ${BODY_BYTES_MAX} bytes`);
   }
   try {
-    const text = answerReview(body, step, { kinds, serving: serving() });
+    const text = await answerReview(body, step, { kinds, serving: serving(), tryPod });
     response.writeHead(200, { 'content-type': 'application/json' }).end(text);
   } catch (error) {
     if (!(error instanceof NotReviewed)) throw error;

@@ -82,3 +82,71 @@ test('serving admission: who created it cannot be changed, and who changes it is
   assert.equal(status, 400, JSON.stringify(body));
   assert.match(String(at(body, 'message')), /annotation value is immutable/);
 });
+
+test('serving admission: by dry run the pods of a template are tried too', async () => {
+  const { cluster, services } = await withServices();
+  const unfit = service({ containers: [{ image: 'a', name: '&InvalidValue' }] });
+  const { status, body } = await cluster.send('POST', `${services}?dryRun=All`, unfit);
+  assert.equal(status, 400, JSON.stringify(body));
+  assert.match(
+    String(at(body, 'message')),
+    /^admission webhook "validation\.webhook\.serving\.knative\.dev" denied the request: validation callback failed: dry run failed with Pod "dry-run-validation\w+" is invalid: .*InvalidValue.*: spec\.template$/s,
+  );
+  const fit = await cluster.send('POST', `${services}?dryRun=All`, service(hello));
+  assert.equal(fit.status, 201, JSON.stringify(fit.body));
+});
+
+test('serving admission: fields that a feature opens are there once it does', async () => {
+  const { cluster, services } = await withServices();
+  const chosen = service({ ...hello, nodeSelector: { disk: 'fast' } });
+  const { status, body } = await cluster.send('POST', services, chosen);
+  assert.equal(status, 400);
+  assert.match(
+    String(at(body, 'message')),
+    /validation failed: must not set the field\(s\): spec\.template\.spec\.nodeSelector$/,
+  );
+});
+
+test('serving admission: kinds inside are refused in the same words', async () => {
+  const { cluster, services } = await withServices();
+  const namespace = services.split('/')[5] ?? '';
+  for (const [path, object, message] of [
+    [
+      `/apis/serving.knative.dev/v1beta1/namespaces/${namespace}/domainmappings`,
+      {
+        apiVersion: 'serving.knative.dev/v1beta1',
+        kind: 'DomainMapping',
+        metadata: { name: 'shop.example.com' },
+        spec: { ref: { name: 'hello', kind: 'Service' } },
+      },
+      'missing field(s): spec.ref.apiVersion',
+    ],
+    [
+      `/apis/autoscaling.internal.knative.dev/v1alpha1/namespaces/${namespace}/podautoscalers`,
+      {
+        apiVersion: 'autoscaling.internal.knative.dev/v1alpha1',
+        kind: 'PodAutoscaler',
+        metadata: { name: 'a' },
+        spec: { protocolType: 'http1', scaleTargetRef: { kind: 'Deployment', name: 'd' } },
+      },
+      'missing field(s): spec.scaleTargetRef.apiVersion',
+    ],
+    [
+      `/apis/networking.internal.knative.dev/v1alpha1/namespaces/${namespace}/ingresses`,
+      {
+        apiVersion: 'networking.internal.knative.dev/v1alpha1',
+        kind: 'Ingress',
+        metadata: { name: 'a' },
+        spec: { rules: [{ hosts: ['a.b'] }] },
+      },
+      'missing field(s): spec.rules[0].http',
+    ],
+  ] as const) {
+    const { status, body } = await cluster.send('POST', path, object);
+    assert.equal(status, 400, JSON.stringify(body));
+    assert.equal(
+      at(body, 'message'),
+      `admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: ${message}`,
+    );
+  }
+});
