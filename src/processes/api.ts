@@ -15,7 +15,7 @@ import { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import { Role } from '#api/rbac-v1/role.ts';
 import { RoleBinding } from '#api/rbac-v1/role-binding.ts';
 import type { ServedKinds } from '#api/served-kinds.ts';
-import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
+import { createApiServer, type ApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
 import type { AdmissionStep } from '#apiserver/admission/admit.ts';
 import { endpointAddresses } from '#apiserver/admission/endpoint-addresses.ts';
 import { limitRanger } from '#apiserver/admission/limit-ranger.ts';
@@ -114,9 +114,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   });
   const convert = webhookConverter({ caller, random, signal });
   const webhooks = webhookAdmission({ store, kinds, convert, caller, random, log, signal });
-  const client: Client = createClient((request) =>
-    server.handle({ ...request, user: platformUser }),
-  );
+  const client = inProcess(() => server);
   const server = createApiServer({
     ...options,
     kinds,
@@ -163,6 +161,11 @@ export async function openApi(options: ApiOptions): Promise<Api> {
     },
     [Symbol.asyncDispose]: async () => await stack.disposeAsync(),
   };
+}
+
+/** As the platform itself; the server may come later than whoever will ask it. */
+function inProcess(server: () => ApiServer): Client {
+  return createClient((request) => server().handle({ ...request, user: platformUser }));
 }
 
 /** Certificates are made anew two months before they end (pki.ts); a platform that runs for years meets that day too. */

@@ -12,6 +12,8 @@ export const servingKeys = {
   routeNamespace: 'serving.knative.dev/routeNamespace',
   /** `pending`, `active` or `reserve`. */
   routingState: 'serving.knative.dev/routingState',
+  domainMappingUid: 'serving.knative.dev/domainMappingUID',
+  domainMappingNamespace: 'serving.knative.dev/domainMappingNamespace',
   app: 'app',
   /** Annotations. */
   creator: 'serving.knative.dev/creator',

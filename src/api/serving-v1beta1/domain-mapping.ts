@@ -55,6 +55,8 @@ export const DomainMapping = defineKind({
       ...referenceErrors(spec?.ref ?? {}, metadata.namespace ?? ''),
     ];
   },
+  warnings: ({ spec }) =>
+    spec.tls ? ['spec.tls: it is stored, and the gateway does not serve TLS yet'] : [],
 });
 
 function nameErrors({ name = '', generateName }: ObjectMeta): FieldError[] {

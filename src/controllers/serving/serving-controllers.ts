@@ -3,6 +3,7 @@ import type { Autoscaler } from '#autoscaler/autoscaler.ts';
 import type { LiveSettings } from '#client/live-settings.ts';
 import type { AnyController, Trigger } from '#reconcile/controller.ts';
 import { configurationController } from '#controllers/serving/configuration/configuration-controller.ts';
+import { domainMappingController } from '#controllers/serving/domain-mapping/domain-mapping-controller.ts';
 import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
 import { metricController } from '#controllers/serving/metric/metric-controller.ts';
 import { podAutoscalerController } from '#controllers/serving/pod-autoscaler/pod-autoscaler-controller.ts';
@@ -35,6 +36,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     revisionController({ config, digests }),
     revisionGarbageController(config),
     routeController(config),
+    domainMappingController(config),
     podAutoscalerController({ config, autoscaler, clock }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];

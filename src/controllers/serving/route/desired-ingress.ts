@@ -7,9 +7,11 @@ import {
   type IngressSplit,
 } from '#api/networking-v1alpha1/ingress.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
+import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Route } from '#api/serving-v1/route.ts';
-import { LAST_APPLIED, servingKeys } from '#api/serving-v1/serving-keys.ts';
-import { placeOf, without } from '#controllers/serving/ensure-owned.ts';
+import { servingKeys } from '#api/serving-v1/serving-keys.ts';
+import { placeOf } from '#controllers/serving/ensure-owned.ts';
+import { ingressAnnotations } from '#controllers/serving/ingress-annotations.ts';
 import type { HostShare } from '#controllers/serving/route/host-shares.ts';
 import { rolloutText, type ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import type { RouteHosts } from '#controllers/serving/route/route-hosts.ts';
@@ -22,9 +24,7 @@ export interface IngressInput {
   /** What each of them gets at the moment. */
   readonly shares: ReadonlyMap<string, readonly HostShare[]>;
   readonly rollouts: readonly ConfigurationRollout[];
-  readonly ingressClass: string;
-  /** Whether a header chooses a tag on the Route's own hosts (serving specification §5.5). */
-  readonly isTagHeaderRouted: boolean;
+  readonly settings: ServingSettings;
 }
 
 /** Where a Route's Ingress is. */
@@ -36,8 +36,10 @@ export function ingressPlace({ metadata }: Route): ReturnType<typeof placeOf> {
 /** What the gateway shall do for a Route, complete in itself. */
 export function desiredIngress(
   route: Route,
-  { hosts, shares, rollouts, ingressClass, isTagHeaderRouted }: IngressInput,
+  { hosts, shares, rollouts, settings }: IngressInput,
 ): Ingress {
+  // A header chooses a tag on the Route's own hosts (serving specification §5.5).
+  const isTagHeaderRouted = settings.features.tagHeaderBasedRouting === 'Enabled';
   const { name, namespace } = placeOf(route.metadata);
   const splits = new Map([...shares].map(([tag, of]) => [tag, splitsOf(of, namespace)] as const));
   const tags = [...hosts].filter(([tag]) => tag !== '');
@@ -53,8 +55,7 @@ export function desiredIngress(
         [servingKeys.routeNamespace]: namespace,
       },
       annotations: {
-        ...without(route.metadata.annotations, [LAST_APPLIED]),
-        [networkingKeys.ingressClass]: ingressClass,
+        ...ingressAnnotations(route.metadata.annotations, settings),
         [networkingKeys.rollout]: rolloutText(rollouts),
         ...(tags.length > 0 && { [networkingKeys.tagToHost]: JSON.stringify(tagToHost) }),
       },

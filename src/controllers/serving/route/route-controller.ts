@@ -66,21 +66,15 @@ async function reconcileRoute(
     return { status: routeStatus(route, problem, { now, config }) };
   }
   const { targets } = assignment;
-  const { features, network } = config.settings();
-  const { ingressClass, rolloutDurationSeconds } = network;
+  const settings = config.settings();
   const { againAfterMs, ...rollout } = rolledOut(route, {
     ...read,
     targets,
     tags: [...hosts.keys()],
-    defaultDurationMs: rolloutDurationSeconds * 1_000,
+    defaultDurationMs: settings.network.rolloutDurationSeconds * 1_000,
     now,
   });
-  const desired = desiredIngress(route, {
-    hosts,
-    ingressClass,
-    isTagHeaderRouted: features.tagHeaderBasedRouting === 'Enabled',
-    ...rollout,
-  });
+  const desired = desiredIngress(route, { hosts, settings, ...rollout });
   const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
   if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
   const gateway = ensured

@@ -92,9 +92,14 @@ function executed(execute: () => string): string {
 /** Where a client outside reaches the hosts, or inside where there is no outside. */
 export function urlOf(hosts: RouteHosts, config: ServingConfig): string {
   if (hosts.public === undefined) return `http://${hosts.local.at(-1)}`;
+  return publicUrl(hosts.public, config);
+}
+
+/** Where a client outside reaches a host. */
+export function publicUrl(host: string, config: ServingConfig): string {
   const { externalScheme } = config.settings().network;
   const usual = externalScheme === 'https' ? 443 : 80;
   // The gateway's port is that of plain HTTP; who puts TLS before it does so at the usual one.
   const isUsual = config.publicPort === usual || externalScheme === 'https';
-  return `${externalScheme}://${hosts.public}${isUsual ? '' : `:${config.publicPort}`}`;
+  return `${externalScheme}://${host}${isUsual ? '' : `:${config.publicPort}`}`;
 }

@@ -1,0 +1,161 @@
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { StatusOf } from '#api/kind.ts';
+import { apiVersionOf } from '#api/kind.ts';
+import { conditionOf, Conditions } from '#api/meta/conditions.ts';
+import { ClusterDomainClaim } from '#api/networking-v1alpha1/cluster-domain-claim.ts';
+import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { DomainMapping } from '#api/serving-v1beta1/domain-mapping.ts';
+import type { Client } from '#client/client.ts';
+import {
+  defineController,
+  keyOf,
+  on,
+  type Context,
+  type Controller,
+  type Key,
+  type Known,
+  type Outcome,
+} from '#reconcile/controller.ts';
+import { recordEvent } from '#reconcile/record-event.ts';
+import { desiredDomainIngress } from '#controllers/serving/domain-mapping/desired-domain-ingress.ts';
+import {
+  isTarget,
+  resolveReference,
+  TARGETS,
+} from '#controllers/serving/domain-mapping/resolve-reference.ts';
+import { ensureOwned } from '#controllers/serving/ensure-owned.ts';
+import { publicUrl } from '#controllers/serving/route/route-hosts.ts';
+import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
+
+type Status = StatusOf<DomainMapping>;
+
+/** DomainMapping → a claim of its domain and an Ingress for it (serving specification §3.10). */
+export function domainMappingController(config: ServingConfig): Controller<DomainMapping> {
+  return defineController<DomainMapping>({
+    kind: DomainMapping,
+    owns: [Ingress],
+    watches: [
+      on(ClusterDomainClaim, ({ metadata }, known) =>
+        mappings(known, (mapping) => mapping.metadata.name === metadata.name),
+      ),
+      ...TARGETS.map((kind) =>
+        on(kind, (object: KubeObject, known) =>
+          mappings(known, (mapping) => isTarget(mapping, object)),
+        ),
+      ),
+    ],
+    reconcile: (mapping, context) => reconcileMapping(mapping, context, asOfNow(config)),
+    finalizer: {
+      name: 'domainmappings.serving.knative.dev',
+      async finalize({ metadata }, { client }) {
+        const { name = '', namespace } = metadata;
+        const claim = await client.get(ClusterDomainClaim, { name });
+        const isOurs = claim?.spec.namespace === namespace;
+        // A claim that somebody made is theirs to give up.
+        if (isOurs && config.settings().network.createsDomainClaims) {
+          await client.delete(ClusterDomainClaim, { name });
+        }
+        return true;
+      },
+    },
+  });
+}
+
+function mappings(known: Known, isMeant: (mapping: DomainMapping) => boolean): Key[] {
+  return known.list(DomainMapping).filter(isMeant).map(keyOf);
+}
+
+async function reconcileMapping(
+  mapping: DomainMapping,
+  context: Context,
+  config: ServingConfig,
+): Promise<Outcome<Status>> {
+  const { client, clock } = context;
+  const conditions = new Conditions({
+    set: DomainMapping.conditions,
+    previous: mapping.status?.conditions,
+    now: clock.now(),
+  });
+  const { name = '', generation } = mapping.metadata;
+  const url = publicUrl(name, config);
+  const told = (): Status => ({
+    ...(generation !== undefined && { observedGeneration: generation }),
+    url,
+    address: { url },
+    conditions: conditions.list(),
+  });
+  const unclaimed = await claimComplaint(client, mapping, config);
+  if (unclaimed !== undefined) {
+    const message = 'The domain name is already in use by another DomainMapping';
+    conditions.markFalse('DomainClaimed', 'DomainAlreadyClaimed', message);
+    await tellUnclaimed(mapping, context, unclaimed);
+    return { status: told() };
+  }
+  conditions.markTrue('DomainClaimed');
+  conditions.markTrue(
+    'CertificateProvisioned',
+    'TLSNotEnabled',
+    'external-domain-tls is not enabled',
+  );
+  const resolution = await resolveReference(client, mapping, config.clusterDomain);
+  if ('complaint' in resolution) {
+    conditions.markFalse('ReferenceResolved', 'ResolveFailed', resolution.complaint);
+    return { status: told() };
+  }
+  conditions.markTrue('ReferenceResolved');
+  const settings = config.settings();
+  const desired = desiredDomainIngress(mapping, { ...resolution, settings });
+  const ensured = await ensureOwned(client, Ingress, { owner: mapping, desired, settings });
+  markIngress(conditions, ensured?.object, name);
+  return { status: told() };
+}
+
+/** Once: whoever gives the claim away is watched, and nothing is tried again until then. */
+async function tellUnclaimed(
+  mapping: DomainMapping,
+  context: Context,
+  message: string,
+): Promise<void> {
+  if (conditionOf(mapping, 'DomainClaimed')?.status === 'False') return;
+  const component = 'domainmapping-controller';
+  await recordEvent(context, mapping, {
+    type: 'Warning',
+    reason: 'InternalError',
+    message,
+    component,
+  });
+}
+
+/** Why the domain is not this namespace's; undefined where it is, or becomes so now. */
+async function claimComplaint(
+  client: Client,
+  { metadata }: DomainMapping,
+  config: ServingConfig,
+): Promise<string | undefined> {
+  const { name = '', namespace = '' } = metadata;
+  const claim = await client.get(ClusterDomainClaim, { name });
+  if (claim) {
+    if (claim.spec.namespace === namespace) return undefined;
+    return `namespace "${namespace}" does not own ClusterDomainClaim for "${name}"`;
+  }
+  if (!config.settings().network.createsDomainClaims) {
+    return `no ClusterDomainClaim found for domain "${name}"`;
+  }
+  await client.create(ClusterDomainClaim, {
+    apiVersion: apiVersionOf(ClusterDomainClaim),
+    kind: ClusterDomainClaim.kind,
+    metadata: { name },
+    spec: { namespace },
+  });
+  return undefined;
+}
+
+function markIngress(conditions: Conditions, ingress: Ingress | undefined, name: string): void {
+  const type = 'IngressReady';
+  if (!ingress) {
+    const message = `There is an existing Ingress "${name}" that we do not own.`;
+    conditions.markFalse(type, 'NotOwned', message);
+  } else if (ingress.status?.observedGeneration !== ingress.metadata.generation) {
+    conditions.markUnknown(type, 'IngressNotConfigured', 'Ingress has not yet been reconciled.');
+  } else conditions.mark(type, conditionOf(ingress, 'Ready'));
+}
