@@ -3,6 +3,7 @@ import { machineTraces } from '#test/support/machine-traces.ts';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { call, pidOf, run, startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
@@ -123,6 +124,14 @@ test('everything killed: containers go on, and the next up adopts them', async (
   assert.equal(again.code, 0, again.stderr);
   assert.equal(await containers(it), before);
   assert.equal((await call(url)).status, 200);
+  // Whatever people use to look at it finds it as it was.
+  const [pod = ''] = (await it.ok(['get', 'pods', '-o', 'name'])).split('\n');
+  for (const client of kubectlClients(() => it)) {
+    assert.match(await client.ok(['get', pod, '--no-headers']), / 1\/1 +Running +0 /);
+    assert.match(await client.ok(['logs', pod]), /^listening on 8080$/m);
+    const inside = ['exec', pod.replace('pod/', ''), '--', 'node', '-p', '6*7'];
+    await client.until(async () => await client.ok(inside), /^42$/m);
+  }
 });
 
 test('after everything was killed, down leaves no pod behind', async () => {

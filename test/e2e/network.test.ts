@@ -6,6 +6,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import {
+  byEveryKubectl,
+  kubectlClients,
+  type KubectlClient,
+} from '#test/support/kubectl-client.ts';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
@@ -30,13 +35,6 @@ before(async () => {
 });
 
 after(async () => await platform[Symbol.asyncDispose]());
-
-async function apply(...items: readonly object[]): Promise<void> {
-  await platform.ok(
-    ['apply', '-f', '-'],
-    JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
-  );
-}
 
 function pod(name: string, app: string, spec: object = {}): object {
   return {
@@ -63,13 +61,16 @@ function service(name: string, spec: object): object {
   };
 }
 
-async function ready(...pods: readonly string[]): Promise<void> {
+const every = byEveryKubectl('services', () => platform);
+const [current] = kubectlClients(() => platform);
+
+async function ready(client: KubectlClient, ...pods: readonly string[]): Promise<void> {
   const names = pods.map((name) => `pod/${name}`);
-  await platform.ok(['wait', ...names, '--for=condition=Ready', '--timeout=60s']);
+  await client.ok(['wait', ...names, '--for=condition=Ready', '--timeout=50s']);
 }
 
-async function field(of: string, jsonPath: string): Promise<string> {
-  return await platform.ok(['get', ...of.split(' '), '-o', `jsonpath={${jsonPath}}`]);
+async function field(client: KubectlClient, of: string, jsonPath: string): Promise<string> {
+  return await client.ok(['get', ...of.split(' '), '-o', `jsonpath={${jsonPath}}`]);
 }
 
 /** What a server says to this machine, or the code of the error. */
@@ -95,8 +96,8 @@ async function askByUdp(host: string, port: number): Promise<string> {
 }
 
 /** Runs a script in a pod; what it prints. */
-async function inPod(name: string, script: string): Promise<string> {
-  return (await platform.ok(['exec', name, '--', 'node', '-e', script])).trim();
+async function inPod(client: KubectlClient, name: string, script: string): Promise<string> {
+  return (await client.ok(['exec', name, '--', 'node', '-e', script])).trim();
 }
 
 /** A script that prints what a server says, or the code of the error. */
@@ -116,62 +117,72 @@ async function until(ask: () => Promise<string>, wanted: RegExp): Promise<void> 
   }
 }
 
-test('services: every way to one, by TCP and UDP, from this machine, from a pod, and from itself', async () => {
-  await apply(pod('web', 'web'), pod('guest', 'guest'), service('web', { type: 'LoadBalancer' }));
-  await ready('web', 'guest');
-  await until(async () => await field('svc/web', '.status.loadBalancer.ingress[0].ip'), /./);
-  const clusterIp = await field('svc/web', '.spec.clusterIP');
-  const nodePort = Number(await field('svc/web', '.spec.ports[0].nodePort'));
-  const udpNodePort = Number(await field('svc/web', '.spec.ports[1].nodePort'));
-  assert.equal(await field('svc/web', '.status.loadBalancer.ingress[0].ip'), podFacing);
-  const guest = await field('pod/guest', '.status.podIP');
-  const tcpWays = [
-    [clusterIp, 8880],
-    [podFacing, 8880],
-    [podFacing, nodePort],
-    ['127.0.0.1', nodePort],
-  ] as const;
-  for (const [host, port] of tcpWays) {
-    await until(async () => await ask(host, port), /^web /);
-    if (host === '127.0.0.1') continue;
-    assert.equal(await inPod('guest', asks(host, port)), `web ${guest}`, 'and sees who asks');
-    assert.match(await inPod('web', asks(host, port)), /^web /, 'and itself');
-  }
-  for (const [host, port] of [
-    [clusterIp, 8881],
-    [podFacing, 8881],
-    [podFacing, udpNodePort],
-    ['127.0.0.1', udpNodePort],
-  ] as const)
-    assert.equal(await askByUdp(host, port), 'web', `${host}:${port}`);
-});
+every(
+  'every way to one, by TCP and UDP, from this machine, from a pod, and from itself',
+  async (client) => {
+    const [web, guest] = ['web', 'guest'].map((name) => client.own(name)) as [string, string];
+    const svc = `svc/${web}`;
+    await client.apply(pod(web, web), pod(guest, guest), service(web, { type: 'LoadBalancer' }));
+    await ready(client, web, guest);
+    const ingress = '.status.loadBalancer.ingress[0].ip';
+    await until(async () => await field(client, svc, ingress), /./);
+    const clusterIp = await field(client, svc, '.spec.clusterIP');
+    const nodePort = Number(await field(client, svc, '.spec.ports[0].nodePort'));
+    const udpNodePort = Number(await field(client, svc, '.spec.ports[1].nodePort'));
+    assert.equal(await field(client, svc, ingress), podFacing);
+    const asker = await field(client, `pod/${guest}`, '.status.podIP');
+    const tcpWays = [
+      [clusterIp, 8880],
+      [podFacing, 8880],
+      [podFacing, nodePort],
+      ['127.0.0.1', nodePort],
+    ] as const;
+    for (const [host, port] of tcpWays) {
+      await until(async () => await ask(host, port), new RegExp(`^${web} `));
+      if (host === '127.0.0.1') continue;
+      const answer = await inPod(client, guest, asks(host, port));
+      assert.equal(answer, `${web} ${asker}`, 'and sees who asks');
+      assert.ok((await inPod(client, web, asks(host, port))).startsWith(`${web} `), 'and itself');
+    }
+    for (const [host, port] of [
+      [clusterIp, 8881],
+      [podFacing, 8881],
+      [podFacing, udpNodePort],
+      ['127.0.0.1', udpNodePort],
+    ] as const)
+      assert.equal(await askByUdp(host, port), web, `${host}:${port}`);
+    // All load balancers share the node's address: the next one may have these ports then.
+    await client.ok(['delete', 'svc', web]);
+  },
+);
 
-test('services: nobody behind one means no at once, everywhere', async () => {
-  await apply(pod('asker', 'asker'), service('nobody', { type: 'NodePort' }));
-  await ready('asker');
-  const clusterIp = await field('svc/nobody', '.spec.clusterIP');
-  const nodePort = Number(await field('svc/nobody', '.spec.ports[0].nodePort'));
+every('nobody behind one means no at once, everywhere', async (client) => {
+  const nobody = client.own('nobody');
+  await client.apply(pod(client.own('asker'), 'asker'), service(nobody, { type: 'NodePort' }));
+  await ready(client, client.own('asker'));
+  const clusterIp = await field(client, `svc/${nobody}`, '.spec.clusterIP');
+  const nodePort = Number(await field(client, `svc/${nobody}`, '.spec.ports[0].nodePort'));
   for (const [host, port] of [
     [clusterIp, 8880],
     [podFacing, nodePort],
   ] as const) {
     assert.equal(await ask(host, port), 'ECONNREFUSED');
-    assert.equal(await inPod('asker', asks(host, port)), 'ECONNREFUSED');
+    assert.equal(await inPod(client, client.own('asker'), asks(host, port)), 'ECONNREFUSED');
   }
 });
 
 test('services: with affinity a client stays, also while other endpoints come', async () => {
-  await apply(
+  await current.apply(
     pod('stay-1', 'stay'),
     pod('stay-2', 'stay'),
     service('stay', { sessionAffinity: 'ClientIP' }),
   );
-  await ready('stay-1', 'stay-2');
-  const clusterIp = await field('svc/stay', '.spec.clusterIP');
+  await ready(current, 'stay-1', 'stay-2');
+  const clusterIp = await field(current, 'svc/stay', '.spec.clusterIP');
   await until(async () => await ask(clusterIp, 8880), /^stay-/);
   const [mine = ''] = (await ask(clusterIp, 8880)).split(' ');
-  await apply(pod('stay-3', 'stay'));
-  await ready('stay-3');
+  await current.apply(pod('stay-3', 'stay'));
+  await ready(current, 'stay-3');
   for (let call = 0; call < 20; call += 1)
     assert.equal((await ask(clusterIp, 8880)).split(' ')[0], mine);
   await platform.ok(['delete', 'pod', mine, '--wait']);
@@ -180,14 +191,17 @@ test('services: with affinity a client stays, also while other endpoints come', 
 });
 
 test('services: the last endpoint serves until its end', async () => {
-  await apply(pod('last', 'last', { terminationGracePeriodSeconds: 8 }), service('last', {}));
-  await ready('last');
-  const clusterIp = await field('svc/last', '.spec.clusterIP');
+  await current.apply(
+    pod('last', 'last', { terminationGracePeriodSeconds: 8 }),
+    service('last', {}),
+  );
+  await ready(current, 'last');
+  const clusterIp = await field(current, 'svc/last', '.spec.clusterIP');
   await until(async () => await ask(clusterIp, 8880), /^last /);
   await platform.ok(['delete', 'pod', 'last', '--wait=false']);
   const slice = 'endpointslice -l kubernetes.io/service-name=last';
   const conditions = '.items[0].endpoints[0].conditions';
-  await until(async () => await field(slice, `${conditions}.terminating`), /true/);
-  assert.equal(await field(slice, `${conditions}.serving`), 'true');
+  await until(async () => await field(current, slice, `${conditions}.terminating`), /true/);
+  assert.equal(await field(current, slice, `${conditions}.serving`), 'true');
   for (let call = 0; call < 5; call += 1) assert.match(await ask(clusterIp, 8880), /^last /);
 });

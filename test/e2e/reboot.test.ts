@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { instanceOf } from '#supervisor/settings.ts';
 import { machineTraces } from '#test/support/machine-traces.ts';
+import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { call, platform, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 import { simulateReboot } from '#test/support/simulated-reboot.ts';
@@ -98,6 +99,11 @@ test('a reboot: the state converges, pods run again with their files, and nothin
   const runs = '{.status.containerStatuses[0].restartCount}';
   await it.ok(['wait', 'pod/one', `--for=jsonpath=${runs}=1`, '--timeout=60s']);
   await it.ok(['wait', 'pod/one', '--for=condition=Ready', '--timeout=60s']);
+  for (const client of kubectlClients(() => it)) {
+    assert.match(await client.ok(['get', 'pod', 'one', '--no-headers']), / 1\/1 +Running +1 /);
+    const described = await client.ok(['describe', 'pod', 'one']);
+    assert.match(described, /Last State: +Terminated\n +Reason: +ContainerStatusUnknown/);
+  }
   const clusterIp = await it.ok(['get', 'svc', 'one', '-o', 'jsonpath={.spec.clusterIP}']);
   const reply = await fetch(`http://${clusterIp}/`, { signal: AbortSignal.timeout(10_000) });
   assert.deepEqual(await reply.json(), { kept: true, config: 'green' });
