@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
+import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 import { startWebhookServer } from '#test/support/webhook-server.ts';
@@ -9,6 +10,7 @@ const WITHIN_MS = 30_000;
 
 interface Prepared {
   readonly ready: number;
+  readonly used: number;
   readonly discarded: number;
 }
 
@@ -70,4 +72,19 @@ test('prepared: a webhook that refuses pods leaves none, and one that is gone br
   assert.ok(hooks.asked.length > 0, 'by dry run, as everybody who makes a pod');
   await it.ok(['delete', 'validatingwebhookconfiguration', 'pods']);
   await preparedOnce(it, ({ ready }) => ready === 1);
+  // To people it is a pod like any other, once it is wanted, and nothing before.
+  for (const client of kubectlClients(() => it)) {
+    const pods = ['get', 'pods', '--no-headers', '-l', 'app=web'];
+    assert.equal(await client.ok(pods), '');
+    const { used } = await preparedOnce(it, ({ ready }) => ready === 1);
+    await client.ok(['scale', 'deployment', 'web', '--replicas=1']);
+    await client.ok(['rollout', 'status', 'deployment/web', '--timeout=50s']);
+    const found = await client.ok(pods);
+    assert.match(found, /^web-\w+-\w{5} +1\/1 +Running +0 /);
+    const logs = ['logs', found.split(' ')[0] ?? ''];
+    await client.until(async () => await client.ok(logs), /^listening on 8080$/m);
+    assert.ok((await preparedOnce(it, () => true)).used > used, 'it was a prepared one');
+    await client.ok(['scale', 'deployment', 'web', '--replicas=0']);
+    await client.until(async () => await client.ok(pods), /^$/);
+  }
 });
