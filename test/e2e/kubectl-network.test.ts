@@ -174,7 +174,7 @@ for (const client of ['current', 'old'] as const) {
     const [, , clusterIp = ''] = await columns(web);
     await until(async () => await ask(clusterIp, 80), new RegExp(`^${web}$`));
     // It does not listen to what it is told, so that it has all its time.
-    await kubectl('delete', 'pod', web, '--grace-period=6', '--wait=false');
+    await kubectl('delete', 'pod', web, '--grace-period=4', '--wait=false');
     const slices = ['endpointslices', '-l', `kubernetes.io/service-name=${web}`];
     const conditions = '{.items[0].endpoints[0].conditions}';
     const seen = await until(

@@ -189,19 +189,3 @@ test('services: with affinity a client stays, also while other endpoints come', 
   await until(async () => await ask(clusterIp, 8880), /^stay-/);
   assert.notEqual((await ask(clusterIp, 8880)).split(' ')[0], mine);
 });
-
-test('services: the last endpoint serves until its end', async () => {
-  await current.apply(
-    pod('last', 'last', { terminationGracePeriodSeconds: 8 }),
-    service('last', {}),
-  );
-  await ready(current, 'last');
-  const clusterIp = await field(current, 'svc/last', '.spec.clusterIP');
-  await until(async () => await ask(clusterIp, 8880), /^last /);
-  await platform.ok(['delete', 'pod', 'last', '--wait=false']);
-  const slice = 'endpointslice -l kubernetes.io/service-name=last';
-  const conditions = '.items[0].endpoints[0].conditions';
-  await until(async () => await field(current, slice, `${conditions}.terminating`), /true/);
-  assert.equal(await field(current, slice, `${conditions}.serving`), 'true');
-  for (let call = 0; call < 5; call += 1) assert.match(await ask(clusterIp, 8880), /^last /);
-});
