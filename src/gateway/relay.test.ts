@@ -240,6 +240,21 @@ test('relay: a request that a pod closed on is repeated only where nothing can h
   assert.equal(script.requests.filter((text) => text.startsWith('POST')).length, 1);
 });
 
+test('F03: a request that a pod ends under goes to whoever is there then, once, and only where it may be done twice', async () => {
+  const ok = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok';
+  await using script = await startScript((text, count) =>
+    count === 1 || text.includes('/poison') || text.startsWith('POST') ? undefined : ok,
+  );
+  await using at = await startBed(script.port);
+  assert.equal((await ask(at.port, { host: HOST })).status, 200);
+  assert.equal((await ask(at.port, { host: HOST, path: '/poison' })).status, 502);
+  assert.equal((await ask(at.port, { host: HOST, method: 'POST' })).status, 502);
+  assert.deepEqual(
+    script.requests.map((text) => text.slice(0, text.indexOf(' HTTP'))),
+    ['GET /', 'GET /', 'GET /poison', 'GET /poison', 'POST /'],
+  );
+});
+
 test('relay: answers that are no HTTP become 502', async () => {
   const bad = [
     'HTTP/1.1 200 OK\nContent-Length: 0\n\n',

@@ -4,7 +4,8 @@ import { sleep, systemClock } from '#base/clock.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { Client } from '#client/client.ts';
-import { call, pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
+import { openLoop } from '#test/support/open-loop.ts';
+import { pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
 import { connect } from '#test/support/platform-client.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
@@ -22,7 +23,7 @@ test('kill -9 of control under 100 requests/s: no warm request fails, no write i
 
   const stop = new AbortController();
   const writing = writeUntil(client, stop.signal);
-  const load = openLoop(url);
+  const load = openLoop(url, { requests: REQUESTS, perSecond: REQUESTS_PER_SECOND });
   const awayMs: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {
     await load.reached(((kill + 0.5) / KILLS) * REQUESTS);
@@ -31,7 +32,7 @@ test('kill -9 of control under 100 requests/s: no warm request fails, no write i
     await untilBack(client);
     awayMs.push(performance.now() - startMs);
   }
-  const failures = await load.ended();
+  const { failures } = await load.ended();
   stop.abort();
   const acknowledged = await writing;
 
@@ -90,38 +91,6 @@ async function writeUntil(client: Client, signal: AbortSignal): Promise<string[]
     await sleep(systemClock, 5);
   }
   return acknowledged;
-}
-
-interface Load {
-  /** Resolves when so many requests have been sent. */
-  reached(count: number): Promise<void>;
-  /** Resolves with what went wrong, when all are answered. */
-  ended(): Promise<readonly string[]>;
-}
-
-/** Sends at a fixed rate whatever the answers do, each over a connection of its own. */
-function openLoop(url: string): Load {
-  const failures: string[] = [];
-  const startMs = performance.now();
-  const due = async (count: number): Promise<void> => {
-    const waitMs = startMs + (count * 1000) / REQUESTS_PER_SECOND - performance.now();
-    if (waitMs > 0) await sleep(systemClock, waitMs);
-  };
-  const all = Array.from({ length: REQUESTS }, async (_, index) => {
-    await due(index);
-    const outcome = await call(url).then(
-      ({ status }) => String(status),
-      (error: unknown) => String(error),
-    );
-    if (outcome !== '200') failures.push(`request ${index}: ${outcome}`);
-  });
-  return {
-    reached: due,
-    async ended() {
-      await Promise.all(all);
-      return failures;
-    },
-  };
 }
 
 async function untilBack(client: Client): Promise<void> {

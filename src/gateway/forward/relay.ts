@@ -28,7 +28,9 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   readonly #requestFraming: BodyFraming;
   #connection: PodConnection | undefined;
   #connects = 0;
+  /** Once on another connection to the same pod, once wherever there is room. */
   #isRepeated = false;
+  #isMoved = false;
   #hasSentBody = false;
   #isRequestSent = false;
   #response: ResponseHead | undefined;
@@ -147,10 +149,8 @@ export class Relay implements Answerer, Visitor, ResponseReader {
       this.#leave();
       exchange.abort();
     } else if (!connection.isConnected) this.#connectAgain(error);
-    else if (this.#mayRepeat(connection, error)) {
-      this.#isRepeated = true;
-      if (this.pod) this.#send(this.pod.pool.connect());
-    } else this.#fail(error);
+    else if (this.#mayRepeat(error)) this.#repeat(connection, error);
+    else this.#fail(error);
   }
 
   #send(connection: PodConnection): void {
@@ -176,16 +176,30 @@ export class Relay implements Answerer, Visitor, ResponseReader {
     else this.#backend.enterAgain(this);
   }
 
-  /** A pod may close an idle connection just when we use it again: what it cannot have acted on is sent once more. */
-  #mayRepeat(connection: PodConnection, error: Error): boolean {
+  /** What may be done twice, and of which nobody has seen anything yet. */
+  #mayRepeat(error: Error): boolean {
     return (
-      connection.isReused &&
-      !this.#isRepeated &&
       !this.#hasSentBody &&
       this.#exchange.head.bodyLength === 0 &&
       IDEMPOTENT.has(this.#exchange.head.method) &&
       !(error instanceof ProtocolError)
     );
+  }
+
+  /**
+   * A pod may close an idle connection just when we use it again. On a new one, what was connected and never answered means
+   * that the pod has ended: another takes the request, or the same one when it is back. Not twice: it may be the request
+   * that ends pods.
+   */
+  #repeat(connection: PodConnection, error: Error): void {
+    if (connection.isReused && !this.#isRepeated && this.pod) {
+      this.#isRepeated = true;
+      this.#send(this.pod.pool.connect());
+    } else if (!this.#isMoved) {
+      this.#isMoved = true;
+      this.#connection = undefined;
+      this.#backend.enterAgain(this);
+    } else this.#fail(error);
   }
 
   #fail(error: Error): void {

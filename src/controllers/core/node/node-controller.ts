@@ -10,24 +10,31 @@ const NAMESPACE = 'kube-node-lease';
 /** Kubernetes' grace: four heartbeats missed. */
 const GRACE_MS = 40_000;
 
-/** What was last seen of a node's lease, and since when on the monotonic clock. */
+/** So often a node that is silent is looked at: a heartbeat. */
+const LOOK_MS = 10_000;
+
+/** What was last seen of a node's lease, when on the monotonic clock, and for how long it has been so by then. */
 interface Heard {
   readonly renewTime: string;
-  readonly sinceMs: number;
+  readonly lookedMs: number;
+  readonly silentMs: number;
 }
 
 /**
  * Says of a node that has not been heard of for forty seconds that nobody knows how it is (it says itself when it is
  * back), and keeps the taints that follow from how it is. The times in leases are only compared: clocks jump, and are set
- * differently elsewhere.
+ * differently elsewhere. Between two looks no more than a heartbeat was missed: if that was long ago, we stood still ourselves.
  */
 export function nodeController(): Controller<Node> {
   const heard = new Map<string, Heard>();
-  const silentMs = (name: string, now: Heard): number => {
+  const silenceMs = (name: string, renewTime: string, lookedMs: number): number => {
     const known = heard.get(name);
-    if (known?.renewTime === now.renewTime) return now.sinceMs - known.sinceMs;
-    heard.set(name, now);
-    return 0;
+    const silentMs =
+      known?.renewTime === renewTime
+        ? known.silentMs + Math.min(LOOK_MS, lookedMs - known.lookedMs)
+        : 0;
+    heard.set(name, { renewTime, lookedMs, silentMs });
+    return silentMs;
   };
   return defineController<Node>({
     kind: Node,
@@ -42,10 +49,11 @@ export function nodeController(): Controller<Node> {
       await keepTaints(node, context);
       const lease = await client.get(Lease, { namespace: NAMESPACE, name });
       const renewTime = lease?.spec?.renewTime ?? '';
-      const againAfterMs = GRACE_MS - silentMs(name, { renewTime, sinceMs: clock.monotonicMs() });
+      const leftMs = GRACE_MS - silenceMs(name, renewTime, clock.monotonicMs());
       const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
       if (!ready || ready.status === 'Unknown') return {};
-      return againAfterMs > 0 ? { againAfterMs } : { status: await unheardOf(node, context) };
+      if (leftMs > 0) return { againAfterMs: Math.min(leftMs, LOOK_MS) };
+      return { status: await unheardOf(node, context) };
     },
     forget: ({ name }) => void heard.delete(name),
   });
