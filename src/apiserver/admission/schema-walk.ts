@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import { dereference } from '#api/definitions.ts';
 import type { FieldError } from '#api/kind.ts';
 import { required } from '#api/meta/field-error.ts';
@@ -196,7 +197,7 @@ function fillDefaults(
 ): void {
   for (const [name, schema] of Object.entries(properties)) {
     if (schema.default === undefined || Object.hasOwn(object, name)) continue;
-    visitField(schema, { object, name, value: structuredClone(schema.default) }, path, walk);
+    visitField(schema, { object, name, value: copyJson(schema.default) }, path, walk);
   }
 }
 
@@ -215,7 +216,7 @@ function hasKeys(object: Fields): boolean {
 /** What Go makes of a null that stands as an item of a list or as a value of a map. */
 function zeroOf(reference: Schema): unknown {
   const schema = dereference(reference);
-  if (schema.default !== undefined) return structuredClone(schema.default);
+  if (schema.default !== undefined) return copyJson(schema.default);
   switch (schema.type) {
     case 'object':
       return {};

@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { ApiError, conflict } from '#api/meta/api-error.ts';
@@ -25,7 +26,7 @@ export async function bindPod(request: ResourceRequest, deps: Deps): Promise<Htt
     {
       async change(current) {
         // The kind this subresource belongs to is Pod.
-        const pod = structuredClone(current) as Pod;
+        const pod = copyJson(current) as Pod;
         const bound = pod.spec?.nodeName;
         if (bound) {
           throw conflict(kind, name, `pod ${name} is already assigned to node "${bound}"`);

@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import { resourceOf, type Kind } from '#api/kind.ts';
 import { conflict, notFound, STALE_OBJECT, type ApiError } from '#api/meta/api-error.ts';
@@ -108,7 +109,7 @@ function markDeleted(
   current: KubeObject,
   { deps, options }: { deps: Deps; options: DeleteOptions },
 ): KubeObject {
-  const object = structuredClone(current);
+  const object = copyJson(current);
   const { metadata } = object;
   const finalizers = finalizersFor(metadata.finalizers ?? [], { kind, options });
   if (kind.deletionFinalizer !== undefined && metadata.deletionTimestamp === undefined) {

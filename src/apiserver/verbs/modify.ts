@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import type { FieldError } from '#api/kind.ts';
 import {
   ApiError,
@@ -165,20 +166,20 @@ function merged(
   part: Modification['part'],
 ): KubeObject {
   if (part === 'status') {
-    const { status: _, ...rest } = structuredClone(current);
+    const { status: _, ...rest } = copyJson(current);
     return candidate.status === undefined
       ? rest
       : ({ ...rest, status: candidate.status } as WithStatus);
   }
   if (part === 'ephemeral containers') {
-    const whole = structuredClone(current) as WithStatus & {
+    const whole = copyJson(current) as WithStatus & {
       spec?: { ephemeralContainers?: unknown };
     };
     const { ephemeralContainers: _, ...spec } = whole.spec ?? {};
     return { ...whole, spec: { ...spec, ...ephemeralPart(candidate) } } as WithStatus;
   }
   const { status: _, ...wishes } = candidate;
-  const status = part === 'everything' ? candidate.status : structuredClone(current.status);
+  const status = part === 'everything' ? candidate.status : copyJson(current.status);
   const object: WithStatus = { ...wishes, ...(status !== undefined && { status }) };
   object.metadata = { ...candidate.metadata, ...serverFields(current) };
   for (const field of SERVER_FIELDS) {

@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import type { HttpReply } from '#base/http-message.ts';
 import { resourceOf, type FieldError, type Kind } from '#api/kind.ts';
 import { ApiError, conflict, hasReason, otherNamespace } from '#api/meta/api-error.ts';
@@ -65,7 +66,7 @@ async function replace(
 ): Promise<HttpReply> {
   const modified = await modify(request, deps, {
     change: async () => ({
-      object: structuredClone(object),
+      object: copyJson(object),
       errors: [...errors, ...unconditionalErrors(request.kind, object)],
     }),
     part: partOf(request),

@@ -31,10 +31,7 @@ const CONCURRENCY = 8;
  * there; Events have no owners and are not looked at.
  */
 export function garbageCollector(kinds: ServedKinds): LoopStarter {
-  const looked = (): readonly Kind[] =>
-    oneVersionOf(kinds.current()).filter(
-      ({ kind, group }) => kind !== Event.kind || group !== Event.group,
-    );
+  const looked = lookedOf(kinds);
   return {
     kinds: looked(),
     start(context) {
@@ -89,6 +86,20 @@ export function garbageCollector(kinds: ServedKinds): LoopStarter {
         },
       };
     },
+  };
+}
+
+/** Asked for every change, and another only when a definition comes or goes. */
+function lookedOf(kinds: ServedKinds): () => readonly Kind[] {
+  let all: readonly Kind[] = [];
+  let looked: readonly Kind[] = [];
+  return () => {
+    if (kinds.current() === all) return looked;
+    all = kinds.current();
+    looked = oneVersionOf(all).filter(
+      ({ kind, group }) => kind !== Event.kind || group !== Event.group,
+    );
+    return looked;
   };
 }
 
