@@ -130,6 +130,7 @@ test('autoscaler: a demand starts pods and hints at them before the API knows', 
   });
   assert.equal((await on.hints.next()).type, 'starting');
   assert.deepEqual(await on.hints.next(), { type: 'stopped', ...revision, pod: 'pod-b' });
+  on.clock.advance(250);
   assert.deepEqual(await on.announced.next(), { namespace: 'default', name: 'hello-00001' });
   // 9 requests at 7 to a pod.
   assert.deepEqual(asked, [
@@ -148,6 +149,23 @@ test('autoscaler: a cold start is told with the moment at which its demand was h
   const measured = { ...revision, pod: 'pod-a', arrivedMs: 1, admittedMs: 2, answeredMs: 3 };
   on.gateway.send({ type: 'coldStart', ...measured });
   assert.deepEqual(await on.coldStarts.next(), { ...measured, heardMs });
+});
+
+test('autoscaler: while a program that is enough starts, the API is told once it has answered', async () => {
+  await using on = await stage({ start: () => [{ name: 'pod-a', address: '10.1.0.9' }] });
+  on.autoscaler.observe(target());
+  on.gateway.send({ type: 'demand', ...revision, waiting: 1 });
+  assert.equal((await on.hints.next()).type, 'starting');
+  let isTold = false;
+  const told = on.announced.next().then((key) => {
+    isTold = true;
+    return key;
+  });
+  assert.equal(on.autoscaler.observe(target()).desired, 1, 'decided all the same');
+  const measured = { ...revision, pod: 'pod-a', arrivedMs: 1, admittedMs: 2, answeredMs: 3 };
+  assert.equal(isTold, false);
+  on.gateway.send({ type: 'coldStart', ...measured });
+  assert.equal((await told).name, 'hello-00001');
 });
 
 test('autoscaler: a demand stays within max-scale', async () => {

@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { ColdStart } from '#base/cold-start.ts';
 import type { Log } from '#base/log.ts';
+import { AfterColdStarts } from '#autoscaler/after-cold-starts.ts';
 import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
 import type { HeadStart } from '#autoscaler/head-start.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
@@ -60,11 +61,13 @@ class Deciding implements Autoscaler {
   /** By gateway, what its times and ours differ by. */
   readonly #offsetsMs = new WeakMap<object, number>();
   readonly #listeners = new Set<(key: Key) => void>();
+  readonly #coldStarts: AfterColdStarts;
   #server: MeasurementServer | undefined;
   #tick: Disposable;
 
   constructor(options: AutoscalerOptions) {
     this.#options = options;
+    this.#coldStarts = new AfterColdStarts(options.clock);
     this.#tick = this.#nextTick();
   }
 
@@ -107,6 +110,7 @@ class Deciding implements Autoscaler {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#tick[Symbol.dispose]();
+    this.#coldStarts[Symbol.dispose]();
     await this.#server?.[Symbol.asyncDispose]();
   }
 
@@ -160,9 +164,10 @@ class Deciding implements Autoscaler {
     const { type: _, ...coldStart } = message;
     const heardMs = this.#scalers.get(keyText(coldStart))?.demandedMs;
     this.#options.onColdStart?.({ ...coldStart, ...(heardMs !== undefined && { heardMs }) });
+    this.#coldStarts.answered(keyText(coldStart));
   }
 
-  /** Starts pods first and tells the API afterwards. */
+  /** Starts pods first and tells the API afterwards: where they are enough, when they have answered. */
   #meetDemand(scaler: RevisionScaler, waiting: number): void {
     const { target } = scaler;
     // With pods at hand the reports of each second tell the load; a demand would count it twice.
@@ -170,11 +175,13 @@ class Deciding implements Autoscaler {
     const nowMs = this.#options.clock.monotonicMs();
     scaler.demand(waiting, nowMs);
     scaler.decide(nowMs);
-    this.#startAhead(scaler);
-    this.#announce(target);
+    const isMet = this.#startAhead(scaler) >= scaler.podsForDemand;
+    if (isMet) this.#coldStarts.add(keyText(target), () => this.#announce(target));
+    else this.#announce(target);
   }
 
-  #startAhead(scaler: RevisionScaler): void {
+  /** Returns how many come. */
+  #startAhead(scaler: RevisionScaler): number {
     const { namespace, revision, deployment, port } = scaler.target;
     const count = scaler.podsForDemand;
     const onStopped = (pod: string): void =>
@@ -190,6 +197,7 @@ class Deciding implements Autoscaler {
         port,
       });
     }
+    return pods.length;
   }
 
   #nextTick(): Disposable {
