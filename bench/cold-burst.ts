@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { sleep, systemClock } from '#base/clock.ts';
+import { askNode } from '#cli/ask-node.ts';
 import { call } from '#test/support/platform.ts';
 import { quantile } from './quantile.ts';
 import type { BenchContext, Figure } from './row.ts';
-import { atZero, deploy, startServingBed } from './serving-bed.ts';
+import { atZero, deploy, startServingBed, until } from './serving-bed.ts';
 
 export interface BurstLoad {
   readonly services: number;
@@ -12,7 +13,7 @@ export interface BurstLoad {
   readonly restMs: number;
 }
 
-/** Milliseconds to the answers of Services that are at zero and are called all at once, p95; each answer must be 200. */
+/** Milliseconds to the answers of Services that are at zero, each with a prepared sandbox, and are called all at once, p95; each answer must be 200. */
 export async function measureColdBurst(
   load: BurstLoad,
   { progress, resources }: BenchContext,
@@ -27,6 +28,10 @@ export async function measureColdBurst(
   for (let cycle = 0; cycle < load.cycles; cycle += 1) {
     progress(`cycle ${cycle + 1} of ${load.cycles}: waiting for zero`);
     await atZero(bed);
+    await until('each Service has a prepared sandbox', async () => {
+      const counts = await askNode(bed.platform, 'prepared');
+      return counts?.ready === load.services;
+    });
     await sleep(systemClock, load.restMs);
     const answers = await Promise.all(urls.map((url) => call(url)));
     for (const { status, body } of answers) assert.equal(status, 200, body);

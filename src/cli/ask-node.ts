@@ -19,7 +19,7 @@ interface NodeAnswers {
 
 /** Of the platform's one node; undefined while its agent starts. */
 export async function askNode<What extends keyof NodeAnswers>(
-  { home }: Invocation,
+  { home }: Pick<Invocation, 'home'>,
   what: What,
 ): Promise<NodeAnswers[What] | undefined> {
   await using transport = httpsTransport(parseKubeconfig(readKubeconfig(home)));
