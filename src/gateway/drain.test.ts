@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pod } from '#api/core-v1/pod.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
 import { ask, startApp, startGatewayBed, type GatewayBed } from '#test/support/gateway-bed.ts';
 
 const GATEWAY = 'gateway-internal.knative-serving.svc.cluster.local';
@@ -69,4 +70,35 @@ test('of what is no revision, or has no pod, nothing is to be drained', async ()
   await bed.revision('hello-00001');
   await endingPod(bed, 'gone');
   assert.equal(await drain('/drain/default/hello-00001'), 200);
+});
+
+test('a revision that is deleted lets its requests end before its pods', async () => {
+  await using bed = await startGatewayBed();
+  const { promise: held, resolve: hold } = Promise.withResolvers<() => void>();
+  await using app = await startApp((_request, response) => hold(() => response.end('done')));
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  const answer = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  const end = await held;
+  await endingPod(bed, 'a');
+  await bed.cluster.client.delete(Revision, { namespace: 'default', name: 'hello-00001' });
+  const asking = ask(bed.gateway.ports.internal, {
+    host: GATEWAY,
+    path: '/drain/default/hello-00001',
+  });
+  const drained = bed.autoscaler.drain(
+    { namespace: 'default', pod: 'a' },
+    AbortSignal.timeout(5_000),
+  );
+  const first = await Promise.race([
+    asking.then(() => 'kubelet answered'),
+    drained.then(() => 'agent answered'),
+    bed.heard('report').then(() => 'a second later'),
+  ]);
+  assert.equal(first, 'a second later');
+  end();
+  assert.equal((await answer).body, 'done');
+  assert.equal((await asking).status, 200);
+  await drained;
 });

@@ -67,10 +67,11 @@ async function startOnKubernetes(): Promise<ServingCluster> {
   const { kubectl, ok } = calls(kubeconfig);
   const parts = resources.use(await foreignParts(await accounts(ok)));
   const httpPort = ['--http-port', String(await choosePort(0, '--http-port'))];
+  // What the others write, an API server that knows it asks it about.
+  await parts.start('webhook', '--webhook-port', '0');
   let leader = await parts.start('controllers', ...httpPort);
   await leader.heard('leads');
   const waiting = await parts.start('controllers', ...httpPort);
-  await parts.start('webhook', '--webhook-port', '0');
   await parts.start('gateway', ...httpPort);
   const owned = resources.move();
   return {

@@ -47,6 +47,11 @@ export class RevisionPods implements Disposable {
     return this.#usable;
   }
 
+  /** Whether pods that are gone for the API have requests of ours still. */
+  get hasLeaving(): boolean {
+    return this.#leaving.size > 0;
+  }
+
   /** Also where it is gone but for requests of ours. */
   has(name: string): boolean {
     return this.#known.has(name) || this.#leaving.has(name);

@@ -8,7 +8,7 @@ interface RevisionRef {
 }
 
 export interface DrainRequestsOptions {
-  readonly directory: Pick<ServiceDirectory, 'revision'>;
+  readonly directory: Pick<ServiceDirectory, 'allOf'>;
   readonly endingPods: EndingPods;
   /** The gateway's own name, by which it is asked; no route has it. */
   readonly host: string;
@@ -58,17 +58,17 @@ export class DrainRequests {
 
   async #drain(revision: RevisionRef): Promise<void> {
     const { directory } = this.#options;
-    if (!directory.revision(revision.namespace, revision.name)) return;
-    const names = await this.#ending(revision);
-    const pods = directory.revision(revision.namespace, revision.name)?.pods;
-    await Promise.all(
-      names.map(async (name) => {
+    const { namespace, name } = revision;
+    if (directory.allOf(namespace, name).length === 0) return;
+    const ending = await this.#ending(revision);
+    const drained = directory.allOf(namespace, name).flatMap(({ pods }) =>
+      ending.map(async (pod) => {
         const { promise, resolve } = Promise.withResolvers<void>();
-        if (pods) pods.drain(name, resolve);
-        else resolve();
+        pods.drain(pod, resolve);
         await promise;
       }),
     );
+    await Promise.all(drained);
   }
 
   /** As it is at some time after this call. */

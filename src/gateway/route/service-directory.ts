@@ -44,6 +44,8 @@ const EXTERNAL_NAMES_MAX = 4;
 export class ServiceDirectory implements Disposable {
   readonly #options: ServiceDirectoryOptions;
   readonly #revisions = new Map<string, RevisionBackend>();
+  /** Of revisions that were deleted while requests were in their pods, by the key that they had. */
+  readonly #deleted = new Map<string, readonly RevisionBackend[]>();
   readonly #plain = new Map<string, PlainBackend>();
   readonly #found = new Map<string, Found | undefined>();
   /** The slices of each Service, by name. */
@@ -73,9 +75,21 @@ export class ServiceDirectory implements Disposable {
     return this.#revisions.get(`${namespace}/${name}`);
   }
 
+  /** Whoever has, or had, pods under the name of that revision: itself, and what was deleted with requests in its pods. */
+  allOf(namespace: string, name: string): readonly RevisionBackend[] {
+    const key = `${namespace}/${name}`;
+    const current = this.#revisions.get(key);
+    return [...(current ? [current] : []), ...this.#stillIn(key)];
+  }
+
   revisionOfPod(namespace: string, pod: string): RevisionBackend | undefined {
+    const isOf = (backend: RevisionBackend): boolean => backend.pods.has(pod);
     for (const [key, backend] of this.#revisions) {
-      if (key.startsWith(`${namespace}/`) && backend.pods.has(pod)) return backend;
+      if (key.startsWith(`${namespace}/`) && isOf(backend)) return backend;
+    }
+    for (const key of this.#deleted.keys()) {
+      const found = key.startsWith(`${namespace}/`) && this.#stillIn(key).find(isOf);
+      if (found) return found;
     }
     return undefined;
   }
@@ -139,8 +153,7 @@ export class ServiceDirectory implements Disposable {
   #takeRevision({ previous, current }: ObjectChange<Revision>): void {
     const key = keyOf((current ?? previous)?.metadata);
     if (!current) {
-      this.#revisions.get(key)?.[Symbol.dispose]();
-      this.#revisions.delete(key);
+      this.#end(key);
       this.#changed();
     } else if (!this.#revisions.has(key)) {
       // Its spec never changes, so neither does its backend.
@@ -160,6 +173,26 @@ export class ServiceDirectory implements Disposable {
       }
       this.#changed();
     }
+  }
+
+  #end(key: string): void {
+    const backend = this.#revisions.get(key);
+    if (!backend) return;
+    backend[Symbol.dispose]();
+    this.#revisions.delete(key);
+    // Its requests go on, and whoever ends its pods asks when they are over.
+    this.#deleted.set(key, [...this.#stillIn(key), backend]);
+    for (const other of this.#deleted.keys()) this.#stillIn(other);
+  }
+
+  /** Forgets those whose requests are over. */
+  #stillIn(key: string): readonly RevisionBackend[] {
+    const known = this.#deleted.get(key);
+    if (!known) return [];
+    const left = known.filter(({ pods }) => pods.hasLeaving);
+    if (left.length === 0) this.#deleted.delete(key);
+    else this.#deleted.set(key, left);
+    return left;
   }
 
   #takeSlice({ previous, current }: ObjectChange<EndpointSlice>): void {

@@ -21,6 +21,7 @@ server.listen(Number(process.env.PORT));
 process.once('SIGTERM', () => process.exit(1));
 `;
 const NAMESPACE = 'tour';
+const SERVICE = 'serving.knative.dev/service';
 /** Going to zero alone takes half of it. */
 const timeout = 240_000;
 
@@ -81,14 +82,17 @@ async function gone(label: string): Promise<void> {
 }
 
 async function podsOf(name: string): Promise<string> {
-  return await inNamespace([
-    'get',
-    'pods',
-    '-o',
-    'name',
-    '-l',
-    `serving.knative.dev/service=${name}`,
-  ]);
+  return await inNamespace(['get', 'pods', '-o', 'name', '-l', `${SERVICE}=${name}`]);
+}
+
+/** Resolves once a request is in the program that takes it eight seconds; the answer is status and body. */
+async function lateAnswer(url: string): Promise<() => Promise<string>> {
+  const answer = call(url, '/after/8000');
+  while ((await call(url, '/held')).body === '0');
+  return async () => {
+    const { status, body } = await answer;
+    return `${status} ${body}`;
+  };
 }
 
 function say(text: string): void {
@@ -107,7 +111,7 @@ test(
     assert.match(url, /^http:\/\/hello\.tour\.localhost(:\d+)?$/);
     assert.equal((await call(url)).body, 'hello');
     const calledMs = performance.now();
-    await gone('serving.knative.dev/service=hello');
+    await gone(`${SERVICE}=hello`);
     say(`at zero ${since(calledMs)} after its last request`);
     const cold = await call(url);
     say(`back after ${Math.round(cold.tookMs)} ms`);
@@ -153,17 +157,30 @@ test(
     const annotations = { 'autoscaling.knative.dev/min-scale': '1' };
     const url = await deploy('kept', { target: 'kept', annotations });
     const pod = await podsOf('kept');
-    const late = call(url, '/after/8000');
-    while ((await call(url, '/held')).body !== '1');
+    const late = await lateAnswer(url);
     using load = startLoad(url);
     await inNamespace(['delete', pod.trim(), '--wait=false']);
-    const { status, body } = await late;
-    assert.deepEqual([status, body], [200, 'kept']);
+    assert.equal(await late(), '200 kept');
     await inNamespace(['wait', '--for=delete', pod.trim(), '--timeout=100s']);
     const { bodies, failures } = await load.stop();
     say(`moved to another pod under ${bodies.get('kept')} requests`);
     assert.deepEqual(failures, []);
     assert.notEqual(await podsOf('kept'), pod);
+  },
+);
+
+test(
+  'a Service that is deleted answers what it was asked, and nothing of it stays',
+  { timeout },
+  async () => {
+    const url = await deploy('left', { target: 'left' });
+    const late = await lateAnswer(url);
+    await inNamespace(['delete', 'ksvc', 'left', '--timeout=60s']);
+    assert.equal(await late(), '200 left');
+    await gone(`${SERVICE}=left`);
+    const kinds = 'configurations,routes,revisions,deployments,services,endpointslices';
+    assert.equal(await inNamespace(['get', kinds, '-o', 'name', '-l', `${SERVICE}=left`]), '');
+    assert.equal((await call(url)).status, 404);
   },
 );
 
