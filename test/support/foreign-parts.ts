@@ -21,7 +21,7 @@ interface ForeignPart extends AsyncDisposable {
 export interface ForeignParts extends AsyncDisposable {
   /** `knode run PART --kubeconfig …`; resolves when it is ready. */
   start(part: PartName, ...flags: readonly string[]): Promise<ForeignPart>;
-  /** What any of them logged as an error, or may not do as who it is; the beginning of each line. */
+  /** What any of them logged as an error, or may not do as who it is: each once, without its time. */
   complaints(): readonly string[];
 }
 
@@ -35,10 +35,10 @@ export async function foreignParts(
   const owned = resources.move();
   const lines: string[] = [];
   return {
-    complaints: () =>
-      lines
-        .filter((line) => /"level":"error"|cannot \w+ resource/.test(line))
-        .map((line) => line.slice(0, 500)),
+    complaints() {
+      const found = lines.filter((line) => /"level":"error"|cannot \w+ resource/.test(line));
+      return [...new Set(found.map((line) => line.replace(/^.*?,/, '').slice(0, 500)))];
+    },
     async start(part, ...flags) {
       const file = path.join(home, `${part}.kubeconfig`);
       const text = typeof kubeconfig === 'string' ? kubeconfig : kubeconfig[part];
