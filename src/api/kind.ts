@@ -93,6 +93,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly conditions?: { readonly happy: string; readonly dependents: readonly string[] };
   /** The validating webhook that answers for the kind on a foreign cluster; its refusals sound the same everywhere. */
   readonly webhook?: string;
+  /** Ducks: what others, who do not know the kind, may take its objects for; labels of its definition on a foreign cluster. */
+  readonly ducks?: readonly ('addressable' | 'podspecable')[];
   /** Set on kinds that are stored but that nothing acts on yet; sent to clients as a `Warning:` header. */
   readonly notActedOn?: string;
   /** Sent with every answer of a kind, or of a version, that its clients should leave. */
@@ -120,7 +122,7 @@ type Optional = 'singular' | 'shortNames' | 'categories' | 'columns' | 'subresou
 /** A kind of our own: `spec` and `status` are schemas, and its type follows from them. */
 export function defineKind<const S extends Schema, const U extends Schema>(
   kind: Pick<Kind, Names> &
-    Partial<Pick<Kind, Optional | 'conditions' | 'notActedOn' | 'webhook'>> & {
+    Partial<Pick<Kind, Optional | 'conditions' | 'ducks' | 'notActedOn' | 'webhook'>> & {
       readonly spec: S;
       /** Absent where nothing is ever said of how an object stands. */
       readonly status?: U;

@@ -150,3 +150,14 @@ test('serving admission: kinds inside are refused in the same words', async () =
     );
   }
 });
+
+test('serving admission: what the server itself refuses is told before anybody is asked', async () => {
+  const { cluster, services } = await withServices();
+  const named = await cluster.send('POST', services, service({}, 'Not_A_Name'));
+  assert.equal(named.status, 422, JSON.stringify(named.body));
+  assert.equal(at(named.body, 'reason'), 'Invalid');
+  assert.match(String(at(named.body, 'message')), /metadata\.name: Invalid value: "Not_A_Name"/);
+  const mistyped = await cluster.send('POST', services, service({ timeoutSeconds: 'long' }));
+  assert.equal(mistyped.status, 422, JSON.stringify(mistyped.body));
+  assert.match(String(at(mistyped.body, 'message')), /spec\.template\.spec\.timeoutSeconds/);
+});

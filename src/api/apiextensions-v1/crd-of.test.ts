@@ -170,3 +170,17 @@ function only(some: ReadonlySet<string>, others: ReadonlySet<string>): string[] 
   );
   return foreign.filter((path) => !foreign.some((root) => isInside(path, root)));
 }
+
+test('crds: say what their objects can be taken for by those who do not know them', () => {
+  const ducks = ours().flatMap(({ metadata }) =>
+    Object.keys(metadata?.labels ?? {})
+      .filter((label) => label.startsWith('duck.'))
+      .map((label) => `${metadata?.name} ${label}`),
+  );
+  assert.deepEqual(ducks, [
+    'services.serving.knative.dev duck.knative.dev/addressable',
+    'services.serving.knative.dev duck.knative.dev/podspecable',
+    'configurations.serving.knative.dev duck.knative.dev/podspecable',
+    'routes.serving.knative.dev duck.knative.dev/addressable',
+  ]);
+});

@@ -10,7 +10,7 @@ export function crdOf(kind: Kind): CustomResourceDefinition {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: resourceOf(kind) },
+    metadata: { name: resourceOf(kind), labels: labelsOf(kind) },
     spec: {
       group,
       scope,
@@ -36,6 +36,15 @@ export function crdOf(kind: Kind): CustomResourceDefinition {
       ],
       conversion: { strategy: 'None' },
     },
+  };
+}
+
+/** By which others find what is Serving's, and kinds that have an address or pods. */
+function labelsOf({ ducks = [] }: Kind): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'knative-serving',
+    'knative.dev/crd-install': 'true',
+    ...Object.fromEntries(ducks.map((duck) => [`duck.knative.dev/${duck}`, 'true'])),
   };
 }
 

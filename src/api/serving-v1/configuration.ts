@@ -25,6 +25,7 @@ export const Configuration = defineKind({
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
   webhook: SERVING_WEBHOOK,
+  ducks: ['podspecable'],
   spec: object({ template: optional(RevisionTemplate) }),
   status: object({
     ...conditioned,

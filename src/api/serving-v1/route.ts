@@ -39,6 +39,7 @@ export const Route = defineKind({
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
   webhook: SERVING_WEBHOOK,
+  ducks: ['addressable'],
   spec: object({ traffic: optional(array(TrafficTarget)) }),
   status: object({ ...conditioned, ...routed }),
   conditions: {

@@ -25,6 +25,7 @@ export const Service = defineKind({
   categories: ['all', 'knative', 'serving'],
   scope: 'Namespaced',
   webhook: SERVING_WEBHOOK,
+  ducks: ['addressable', 'podspecable'],
   spec: object({
     template: optional(RevisionTemplate),
     traffic: optional(array(TrafficTarget)),

@@ -228,10 +228,13 @@ function refuseInvalid(
   // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
   const places = new Set(said.map(({ path }) => withoutNumbers(path)));
   const unsaid = late.filter(({ path }) => !places.has(withoutNumbers(path)) && !isOfStatus(path));
-  const causes = kind.custom ? [...late, ...said] : [...said, ...unsaid];
-  if (kind.webhook !== undefined && causes.length > 0) {
-    throw deniedByWebhook(kind.webhook, kind, { name, causes });
+  if (kind.webhook !== undefined) {
+    // What a foreign cluster's own server says of it is said before that asks a webhook.
+    if (inMetadata.length + late.length > 0) throw invalid(kind, name, [...inMetadata, ...late]);
+    if (said.length > 0) throw deniedByWebhook(kind.webhook, kind, { name, causes: said });
+    return;
   }
+  const causes = kind.custom ? [...late, ...said] : [...said, ...unsaid];
   if (inMetadata.length + causes.length > 0) throw invalid(kind, name, [...inMetadata, ...causes]);
 }
 
