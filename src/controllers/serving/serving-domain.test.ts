@@ -166,3 +166,33 @@ test('domains: a mapping becomes Ready when what it leads to comes', async () =>
   assert.equal((await standing(on))['Ready'], 'True');
   await on.cluster.steady();
 });
+
+test('domains: a mapping whose claim goes to others is served no more', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await client.create(ClusterDomainClaim, claim(namespace));
+  await client.create(DomainMapping, mapping());
+  await on.play();
+  await client.delete(ClusterDomainClaim, { name });
+  await client.create(ClusterDomainClaim, claim('elsewhere'));
+  await on.play();
+  assert.equal((await standing(on))['Ready'], 'False DomainAlreadyClaimed');
+  assert.equal(await client.get(Ingress, { namespace, name }), undefined);
+});
+
+test('domains: TLS that nobody would serve is not called ready', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await client.create(ClusterDomainClaim, claim(namespace));
+  const plain = mapping();
+  await client.create(DomainMapping, {
+    ...plain,
+    spec: { ...plain.spec, tls: { secretName: 'mine' } },
+  });
+  await on.play();
+  const found = await standing(on);
+  assert.equal(found['CertificateProvisioned'], 'False TLSNotSupported');
+  assert.equal(found['Ready'], 'False TLSNotSupported');
+});

@@ -1,4 +1,5 @@
-import type { KubeObject } from '#api/meta/object-meta.ts';
+import { childName } from '#api/meta/child-name.ts';
+import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
 import type { StatusOf } from '#api/kind.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { conditionOf, Conditions } from '#api/meta/conditions.ts';
@@ -23,6 +24,7 @@ import {
   resolveReference,
   TARGETS,
 } from '#controllers/serving/domain-mapping/resolve-reference.ts';
+import { markIngress } from '#controllers/serving/ingress-condition.ts';
 import { ensureOwned } from '#controllers/serving/ensure-owned.ts';
 import { publicUrl } from '#controllers/serving/route/route-hosts.ts';
 import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -89,14 +91,11 @@ async function reconcileMapping(
     const message = 'The domain name is already in use by another DomainMapping';
     conditions.markFalse('DomainClaimed', 'DomainAlreadyClaimed', message);
     await tellUnclaimed(mapping, context, unclaimed);
+    await release(client, mapping);
     return { status: told() };
   }
   conditions.markTrue('DomainClaimed');
-  conditions.markTrue(
-    'CertificateProvisioned',
-    'TLSNotEnabled',
-    'external-domain-tls is not enabled',
-  );
+  markCertificate(conditions, mapping);
   const resolution = await resolveReference(client, mapping, config.clusterDomain);
   if ('complaint' in resolution) {
     conditions.markFalse('ReferenceResolved', 'ResolveFailed', resolution.complaint);
@@ -106,7 +105,7 @@ async function reconcileMapping(
   const settings = config.settings();
   const desired = desiredDomainIngress(mapping, { ...resolution, settings });
   const ensured = await ensureOwned(client, Ingress, { owner: mapping, desired, settings });
-  markIngress(conditions, ensured?.object, name);
+  markIngress(conditions, desired.metadata.name ?? '', ensured?.object);
   return { status: told() };
 }
 
@@ -150,12 +149,18 @@ async function claimComplaint(
   return undefined;
 }
 
-function markIngress(conditions: Conditions, ingress: Ingress | undefined, name: string): void {
-  const type = 'IngressReady';
-  if (!ingress) {
-    const message = `There is an existing Ingress "${name}" that we do not own.`;
-    conditions.markFalse(type, 'NotOwned', message);
-  } else if (ingress.status?.observedGeneration !== ingress.metadata.generation) {
-    conditions.markUnknown(type, 'IngressNotConfigured', 'Ingress has not yet been reconciled.');
-  } else conditions.mark(type, conditionOf(ingress, 'Ready'));
+/** A host that is somebody else's is not served for this mapping any more. */
+async function release(client: Client, mapping: DomainMapping): Promise<void> {
+  const { name = '', namespace = '' } = mapping.metadata;
+  const ref = { namespace, name: childName(name, '') };
+  const ingress = await client.get(Ingress, ref);
+  if (ingress && isOwnedBy(ingress, mapping)) await client.delete(Ingress, ref);
+}
+
+function markCertificate(conditions: Conditions, { spec }: DomainMapping): void {
+  const type = 'CertificateProvisioned';
+  if (spec.tls?.secretName) {
+    const message = 'the gateway serves no TLS yet: take spec.tls away, or put TLS before it';
+    conditions.markFalse(type, 'TLSNotSupported', message);
+  } else conditions.markTrue(type, 'TLSNotEnabled', 'external-domain-tls is not enabled');
 }

@@ -86,7 +86,7 @@ async function reconcileRoute(
     assignment,
     hosts,
     rollouts: rollout.rollouts,
-    ingress: ensured?.object ?? ('not owned' as const),
+    ingress: ensured?.object,
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
   const status = routeStatus(route, observed, { now, config });

@@ -1,11 +1,12 @@
 import type { StatusOf } from '#api/kind.ts';
-import { conditionOf, Conditions, isReady } from '#api/meta/conditions.ts';
+import { Conditions, isReady } from '#api/meta/conditions.ts';
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import type { AssignedTarget, Assignment } from '#controllers/serving/route/assign-traffic.ts';
 import { divided, rolloutOf } from '#controllers/serving/route/host-shares.ts';
 import type { ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import { urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
+import { markIngress } from '#controllers/serving/ingress-condition.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 export interface ObservedRoute {
@@ -14,7 +15,8 @@ export interface ObservedRoute {
   readonly hosts: ReadonlyMap<string, RouteHosts>;
   /** Where gradual rollouts are. */
   readonly rollouts?: readonly ConfigurationRollout[];
-  readonly ingress?: Ingress | 'not owned';
+  /** Absent where somebody else has its name. */
+  readonly ingress?: Ingress | undefined;
   /** A placeholder Service whose name is taken. */
   readonly takenPlaceholder?: string;
 }
@@ -81,13 +83,16 @@ function markAll(
   if (takenPlaceholder !== undefined) {
     const message = `There is an existing placeholder Service "${takenPlaceholder}" that we do not own.`;
     conditions.markFalse(type, 'NotOwned', message);
-  } else if (ingress === 'not owned') {
-    const message = `There is an existing Ingress "${route.metadata.name}" that we do not own.`;
-    conditions.markFalse(type, 'NotOwned', message);
-  } else if (ingress?.status?.observedGeneration !== ingress?.metadata.generation) {
-    conditions.markUnknown(type, 'IngressNotConfigured', 'Ingress has not yet been reconciled.');
-  } else if (ingress && isReady(ingress) && rollouts.some(({ startMs }) => startMs !== undefined)) {
+  } else if (isRollingOut(ingress, rollouts)) {
     const message = 'A gradual rollout of the latest revision(s) is in progress.';
     conditions.markUnknown(type, 'RolloutInProgress', message);
-  } else conditions.mark(type, ingress && conditionOf(ingress, 'Ready'));
+  } else markIngress(conditions, route.metadata.name ?? '', ingress);
+}
+
+function isRollingOut(
+  ingress: Ingress | undefined,
+  rollouts: readonly ConfigurationRollout[],
+): boolean {
+  const isOnItsWay = rollouts.some(({ startMs }) => startMs !== undefined);
+  return isOnItsWay && ingress !== undefined && isReady(ingress);
 }
