@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before } from 'node:test';
 import {
   byAllKubectls,
@@ -10,16 +11,18 @@ import {
 } from '#test/support/kubectl-client.ts';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
 import { processesWith } from '#test/support/processes-with.ts';
-import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
+import { pushImage, toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
 /* How containers of a pod live beside each other, are asked how they are, and come to their end. */
 
 let it: Platform;
 let image: string;
+let otherImage: string;
 
 before(async () => {
   it = await startPlatform();
   image = await toolsImage(it);
+  otherImage = await pushImage(it, { name: 'other', source: path.join(it.home, 'tools') });
 });
 after(async () => await it[Symbol.asyncDispose]());
 
@@ -189,6 +192,46 @@ every('they end in their order, each told by its own hook and signal', async (cl
 });
 
 together(
+  'another image makes a container anew, at once where it waits for what is not there',
+  async (client) => {
+    const [mends, moves, stays] = ['mends', 'moves', 'stays'].map((name) => client.own(name)) as [
+      string,
+      string,
+      string,
+    ];
+    const always = { spec: { restartPolicy: 'Always' } };
+    const absent = { ...always, container: { image: image.replace(/[^/]+$/, 'nobody:1') } };
+    await client.apply(
+      pod(mends, { script: POLITE, ...absent }),
+      pod(moves, { script: POLITE, ...always }),
+      pod(stays, { script: POLITE }),
+    );
+    await client.podOnce(mends, ({ containerStatuses: [one] = [] }) =>
+      /ImagePull/.test(one?.state?.waiting?.reason ?? ''),
+    );
+    for (const name of [moves, stays])
+      await client.podOnce(name, ({ phase }) => phase === 'Running');
+    await client.ok(['set', 'image', `pod/${mends}`, `main=${image}`]);
+    await client.ok(['wait', `pod/${mends}`, '--for=condition=Ready', '--timeout=20s']);
+    for (const name of [moves, stays]) {
+      await client.ok(['set', 'image', `pod/${name}`, `main=${otherImage}`]);
+      const { status } = await client.podOnce(
+        name,
+        ({ containerStatuses: [one] = [] }) => one?.restartCount === 1 && !!one.state?.running,
+      );
+      const [one] = status?.containerStatuses ?? [];
+      assert.match(one?.imageID ?? '', /\/other@sha256:/);
+      assert.notEqual(one?.lastState?.terminated, undefined);
+      await client.until(
+        async () => await client.ok(['describe', 'pod', name]),
+        /Killing .*Container main definition changed, will be restarted/,
+      );
+    }
+    await client.ok(['delete', 'pod', mends, moves, stays, '--wait=false']);
+  },
+);
+
+together(
   'who does not listen has its grace and no more, however it is told to go',
   async (client) => {
     const names = ['stubborn', 'now', 'forced', 'late'].map((name) => client.own(name));
@@ -202,14 +245,14 @@ together(
       pod(late, { script, spec: { ...long, activeDeadlineSeconds: 4 } }),
     );
     for (const name of [stubborn, now, forced])
-      await client.until(async () => await client.ok(['logs', name]), /^here$/m);
+      await client.until(async () => (await client.run(['logs', name])).stdout, /^here$/m);
     const following = client.ok(['logs', '-f', stubborn]);
     await client.ok(['delete', 'pod', stubborn]);
     assert.equal(await following, 'here\nno\n');
     // Asked again, it has less.
     for (const name of [now, forced]) await client.ok(['delete', 'pod', name, '--wait=false']);
     for (const name of [now, forced])
-      await client.until(async () => await client.ok(['logs', name]), /^no$/m);
+      await client.until(async () => (await client.run(['logs', name])).stdout, /^no$/m);
     await client.ok(['delete', 'pod', now, '--now']);
     const isAlive = async (): Promise<string> =>
       String(processesWith(`says=${forced};`).length > 0);
@@ -218,20 +261,28 @@ together(
     await client.until(isAlive, /false/);
     for (const name of [stubborn, now, forced]) await gone(client, name);
     // Its own grace is what a deadline leaves it; whoever deletes it then may give it less.
-    await client.until(async () => await client.ok(['logs', late]), /^no$/m);
+    await client.until(async () => (await client.run(['logs', late])).stdout, /^no$/m);
     assert.match(await client.ok(['describe', 'pod', late]), / DeadlineExceeded /);
     await client.ok(['delete', 'pod', late, '--grace-period=1']);
   },
 );
 
 together('a deadline ends a pod for good, with the word', async (client) => {
-  const name = client.own('deadline');
+  const [given, later] = ['deadline', 'later'].map((name) => client.own(name)) as [string, string];
   const spec = { restartPolicy: 'Always', activeDeadlineSeconds: 2 };
-  await client.apply(pod(name, { script: POLITE, spec }));
-  const { status } = await client.podOnce(name, ({ phase }) => phase === 'Failed');
+  await client.apply(
+    pod(given, { script: POLITE, spec }),
+    pod(later, { script: POLITE, spec: { restartPolicy: 'Always' } }),
+  );
+  // One that has none may be given one while it runs.
+  await client.podOnce(later, ({ phase }) => phase === 'Running');
+  await client.ok(['patch', 'pod', later, '-p', '{"spec":{"activeDeadlineSeconds":3}}']);
   const message = 'Pod was active on the node longer than the specified deadline';
-  assert.deepEqual([status?.reason, status?.message], ['DeadlineExceeded', message]);
-  const described = await client.ok(['describe', 'pod', name]);
-  assert.match(described, /^Reason: +DeadlineExceeded$/m);
-  assert.match(described, new RegExp(` Normal +DeadlineExceeded .*${message}`));
+  for (const name of [given, later]) {
+    const { status } = await client.podOnce(name, ({ phase }) => phase === 'Failed');
+    assert.deepEqual([status?.reason, status?.message], ['DeadlineExceeded', message]);
+    const described = await client.ok(['describe', 'pod', name]);
+    assert.match(described, /^Reason: +DeadlineExceeded$/m);
+    assert.match(described, new RegExp(` Normal +DeadlineExceeded .*${message}`));
+  }
 });

@@ -1,5 +1,6 @@
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { Container } from '#api/generated/core-v1.ts';
+import type { ContainerRole } from '#agent/pods/restart.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 
 /** The container that a request is about, the only one where it names none. Throws BadRequest with Kubernetes' sentences. */
@@ -16,6 +17,18 @@ export function containerName(pod: Pod, asked: string): string {
   }
   if (names.includes(asked)) return asked;
   throw new ApiError('BadRequest', `container ${asked} is not valid for pod ${name}`);
+}
+
+const LISTS: Readonly<Record<ContainerRole, string>> = {
+  init: 'initContainers',
+  sidecar: 'initContainers',
+  main: 'containers',
+  ephemeral: 'ephemeralContainers',
+};
+
+/** Where in its pod's object a container is, as Events have it: `spec.containers{main}`. */
+export function fieldPathOf(role: ContainerRole, { name }: Container): string {
+  return `spec.${LISTS[role]}{${name}}`;
 }
 
 /** Those that have run before, run, and were put in later. */

@@ -8,25 +8,19 @@ import type {
 } from '#api/generated/core-v1.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { AgentParts } from '#agent/agent-parts.ts';
-import { ConfigReader } from '#agent/pods/config-reader.ts';
-import { ContainerProblem } from '#agent/pods/container-problem.ts';
 import { ContainerProbes } from '#agent/probes/container-probes.ts';
 import { endContainer } from '#agent/pods/end-container.ts';
+import { allContainers, fieldPathOf } from '#agent/pods/container-name.ts';
 import { containerStatus } from '#agent/pods/container-status.ts';
 import { Grace } from '#agent/pods/grace.ts';
-import { pullImage } from '#agent/pods/image-pull.ts';
+import { makeContainer, unlessChanged } from '#agent/pods/make-container.ts';
 import { runHook } from '#agent/probes/lifecycle-hook.ts';
 import { keepRotated } from '#agent/logs/log-rotation.ts';
 import type { PodEvent } from '#agent/pods/pod-events.ts';
 import type { ContainerRecord } from '#agent/pods/pod-record.ts';
 import type { PodSandbox } from '#agent/pods/pod-sandbox.ts';
 import { timestamp } from '#api/meta/timestamp.ts';
-import {
-  FORGIVEN_MS,
-  isRestarted,
-  restartDelayMs,
-  type ContainerRole,
-} from '#agent/pods/restart.ts';
+import { isRestarted, ranLong, restartDelayMs, type ContainerRole } from '#agent/pods/restart.ts';
 import { terminationMessage } from '#agent/pods/termination-message.ts';
 import { RuntimeError, type ContainerExit } from '#agent/runtime/runtime.ts';
 
@@ -44,14 +38,12 @@ export interface RunnerOptions {
   readonly onChange: () => void;
 }
 
-/** How often something missing from the configuration is looked for again. */
-const CONFIG_RETRY_MS = 2_000;
 /** Longest from SIGKILL to the word that it has ended. */
 const KILLED_MS = 10_000;
 
 /** One container of one pod: made, started, probed, restarted as its policy says. */
 export class ContainerRunner {
-  readonly #options: RunnerOptions;
+  #options: RunnerOptions;
   readonly #probes: ContainerProbes;
   #state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
   readonly #started = Promise.withResolvers<void>();
@@ -59,13 +51,15 @@ export class ContainerRunner {
   #crashes = 0;
   /** Of the newest `run`. */
   #lives = new AbortController().signal;
-  /** A probe ended it, so its exit code does not decide. */
-  #isUnhealthy = false;
+  /** It was ended in order to be made anew, so its exit code does not decide. */
+  #isReplaced = false;
+  /** Aborted when the spec has another image; then there is a new one. */
+  #changed = new AbortController();
   #ending: Promise<void> | undefined;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    const fieldPath = fieldPathOf(options);
+    const fieldPath = fieldPathOf(options.role, options.container);
     this.#tell = (event) => options.tell({ ...event, fieldPath });
     this.#probes = new ContainerProbes({
       ...options,
@@ -105,6 +99,18 @@ export class ContainerRunner {
     return terminated && !this.#isRestarted(terminated) ? terminated.exitCode : undefined;
   }
 
+  /** Takes the image that the newest spec has, the only thing of it that may change: whatever its policy, it is made anew. */
+  specChanged(): void {
+    const { container, pod, role } = this.#options;
+    const newest = allContainers(pod()).find(({ name }) => name === container.name);
+    if (!newest || newest.image === container.image || role === 'ephemeral') return;
+    this.#options = { ...this.#options, container: newest };
+    this.#crashes = 0;
+    this.#changed.abort();
+    this.#changed = new AbortController();
+    if (this.#state.running) this.#endIfOutdated();
+  }
+
   /** Resolves with the last exit code once the container will not run again. Rejects with the signal's reason. */
   async run(signal: AbortSignal): Promise<number> {
     const { parts } = this.#options;
@@ -112,12 +118,13 @@ export class ContainerRunner {
     for (;;) {
       const terminated = this.#record?.terminated ?? (await this.#runOnce(signal));
       if (!this.#isRestarted(terminated)) return terminated.exitCode;
-      this.#isUnhealthy = false;
+      this.#isReplaced = false;
       this.#crashes = ranLong(terminated) ? 1 : this.#crashes + 1;
       const delayMs = restartDelayMs(this.#crashes);
       if (delayMs > 0) {
         this.#backsOff(delayMs);
-        await sleep(parts.clock, delayMs, signal);
+        const { signal: changed } = this.#changed;
+        await unlessChanged(changed, signal, (until) => sleep(parts.clock, delayMs, until));
       }
       await this.#make(signal);
     }
@@ -213,6 +220,7 @@ export class ContainerRunner {
     { isNew, signal }: { readonly isNew: boolean; readonly signal: AbortSignal },
   ): Promise<void> {
     const { container, onChange, parts } = this.#options;
+    this.#endIfOutdated();
     const hook = container.lifecycle?.postStart;
     if (isNew) this.#says('Normal', 'Started', `Started container ${container.name}`);
     if (isNew && hook) {
@@ -233,12 +241,28 @@ export class ContainerRunner {
 
   /** Something says that it is not well: it ends in its own time, and is made anew where its policy allows. */
   #endUnhealthy(why: string, graceSeconds?: number): void {
+    const isReplaced = this.#options.pod().spec?.restartPolicy !== 'Never';
+    this.#endInTime(why, { isReplaced, graceSeconds });
+  }
+
+  /** Also of one that an earlier process made. */
+  #endIfOutdated(): void {
+    const { container, role } = this.#options;
+    const isMeant = role === 'main' || role === 'sidecar';
+    if (isMeant && this.#record?.image !== (container.image ?? ''))
+      this.#endInTime('definition changed', { isReplaced: true });
+  }
+
+  #endInTime(
+    why: string,
+    { isReplaced, graceSeconds }: { isReplaced: boolean; graceSeconds?: number | undefined },
+  ): void {
     const { container, pod, parts } = this.#options;
     const record = this.#record;
     if (!record || this.#ending) return;
-    const { restartPolicy, terminationGracePeriodSeconds = 30 } = pod().spec ?? {};
-    this.#isUnhealthy = restartPolicy !== 'Never';
-    const then = this.#isUnhealthy ? ', will be restarted' : '';
+    const { terminationGracePeriodSeconds = 30 } = pod().spec ?? {};
+    this.#isReplaced = isReplaced;
+    const then = isReplaced ? ', will be restarted' : '';
     this.#says('Normal', 'Killing', `Container ${container.name} ${why}${then}`);
     const graceMs = (graceSeconds ?? terminationGracePeriodSeconds) * 1000;
     const grace = new Grace(parts.clock, graceMs);
@@ -264,31 +288,22 @@ export class ContainerRunner {
     return endContainer({ ...how, parts, container, record, address, onHookFailed }, signal);
   }
 
-  /** Pulls and creates until there is a container, or one that could not be started. */
+  /** Resolves when there is a container, or one that could not be started. */
   async #make(signal: AbortSignal): Promise<void> {
-    const { parts, sandbox, container, pod } = this.#options;
-    const waiting = (reason: string, message?: string): void => this.#waits(reason, message);
-    for (;;) {
-      const says = this.#says.bind(this);
-      const image = await pullImage(container, { parts, pod: pod(), waiting, says, signal });
-      if (!this.#record) waiting('ContainerCreating');
-      try {
-        const reader = new ConfigReader(parts.client, pod().metadata.namespace ?? '');
-        await sandbox.createContainer(pod(), container, { image, reader });
-        this.#says('Normal', 'Created', `Created container: ${container.name}`);
-        return;
-      } catch (error) {
-        if (error instanceof RuntimeError) {
-          this.#says('Warning', 'Failed', `Error: ${error.message}`);
-          await this.#startFailed(error);
-          return;
-        }
-        await sandbox.forget(container.name);
-        if (!(error instanceof ContainerProblem)) throw error;
-        this.#says('Warning', 'Failed', `Error: ${error.message}`);
-        waiting(error.reason, error.message);
-        await sleep(parts.clock, CONFIG_RETRY_MS, signal);
-      }
+    try {
+      await makeContainer(
+        {
+          ...this.#options,
+          container: () => this.#options.container,
+          changed: () => this.#changed.signal,
+          waits: (reason, message) => this.#waits(reason, message),
+          says: (type, reason, message) => this.#says(type, reason, message),
+        },
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      await this.#startFailed(error);
     }
   }
 
@@ -341,7 +356,8 @@ export class ContainerRunner {
       containerID: `runc://${record.id}`,
     };
     this.#probes.reset();
-    this.#state = { terminated };
+    // Of one that comes again at once, how it ended is no news of its pod.
+    this.#state = this.#isReplaced ? { waiting: { reason: 'ContainerCreating' } } : { terminated };
     onChange();
     try {
       await sandbox.note(container.name, { ...record, terminated });
@@ -373,25 +389,10 @@ export class ContainerRunner {
   #isRestarted({ exitCode }: ContainerStateTerminated): boolean {
     const { container, role, pod } = this.#options;
     const policy = pod().spec?.restartPolicy ?? 'Always';
-    return this.#isUnhealthy || isRestarted({ container, role, policy, exitCode });
+    return this.#isReplaced || isRestarted({ container, role, policy, exitCode });
   }
 
   #says(type: PodEvent['type'], reason: string, message: string): void {
     this.#tell({ type, reason, message });
   }
-}
-
-const LISTS: Readonly<Record<ContainerRole, string>> = {
-  init: 'initContainers',
-  sidecar: 'initContainers',
-  main: 'containers',
-  ephemeral: 'ephemeralContainers',
-};
-
-function fieldPathOf({ role, container }: RunnerOptions): string {
-  return `spec.${LISTS[role]}{${container.name}}`;
-}
-
-function ranLong({ startedAt = '', finishedAt = '' }: ContainerStateTerminated): boolean {
-  return Date.parse(finishedAt) - Date.parse(startedAt) >= FORGIVEN_MS;
 }

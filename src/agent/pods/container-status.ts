@@ -21,7 +21,7 @@ export function containerStatus(view: ContainerView): ContainerStatus {
   const last = state.terminated ? record?.last : (record?.terminated ?? record?.last);
   return {
     name: container.name,
-    image: container.image ?? '',
+    image: record?.image ?? container.image ?? '',
     imageID: record ? imageID(record) : '',
     ...(record && { containerID: `runc://${record.id}` }),
     ready: role === 'init' ? state.terminated?.exitCode === 0 : isStaying && view.isReady,

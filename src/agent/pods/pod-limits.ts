@@ -18,7 +18,10 @@ export interface PodFate {
 
 export interface WatchedPod {
   readonly clock: Clock;
-  readonly pod: Pod;
+  /** The newest object of the pod. */
+  readonly pod: () => Pod;
+  /** Resolves when it has another deadline. */
+  readonly deadlineChanged: () => Promise<void>;
   /** RFC 3339; from then on its deadline counts. */
   readonly startTime: string;
   readonly sandbox: () => Pick<PodSandbox, 'folder' | 'bundleOf' | 'container'> | undefined;
@@ -44,15 +47,20 @@ export async function beyondLimits(watched: WatchedPod, signal: AbortSignal): Pr
 }
 
 async function beyondDeadline(
-  { clock, pod, startTime }: WatchedPod,
+  { clock, pod, startTime, deadlineChanged }: WatchedPod,
   signal: AbortSignal,
 ): Promise<PodFate> {
-  const { activeDeadlineSeconds: seconds } = pod.spec ?? {};
-  if (seconds === undefined) return await never(signal);
-  const endMs = Date.parse(startTime) + seconds * 1000;
-  for (let restMs = endMs - clock.now().getTime(); restMs > 0;) {
-    await sleep(clock, Math.min(restMs, TIMER_MAX_MS), signal);
-    restMs = endMs - clock.now().getTime();
+  for (;;) {
+    const changed = deadlineChanged();
+    const { activeDeadlineSeconds: seconds = Infinity } = pod().spec ?? {};
+    const restMs = Date.parse(startTime) + seconds * 1000 - clock.now().getTime();
+    if (restMs <= 0) break;
+    const looked = new AbortController();
+    const until = AbortSignal.any([signal, looked.signal]);
+    const passing = sleep(clock, Math.min(restMs, TIMER_MAX_MS), until).catch(() => undefined);
+    await Promise.race([passing, changed]);
+    looked.abort();
+    signal.throwIfAborted();
   }
   const message = 'Pod was active on the node longer than the specified deadline';
   return { reason: 'DeadlineExceeded', message };
@@ -62,7 +70,7 @@ async function beyondDeadline(
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
 async function beyondStorage(watched: WatchedPod, signal: AbortSignal): Promise<PodFate> {
-  const checks = storageChecks(watched.pod);
+  const checks = storageChecks(watched.pod());
   if (checks.length === 0) return await never(signal);
   for (;;) {
     await sleep(watched.clock, MEASURE_MS, signal);

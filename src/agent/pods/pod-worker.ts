@@ -55,6 +55,7 @@ export class PodWorker {
     reason: 'ContainerCreating',
   };
   #stopping: Promise<void> | undefined;
+  #deadlineChanged = Promise.withResolvers<void>();
   /** How long its containers have, from the moment on that they are told to end. */
   #grace: Grace | undefined;
   #hasFiles = false;
@@ -108,6 +109,12 @@ export class PodWorker {
     this.#pod = pod;
     this.#status.observe(pod);
     this.#keeper.podChanged(previous, pod);
+    const { inits, mains } = this.#containers;
+    for (const runner of [...inits, ...mains]) runner.specChanged();
+    if (previous.spec?.activeDeadlineSeconds !== pod.spec?.activeDeadlineSeconds) {
+      this.#deadlineChanged.resolve();
+      this.#deadlineChanged = Promise.withResolvers();
+    }
     if (!pod.metadata.deletionTimestamp) this.#ephemerals?.observe(pod);
     const { deletionTimestamp, deletionGracePeriodSeconds = 30 } = pod.metadata;
     if (deletionTimestamp) void this.end(deletionGracePeriodSeconds * 1000);
@@ -225,7 +232,14 @@ export class PodWorker {
     if (hasEnded(this.#pod)) return;
     const startTime = this.#pod.status?.startTime ?? this.#startTime;
     const { promise: evicted } = this.#evicted;
-    const watched = { clock, pod: this.#pod, startTime, sandbox: () => this.#sandbox, evicted };
+    const watched = {
+      clock,
+      pod: () => this.#pod,
+      deadlineChanged: () => this.#deadlineChanged.promise,
+      startTime,
+      sandbox: () => this.#sandbox,
+      evicted,
+    };
     try {
       this.#decided = await beyondLimits(watched, signal);
       const { reason, message } = this.#decided;

@@ -1,9 +1,9 @@
-import type { Container } from '#api/generated/core-v1.ts';
+import type { Container, ContainerStateTerminated } from '#api/generated/core-v1.ts';
 import { backoffMs } from '#base/backoff.ts';
 
 /** Kubernetes' figures: at once the first time, then 10 s doubled to 5 minutes; forgotten after a run of 10 minutes. */
 const RESTART = { firstMs: 10_000, maxMs: 300_000 };
-export const FORGIVEN_MS = 600_000;
+const FORGIVEN_MS = 600_000;
 
 /**
  * What a container is for its pod: `init` runs to its end before the next begins, `sidecar` is an init container that
@@ -37,6 +37,11 @@ export function isRestarted({ container, role, policy, exitCode }: RestartQuesti
 /** Milliseconds to wait after the `crashes`th end in a row, counted from 1. */
 export function restartDelayMs(crashes: number): number {
   return crashes <= 1 ? 0 : backoffMs(RESTART, crashes - 1);
+}
+
+/** Who ran for so long has begun well: its earlier ends are forgotten. */
+export function ranLong({ startedAt = '', finishedAt = '' }: ContainerStateTerminated): boolean {
+  return Date.parse(finishedAt) - Date.parse(startedAt) >= FORGIVEN_MS;
 }
 
 function hasRuleFor({ restartPolicyRules = [] }: Container, exitCode: number): boolean {
