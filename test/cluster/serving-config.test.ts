@@ -40,6 +40,7 @@ test('serving config: each ConfigMap is there, shows what it could say, and says
     'logging',
     'network',
     'observability',
+    'tracing',
   ]) {
     const { status, body } = await cluster.send('GET', `${MAPS}/config-${part}`);
     assert.equal(status, 200, part);
@@ -67,33 +68,58 @@ test('serving config: what is wrong is refused in the words of its webhook, and 
   assert.match(String(at(edited.body, 'message')), /modifies a key in "_example"/);
 });
 
-test('serving config: what it says counts for the next Service, and no longer once it is gone', async () => {
-  const cluster = await onCluster();
-  const namespace = await cluster.namespace();
-  const services = `/apis/serving.knative.dev/v1/namespaces/${namespace}/services`;
-  const service = (name: string): object => ({
+/** Whoever admits hears of a write a moment after it. */
+async function eventually(isSo: (tries: number) => Promise<boolean>): Promise<void> {
+  const late = AbortSignal.timeout(10_000);
+  for (let tries = 0; !(await isSo(tries)); tries += 1) {
+    assert.ok(!late.aborted, 'what a ConfigMap says does not count');
+  }
+}
+
+async function say(cluster: ClusterUnderTest, name: string, data: object): Promise<void> {
+  const { status, body } = await cluster.send('PATCH', `${MAPS}/${name}`, { data }, merge);
+  assert.equal(status, 200, JSON.stringify(body));
+}
+
+function service(name: string, spec: object = {}): object {
+  const containers = [{ image: 'registry.example.com/hello' }];
+  return {
     apiVersion: 'serving.knative.dev/v1',
     kind: 'Service',
     metadata: { name },
-    spec: { template: { spec: { containers: [{ image: 'registry.example.com/hello' }] } } },
-  });
-  const timeoutOf = async (name: string): Promise<unknown> =>
-    at(await made(cluster, services, service(name)), 'spec.template.spec.timeoutSeconds');
-  const say = async (value: string | null): Promise<void> => {
-    const data = { 'revision-timeout-seconds': value };
-    const { status } = await cluster.send('PATCH', `${MAPS}/config-defaults`, { data }, merge);
-    assert.equal(status, 200);
+    spec: { template: { spec: { containers, ...spec } } },
   };
-  /** Whoever admits hears of a write a moment after it. */
-  const heard = async (value: number): Promise<void> => {
-    const late = AbortSignal.timeout(10_000);
-    for (let tries = 0; ; tries += 1) {
-      if ((await timeoutOf(`at-${value}-${tries}`)) === value) return;
-      assert.ok(!late.aborted, `no Service has ${value}`);
-    }
+}
+
+async function servicesOf(cluster: ClusterUnderTest): Promise<string> {
+  return `/apis/serving.knative.dev/v1/namespaces/${await cluster.namespace()}/services`;
+}
+
+test('serving config: what it says counts for the next Service, and no longer once it is gone', async () => {
+  const cluster = await onCluster();
+  const services = await servicesOf(cluster);
+  const isDefaultedTo = (seconds: number) => async (tries: number) => {
+    const object = await made(cluster, services, service(`at-${seconds}-${tries}`));
+    return at(object, 'spec.template.spec.timeoutSeconds') === seconds;
   };
-  await say('77');
-  await heard(77);
-  await say(null);
-  await heard(300);
+  await say(cluster, 'config-defaults', { 'revision-timeout-seconds': '77' });
+  await eventually(isDefaultedTo(77));
+  await say(cluster, 'config-defaults', { 'revision-timeout-seconds': null });
+  await eventually(isDefaultedTo(300));
+});
+
+test('serving config: a feature opens its field for whoever writes next, and closes it', async () => {
+  const cluster = await onCluster();
+  const services = await servicesOf(cluster);
+  const key = 'kubernetes.podspec-nodeselector';
+  const isAnswered = (expected: number) => async (tries: number) => {
+    const chosen = service(`on-${expected}-${tries}`, { nodeSelector: { disk: 'fast' } });
+    const { status } = await cluster.send('POST', `${services}?dryRun=All`, chosen);
+    return status === expected;
+  };
+  await eventually(isAnswered(400));
+  await say(cluster, 'config-features', { [key]: 'allowed' });
+  await eventually(isAnswered(201));
+  await say(cluster, 'config-features', { [key]: null });
+  await eventually(isAnswered(400));
 });

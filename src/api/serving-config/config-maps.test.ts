@@ -315,7 +315,7 @@ test('config maps: what is seeded shows each key with what it is without it, and
     assert.equal(configMapComplaint({ metadata: { name, annotations }, data }), undefined);
     assert.equal(shown(withConfigMap(defaultSettings, name, data)), shown(defaultSettings));
     if (name === 'config-domain') continue;
-    const copied = parse(data['_example'] ?? '') as ConfigData;
+    const copied = (parse(data['_example'] ?? '') ?? {}) as ConfigData;
     const settings = withConfigMap(defaultSettings, name, copied);
     assert.equal(shown(settings), shown(defaultSettings), name);
   }

@@ -43,6 +43,7 @@ const parsers = {
   'leader-election': parseLeaderElectionConfig,
   logging: (data: ConfigData) => readKeys(loggingKeys, data),
   certmanager: (data: ConfigData) => readKeys(certManagerKeys, data),
+  tracing: (data: ConfigData) => readKeys({}, data),
 } as const;
 
 type Part = keyof typeof parsers;
@@ -65,6 +66,10 @@ const shown: Readonly<Record<Part, { readonly example: string; readonly componen
   'leader-election': { example: exampleOf(leaderElectionKeys), component: 'controller' },
   logging: { example: exampleOf(loggingKeys), component: 'logging' },
   certmanager: { example: exampleOf(certManagerKeys), component: 'net-certmanager' },
+  tracing: {
+    example: '# Nothing is read from here: config-observability has what was said here.\n',
+    component: 'tracing',
+  },
 };
 
 export const defaultSettings: ServingSettings = settingsWith({});
