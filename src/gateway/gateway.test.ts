@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
+import { Service } from '#api/core-v1/service.ts';
+import { isReady } from '#api/meta/conditions.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { ask, ready, sendRaw, startApp, startGatewayBed } from '#test/support/gateway-bed.ts';
 import { Listener } from './connection/listener.ts';
@@ -239,4 +241,36 @@ test('a pod that was announced counts no more once the autoscaler is another, an
   assert.equal(earlier, 'demand');
   bed.autoscaler.broadcast({ ...starting, pod: 'b' });
   assert.equal((await second).body, 'here');
+});
+
+test('a Service that leads to another one follows what becomes of that', async () => {
+  await using bed = await startGatewayBed();
+  await using one = await startApp((_request, response) => response.end('one'));
+  await using other = await startApp((_request, response) => response.end('other'));
+  const { client, running } = bed.cluster;
+  const ingresses = running.informers.of(Ingress);
+  const isServed = async (is: boolean): Promise<void> => {
+    const isSo = (): boolean => {
+      const [ingress] = ingresses.list();
+      return ingress !== undefined && isReady(ingress) === is;
+    };
+    assert.ok(await ingresses.until(isSo, 10_000), `not ${is ? 'Ready' : 'waiting'}`);
+  };
+  const answer = async (): Promise<string> =>
+    (await ask(bed.gateway.ports.public, { host: 'a.example' })).body;
+  await bed.service('b', [{ name: 'one', port: one.port }]);
+  await client.create(Service, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'default', name: 'a' },
+    spec: { type: 'ExternalName', externalName: 'b.default.svc.cluster.local' },
+  });
+  await bed.route('a.example', 'a');
+  assert.equal(await answer(), 'one');
+  await client.delete(Service, { namespace: 'default', name: 'b' });
+  await isServed(false);
+  assert.match(await answer(), /no service for a.example is known yet/);
+  await bed.service('b', [{ name: 'other', port: other.port }]);
+  await isServed(true);
+  assert.equal(await answer(), 'other');
 });

@@ -12,7 +12,7 @@ import { MeasurementLink } from './measurement-link.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
-import { buildRouteTable, isOurs, keyOf } from './route/route-table.ts';
+import { buildRouteTable, isOurs, keyOf, type RouteMemory } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
 
 interface DoorOptions {
@@ -95,11 +95,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(drains && { drains }),
   });
   const writer = resources.use(new IngressStatusWriter({ client, clock, log }));
+  const memory: RouteMemory = new WeakMap();
+  const told: Told = new WeakMap();
   const publishNow = (): void => {
     if (!isSynced()) return;
     const all = ingresses.list();
-    router.table = buildRouteTable(all);
-    publish(all, { router, directory, writer, publicHost, privateHost, now: clock.now() });
+    router.table = buildRouteTable(all, memory);
+    publish(all, { router, directory, writer, told, publicHost, privateHost, now: clock.now() });
   };
   resources.use(ingresses.onChange(refresh));
   await syncedOrLate(informers, clock);
@@ -121,18 +123,25 @@ function coalesced(run: () => void): () => void {
   };
 }
 
+/** What was last said of each version of an Ingress: there are many beside the one that changed. */
+type Told = WeakMap<Ingress, string>;
+
 function publish(
   ingresses: readonly Ingress[],
   parts: Pick<IngressFacts, 'publicHost' | 'privateHost' | 'now'> & {
     router: RequestRouter;
     directory: ServiceDirectory;
     writer: IngressStatusWriter;
+    told: Told;
   },
 ): void {
-  const { router, directory, writer, publicHost, privateHost, now } = parts;
+  const { router, directory, writer, told, publicHost, privateHost, now } = parts;
   for (const ingress of ingresses.filter(isOurs)) {
     const rejection = router.table.rejected.get(keyOf(ingress));
     const missingService = firstMissing(ingress, directory);
+    const news = JSON.stringify([rejection, missingService]);
+    if (told.get(ingress) === news) continue;
+    told.set(ingress, news);
     const facts = { publicHost, privateHost, now, rejection, missingService };
     writer.want(ingress, ingressStatus(ingress, facts));
   }

@@ -70,8 +70,20 @@ export class RouteTable {
   }
 }
 
+interface Rule {
+  readonly hosts: readonly string[];
+  readonly isExternal: boolean;
+  readonly paths: readonly RoutePath[];
+}
+
+/** What Ingresses say, kept for as long as the objects are: a table is built for each change, which is of few of them. */
+export type RouteMemory = WeakMap<Ingress, readonly Rule[] | Rejection>;
+
 /** Where two Ingresses name one host, the older has it: nobody loses a host to one who comes later. */
-export function buildRouteTable(ingresses: readonly Ingress[]): RouteTable {
+export function buildRouteTable(
+  ingresses: readonly Ingress[],
+  memory: RouteMemory = new WeakMap(),
+): RouteTable {
   const external = new Map<string, RoutePath[]>();
   const internal = new Map<string, RoutePath[]>();
   const owners = new Map<string, string>();
@@ -79,25 +91,28 @@ export function buildRouteTable(ingresses: readonly Ingress[]): RouteTable {
   const rejected = new Map<string, Rejection>();
   for (const ingress of ingresses.filter(isOurs).toSorted(byAge)) {
     const key = keyOf(ingress);
-    const taken = hostsOf(ingress).find((host) => owners.has(host));
+    const rules = memory.get(ingress) ?? rulesOf(ingress);
+    memory.set(ingress, rules);
+    if ('reason' in rules) {
+      rejected.set(key, rules);
+      continue;
+    }
+    const hosts = rules.flatMap((rule) => rule.hosts);
+    const taken = hosts.find((host) => owners.has(host));
     if (taken !== undefined) {
       const message = `host ${taken} is served for Ingress ${owners.get(taken)}, which is older`;
       rejected.set(key, { reason: 'DomainConflict', message });
       continue;
     }
-    try {
-      addIngress(ingress, { external, internal });
-    } catch (error) {
-      if (!(error instanceof InvalidFields)) throw error;
-      rejected.set(key, { reason: 'IngressRejected', message: error.message });
-      continue;
-    }
+    addRules(rules, { external, internal });
     served.set(key, ingress);
-    for (const host of hostsOf(ingress)) owners.set(host, key);
+    for (const host of hosts) owners.set(host, key);
   }
   for (const hosts of [external, internal]) {
     // A stable sort: of equally long prefixes the first listed is tried first.
-    for (const paths of hosts.values()) paths.sort((a, b) => b.prefix.length - a.prefix.length);
+    for (const paths of hosts.values()) {
+      if (paths.length > 1) paths.sort((a, b) => b.prefix.length - a.prefix.length);
+    }
   }
   return new RouteTable({ external, internal, served, rejected });
 }
@@ -133,16 +148,24 @@ function isMatch(path: RoutePath, request: RouteRequest): boolean {
   return path.headers.every(([name, exact]) => request.fields.get(name) === exact);
 }
 
-function addIngress(
-  ingress: Ingress,
+/** All of them or none: an Ingress is served as a whole or not at all. */
+function rulesOf(ingress: Ingress): readonly Rule[] | Rejection {
+  try {
+    return (ingress.spec.rules ?? []).map((rule) => ({
+      hosts: (rule.hosts ?? []).map((host) => host.toLowerCase()),
+      isExternal: rule.visibility !== 'ClusterLocal',
+      paths: (rule.http?.paths ?? []).map((path) => routePath(ingress, path)),
+    }));
+  } catch (error) {
+    if (!(error instanceof InvalidFields)) throw error;
+    return { reason: 'IngressRejected', message: error.message };
+  }
+}
+
+function addRules(
+  rules: readonly Rule[],
   into: { external: Map<string, RoutePath[]>; internal: Map<string, RoutePath[]> },
 ): void {
-  // Made whole before any of it is put in: an Ingress is served as a whole or not at all.
-  const rules = (ingress.spec.rules ?? []).map((rule) => ({
-    hosts: (rule.hosts ?? []).map((host) => host.toLowerCase()),
-    isExternal: rule.visibility !== 'ClusterLocal',
-    paths: (rule.http?.paths ?? []).map((path) => routePath(ingress, path)),
-  }));
   for (const { hosts, isExternal, paths } of rules) {
     for (const host of hosts) {
       append(into.internal, host, paths);
@@ -175,12 +198,6 @@ function routePath(ingress: Ingress, path: IngressPath): RoutePath {
       };
     }),
   };
-}
-
-function hostsOf(ingress: Ingress): string[] {
-  return (ingress.spec.rules ?? []).flatMap((rule) =>
-    (rule.hosts ?? []).map((host) => host.toLowerCase()),
-  );
 }
 
 function byAge(a: Ingress, b: Ingress): number {

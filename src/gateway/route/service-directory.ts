@@ -47,7 +47,9 @@ export class ServiceDirectory implements Disposable {
   /** Of revisions that were deleted while requests were in their pods, by the key that they had. */
   readonly #deleted = new Map<string, readonly RevisionBackend[]>();
   readonly #plain = new Map<string, PlainBackend>();
-  readonly #found = new Map<string, Found | undefined>();
+  readonly #found = new Map<string, Found>();
+  /** By Service or Revision that was looked at on the way, what was found by it: that changes with it, and nothing else does. */
+  readonly #foundBy = new Map<string, Set<string>>();
   /** The slices of each Service, by name. */
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
   readonly #subscriptions: readonly Disposable[];
@@ -65,9 +67,16 @@ export class ServiceDirectory implements Disposable {
   /** Undefined where there is no such Service, or it is a revision's that does not exist. */
   find(port: ServicePort): Found | undefined {
     const key = `${port.namespace}/${port.service}:${port.port}`;
-    if (this.#found.has(key)) return this.#found.get(key);
-    const found = this.#look(port, 0);
+    const known = this.#found.get(key);
+    if (known) return known;
+    const passed: string[] = [];
+    const found = this.#look(port, passed);
+    // What is not there could be anything that somebody asks for.
+    if (!found) return undefined;
     this.#found.set(key, found);
+    for (const place of passed) {
+      this.#foundBy.set(place, (this.#foundBy.get(place) ?? new Set()).add(key));
+    }
     return found;
   }
 
@@ -105,27 +114,30 @@ export class ServiceDirectory implements Disposable {
     for (const backend of this.#plain.values()) backend[Symbol.dispose]();
   }
 
-  #look(port: ServicePort, depth: number): Found | undefined {
+  /** Notes in `passed` by what it comes to its answer, the Services first. */
+  #look(port: ServicePort, passed: string[]): Found | undefined {
     const { namespace, service: name } = port;
+    passed.push(`${namespace}/${name}`);
     const service = this.#options.informers.of(Service).get({ namespace, name });
     if (!service) return undefined;
     const labels = service.metadata.labels ?? {};
     const revision = labels[networkingKeys.serverlessService];
     if (revision && labels[networkingKeys.serviceType] === 'Public') {
+      passed.push(revisionPlace(`${namespace}/${revision}`));
       return this.#revisions.get(`${namespace}/${revision}`);
     }
     const { externalName } = service.spec ?? {};
     if (service.spec?.type !== 'ExternalName' || !externalName) return this.#plainOf(port, service);
-    return this.#lookOutside(externalName, port, depth);
+    return this.#lookOutside(externalName, port, passed);
   }
 
-  #lookOutside(externalName: string, port: ServicePort, depth: number): Found | undefined {
+  #lookOutside(externalName: string, port: ServicePort, passed: string[]): Found | undefined {
     const { ownHosts, clusterDomain } = this.#options;
     if (ownHosts.includes(externalName)) return 'self';
     const inside = parseServiceHost(externalName, clusterDomain);
     if (inside) {
-      if (depth >= EXTERNAL_NAMES_MAX) return undefined;
-      return this.#look({ ...inside, port: port.port }, depth + 1);
+      if (passed.length > EXTERNAL_NAMES_MAX) return undefined;
+      return this.#look({ ...inside, port: port.port }, passed);
     }
     const backend = this.#plainBackend(`${port.namespace}/${port.service}:${port.port}`);
     const number = Number(port.port) || 80;
@@ -154,7 +166,7 @@ export class ServiceDirectory implements Disposable {
     const key = keyOf((current ?? previous)?.metadata);
     if (!current) {
       this.#end(key);
-      this.#changed();
+      this.#changed(revisionPlace(key));
     } else if (!this.#revisions.has(key)) {
       // Its spec never changes, so neither does its backend.
       const { clock, random, onDemand, onColdStart } = this.#options;
@@ -171,7 +183,7 @@ export class ServiceDirectory implements Disposable {
           this.#updateEndpoints(keyOf(service.metadata));
         }
       }
-      this.#changed();
+      this.#changed(revisionPlace(key));
     }
   }
 
@@ -218,7 +230,7 @@ export class ServiceDirectory implements Disposable {
       }
     }
     this.#updateEndpoints(key);
-    this.#changed();
+    this.#changed(key);
   }
 
   #updateEndpoints(serviceKey: string): void {
@@ -241,10 +253,16 @@ export class ServiceDirectory implements Disposable {
     return [...(this.#slices.get(serviceKey)?.values() ?? [])];
   }
 
-  #changed(): void {
-    this.#found.clear();
+  #changed(place: string): void {
+    for (const key of this.#foundBy.get(place) ?? []) this.#found.delete(key);
+    this.#foundBy.delete(place);
     this.#options.onChange();
   }
+}
+
+/** No Service has a name like that. */
+function revisionPlace(key: string): string {
+  return `revision ${key}`;
 }
 
 /** `name.namespace.svc`, with the cluster's domain or without. */
