@@ -111,6 +111,7 @@ test('autoscaler: a demand starts pods and hints at them before the API knows', 
   const asked: unknown[] = [];
   await using on = await stage({
     start(wanted, onStopped) {
+      if (wanted.count === 0) return [];
       asked.push(wanted);
       queueMicrotask(() => onStopped('pod-b'));
       return [
@@ -152,7 +153,9 @@ test('autoscaler: a cold start is told with the moment at which its demand was h
 });
 
 test('autoscaler: while a program that is enough starts, the API is told once it has answered', async () => {
-  await using on = await stage({ start: () => [{ name: 'pod-a', address: '10.1.0.9' }] });
+  const start: HeadStart['start'] = ({ count }) =>
+    count === 0 ? [] : [{ name: 'pod-a', address: '10.1.0.9' }];
+  await using on = await stage({ start });
   on.autoscaler.observe(target());
   on.gateway.send({ type: 'demand', ...revision, waiting: 1 });
   assert.equal((await on.hints.next()).type, 'starting');
@@ -168,11 +171,19 @@ test('autoscaler: while a program that is enough starts, the API is told once it
   assert.equal((await told).name, 'hello-00001');
 });
 
+test('autoscaler: a pod that an earlier process started is told to the API, though nobody asks again', async () => {
+  await using on = await stage({ start: () => [{ name: 'pod-a', address: '10.1.0.9' }] });
+  assert.equal(on.autoscaler.observe(target()).desired, 1);
+  assert.equal((await on.hints.next()).type, 'starting');
+  on.clock.advance(250);
+  assert.equal((await on.announced.next()).name, 'hello-00001');
+});
+
 test('autoscaler: a demand stays within max-scale', async () => {
   const asked: number[] = [];
   await using on = await stage({
     start({ count }) {
-      asked.push(count);
+      if (count > 0) asked.push(count);
       return [];
     },
   });

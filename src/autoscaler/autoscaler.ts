@@ -3,7 +3,7 @@ import type { ColdStart } from '#base/cold-start.ts';
 import type { Log } from '#base/log.ts';
 import { AfterColdStarts } from '#autoscaler/after-cold-starts.ts';
 import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
-import type { HeadStart } from '#autoscaler/head-start.ts';
+import type { HeadStart, StartingPod } from '#autoscaler/head-start.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
 import type { FromGateway } from '#autoscaler/measurements.ts';
 import {
@@ -90,7 +90,9 @@ class Deciding implements Autoscaler {
     else {
       scaler = new RevisionScaler(target, this.#options.clock.monotonicMs());
       this.#scalers.set(key, scaler);
-      const waiting = this.#earlyDemands.get(key);
+      // What an earlier process started and told nobody of has met a demand that nobody says again.
+      const waiting =
+        this.#earlyDemands.get(key) ?? (this.#comingPods(target, 0).length || undefined);
       this.#earlyDemands.delete(key);
       if (waiting !== undefined) this.#meetDemand(scaler, waiting);
     }
@@ -182,11 +184,8 @@ class Deciding implements Autoscaler {
 
   /** Returns how many come. */
   #startAhead(scaler: RevisionScaler): number {
-    const { namespace, revision, deployment, port } = scaler.target;
-    const count = scaler.podsForDemand;
-    const onStopped = (pod: string): void =>
-      this.#server?.broadcast({ type: 'stopped', namespace, revision, pod });
-    const pods = this.#options.headStart?.start({ namespace, deployment, count }, onStopped) ?? [];
+    const { namespace, revision, port } = scaler.target;
+    const pods = this.#comingPods(scaler.target, scaler.podsForDemand);
     for (const { name, address } of pods) {
       this.#server?.broadcast({
         type: 'starting',
@@ -198,6 +197,16 @@ class Deciding implements Autoscaler {
       });
     }
     return pods.length;
+  }
+
+  /** Starts what is missing to `count`, and returns all that come. */
+  #comingPods(
+    { namespace, revision, deployment }: ScaleTarget,
+    count: number,
+  ): readonly StartingPod[] {
+    const onStopped = (pod: string): void =>
+      this.#server?.broadcast({ type: 'stopped', namespace, revision, pod });
+    return this.#options.headStart?.start({ namespace, deployment, count }, onStopped) ?? [];
   }
 
   #nextTick(): Disposable {

@@ -1,5 +1,5 @@
 /** A pod that is on its way, with the address it will have. */
-interface StartingPod {
+export interface StartingPod {
   readonly name: string;
   readonly address: string;
 }
