@@ -221,9 +221,12 @@ class Subject {
   }
 }
 
-/** A definition's name follows from what it defines. */
-const nameOf = ({ kind }: Kind): string =>
-  kind === 'CustomResourceDefinition' ? 'subjects.example.com' : 'subject';
+/** A definition's name follows from what it defines; a DomainMapping's is the domain. */
+const NAMES: Readonly<Record<string, string>> = {
+  CustomResourceDefinition: 'subjects.example.com',
+  DomainMapping: 'subject.example.com',
+};
+const nameOf = ({ kind }: Kind): string => NAMES[kind] ?? 'subject';
 
 /** What Kubernetes takes from nobody, or turns into something else. */
 const NOT_FOR_AUTHORS = [

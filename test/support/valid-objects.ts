@@ -222,6 +222,29 @@ const NEEDED_OF_GROUP: Readonly<Record<string, Fields>> = {
       ],
     },
   },
+  'DomainMapping.serving.knative.dev': {
+    spec: {
+      ref: {
+        apiVersion: 'serving.knative.dev/v1',
+        kind: 'Service',
+        name: 'a',
+        namespace: 'default',
+      },
+    },
+  },
+  'PodAutoscaler.autoscaling.internal.knative.dev': {
+    spec: {
+      protocolType: 'http1',
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'a' },
+    },
+  },
+  'ServerlessService.networking.internal.knative.dev': {
+    spec: {
+      mode: 'Proxy',
+      protocolType: 'http1',
+      objectRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'a' },
+    },
+  },
   'Service.serving.knative.dev': { spec: { template: { spec: REVISION } } },
   'Configuration.serving.knative.dev': { spec: { template: { spec: REVISION } } },
   'Revision.serving.knative.dev': { spec: REVISION },

@@ -57,7 +57,11 @@ export const PodAutoscaler = defineKind({
       ...(metric === undefined && usual && { [`${SCALE_PREFIX}metric`]: usual }),
     };
   },
-  validate({ metadata, spec }, { serving = defaultSettings }) {
+  validate(autoscaler, { serving = defaultSettings }) {
+    const { metadata } = autoscaler;
+    // The schema lets an absent spec through, as upstream's does.
+    const spec: typeof autoscaler.spec | undefined = autoscaler.spec;
+    if (!spec) return [missing('spec')];
     const { scaleTargetRef, containerConcurrency } = spec;
     const { allowsConcurrencyZero, containerConcurrencyMax } = serving.defaults;
     const concurrency = { low: allowsConcurrencyZero ? 0 : 1, high: containerConcurrencyMax };

@@ -35,7 +35,10 @@ export const ServerlessService = defineKind({
     { name: 'PrivateServiceName', type: 'string', jsonPath: '.status.privateServiceName' },
     ...readyColumns,
   ],
-  validate({ spec }) {
+  validate(service) {
+    // The schema lets an absent spec through, as upstream's does.
+    const spec: typeof service.spec | undefined = service.spec;
+    if (!spec) return [missing('spec')];
     const { mode = '', protocolType, numActivators = 0, objectRef } = spec;
     const fields = ['apiVersion', 'kind', 'name'] as const;
     return [
