@@ -9,6 +9,7 @@ import { parseReference } from '#images/reference.ts';
 import { type DockerRegistry, startDockerRegistry } from '#test/support/docker-registry.ts';
 import { openTestStore } from '#test/support/image-fixture.ts';
 import {
+  byAllKubectls,
   byEveryKubectl,
   kubectlClients,
   type KubectlClient,
@@ -49,6 +50,7 @@ after(async () => await owned[Symbol.asyncDispose]());
 
 const clients = kubectlClients(() => it);
 const every = byEveryKubectl('pulling', () => it);
+const together = byAllKubectls('pulling', () => it);
 const current = clients[0];
 
 /** An image that serves, in the registry; each client has one that the other's pods have not pulled. */
@@ -111,7 +113,7 @@ async function secret(name: string, type: string, content: object): Promise<void
   await it.ok(['apply', '-f', '-'], JSON.stringify(object));
 }
 
-every(
+together(
   'without the right secret a pod says why, and has its image soon after it is given one',
   async (client) => {
     const { username } = registry.credentials;
