@@ -118,13 +118,17 @@ together(
   async (client) => {
     const { username } = registry.credentials;
     const wrong = { username, password: 'wrong' };
-    await secret('wrong', 'dockerconfigjson', { auths: { [registry.host]: wrong } });
-    await secret('other', 'dockerconfigjson', { auths: { 'example.com': registry.credentials } });
+    const [badly, elsewhere] = ['wrong', 'other'].map((each) => client.own(each)) as [
+      string,
+      string,
+    ];
+    await secret(badly, 'dockerconfigjson', { auths: { [registry.host]: wrong } });
+    await secret(elsewhere, 'dockerconfigjson', { auths: { 'example.com': registry.credentials } });
     const names = ['no-secret', 'wrong-secret', 'missing-secret'].map((name) => client.own(name));
     const [none, unfit, missing] = names as [string, string, string];
     const late = client.own('late');
     await pod(client, none);
-    await pod(client, unfit, { secrets: ['wrong', 'other'] });
+    await pod(client, unfit, { secrets: [badly, elsewhere] });
     await pod(client, missing, { secrets: [late] });
     for (const name of names) {
       const message = await waits(client, name, 'ImagePullBackOff');
