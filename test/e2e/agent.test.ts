@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, watch } from 'node:fs';
 import { test } from 'node:test';
 import { bodyText } from '#base/http-message.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
@@ -273,3 +274,51 @@ test('agent: a pod that went before anybody ran it is removed, however often the
   await bed.podGone('a');
   assert.equal(refused, 3);
 });
+
+test('agent: a pod that goes while it is taken over leaves nothing', async () => {
+  await using bed = await startAgentBed();
+  const orphans = ['a', 'b', 'c', 'd'];
+  const names = [...orphans, 'late'];
+  for (const name of names) await bed.createPod(name, { containers: [server()] });
+  for (const name of names) await bed.podOnce(name, isReady);
+  const { client } = bed.cluster;
+  const remove = async (name: string): Promise<void> =>
+    await client.delete(Pod, { namespace: 'default', name }, { gracePeriodSeconds: 0 });
+  using namespaces = namespacesOf(bed.instance);
+  let taken: Promise<void> | undefined;
+  await bed.restart(async () => {
+    for (const name of orphans) await remove(name);
+    // The orphans go one after another, once it is known who has an object.
+    taken = namespaces.once((left) => left < names.length).then(async () => await remove('late'));
+  });
+  await taken;
+  await namespaces.once((left) => left === 0);
+});
+
+interface Namespaces extends Disposable {
+  /** Resolves when as many are left, looked at whenever one comes or goes. */
+  once(isSo: (left: number) => boolean): Promise<void>;
+}
+
+/** The network namespaces of an instance's pods. */
+function namespacesOf(instance: string): Namespaces {
+  const folder = '/run/netns';
+  const looks = new Set<() => void>();
+  const watcher = watch(folder, () => looks.forEach((look) => look()));
+  const left = (): number =>
+    readdirSync(folder).filter((name) => name.startsWith(`knode-${instance}-`)).length;
+  return {
+    async once(isSo) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const look = (): void => {
+        if (isSo(left())) resolve();
+      };
+      const late = AbortSignal.timeout(30_000);
+      late.addEventListener('abort', () => reject(new Error(`${left()} namespaces are left`)));
+      looks.add(look);
+      look();
+      await promise.finally(() => looks.delete(look));
+    },
+    [Symbol.dispose]: () => watcher.close(),
+  };
+}

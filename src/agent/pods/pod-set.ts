@@ -19,6 +19,9 @@ export interface PodSetOptions {
   readonly adopted: readonly PodSandbox[];
 }
 
+/** Who is meant, for the log. */
+type PodPlace = Pick<Pod['metadata'], 'namespace' | 'name'>;
+
 /** What is not gone so long after its end is swept by the next start. */
 const REMOVE_MS = 15_000;
 
@@ -49,6 +52,7 @@ export class PodSet implements AsyncDisposable {
       this.#seen(current, adopted.get(uid));
       adopted.delete(uid);
     });
+    for (const sandbox of adopted.values()) this.#abandoned(sandbox);
   }
 
   sandboxOf(uid: string | undefined): PodSandbox | undefined {
@@ -83,27 +87,20 @@ export class PodSet implements AsyncDisposable {
   #seen(pod: Pod, adopted: PodSandbox | undefined): void {
     const uid = pod.metadata.uid ?? '';
     const known = this.#workers.get(uid);
-    if (known) this.#do(pod, async () => (await known).update(pod));
+    if (known) this.#do(pod.metadata, async () => (await known).update(pod));
     else if (!adopted && pod.metadata.deletionTimestamp) this.#removeObject(pod);
     else if (!this.#isEnding && (adopted || !hasEnded(pod))) this.#begin(pod, adopted);
   }
 
   /** There is nothing of it here, and nobody else says so. */
   #removeObject(pod: Pod): void {
-    const { client, clock } = this.#options.parts;
+    const { client } = this.#options.parts;
     const { uid = '' } = pod.metadata;
     if (this.#removing.has(uid)) return;
     this.#removing.add(uid);
-    this.#do(pod, async () => {
-      const onFailure = (error: unknown): void => this.#failed(pod, error);
-      const { signal } = this.#left;
-      try {
-        await untilDone(() => removePodObject(client, pod), { clock, onFailure, signal });
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        this.#removing.delete(uid);
-      }
+    this.#do(pod.metadata, async () => {
+      await this.#persist(pod.metadata, () => removePodObject(client, pod));
+      this.#removing.delete(uid);
     });
   }
 
@@ -128,22 +125,40 @@ export class PodSet implements AsyncDisposable {
     };
     const beginning = begin();
     this.#workers.set(uid, beginning);
-    this.#do(pod, async () => void (await beginning));
+    this.#do(pod.metadata, async () => void (await beginning));
   }
 
   #removed(pod: Pod): void {
     const worker = this.#workers.get(pod.metadata.uid ?? '');
-    if (worker) this.#do(pod, async () => (await worker).removed());
+    if (worker) this.#do(pod.metadata, async () => (await worker).removed());
   }
 
-  #do(pod: Pod, task: () => Promise<void>): void {
+  /** Its object went while it was taken over: nobody will say so again. */
+  #abandoned(sandbox: PodSandbox): void {
+    const { record } = sandbox;
+    this.#do(record, () => this.#persist(record, () => sandbox.remove()));
+  }
+
+  /** Does it until it is done, or left to the next process. */
+  async #persist(pod: PodPlace, task: () => Promise<void>): Promise<void> {
+    const { clock } = this.#options.parts;
+    const { signal } = this.#left;
+    const onFailure = (error: unknown): void => this.#failed(pod, error);
+    try {
+      await untilDone(task, { clock, onFailure, signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #do(pod: PodPlace, task: () => Promise<void>): void {
     const running = task()
       .catch((error: unknown) => this.#failed(pod, error))
       .finally(() => this.#tasks.delete(running));
     this.#tasks.add(running);
   }
 
-  #failed({ metadata: { namespace, name } }: Pod, error: unknown): void {
+  #failed({ namespace, name }: PodPlace, error: unknown): void {
     const about = { namespace, pod: name, error };
     this.#options.parts.log.error('agent: a pod could not be handled', about);
   }
