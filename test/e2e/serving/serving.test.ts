@@ -42,8 +42,8 @@ before(
 after(
   async () => {
     await using _ = cluster;
-    await cluster.ok(['delete', 'namespace', NAMESPACE, '--timeout=100s']);
     assert.deepEqual(cluster.complaints(), []);
+    await cluster.ok(['delete', 'namespace', NAMESPACE, '--timeout=100s']);
   },
   { timeout },
 );
