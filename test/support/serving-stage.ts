@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -59,6 +60,9 @@ export interface ServingStageOptions {
   readonly resolveDigest?: ResolveDigest;
   readonly refuse?: NonNullable<ClusterOptions['refuse']>;
 }
+
+/** More than this without coming to rest: something is made and refused for ever. */
+const ROUNDS_MAX = 200;
 
 export async function servingStage({
   resolveDigest = async (image) => digest(image),
@@ -131,7 +135,8 @@ export async function servingStage({
     runPods,
     serveIngresses,
     async play() {
-      for (let before = -1; before !== cluster.store.revision;) {
+      for (let before = -1, rounds = 0; before !== cluster.store.revision; rounds += 1) {
+        assert.ok(rounds < ROUNDS_MAX, 'the cluster does not come to rest');
         before = cluster.store.revision;
         await cluster.settled();
         await runPods();
