@@ -1,23 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { clusterUnderTest, type ClusterUnderTest } from '#test/support/cluster-under-test.ts';
-import { foreignParts } from '#test/support/foreign-parts.ts';
+import { test } from 'node:test';
+import type { ClusterUnderTest } from '#test/support/cluster-under-test.ts';
 import { made } from '#test/support/observe.ts';
+import { servingUnderTest } from '#test/support/serving-under-test.ts';
 import { at } from '#test/support/wire.ts';
-
-const resources = new AsyncDisposableStack();
-after(async () => await resources.disposeAsync());
-let started: Promise<ClusterUnderTest> | undefined;
-
-/** A Kubernetes that is not ours learns our kinds from one process, and what may be written of them from another. */
-async function start(): Promise<ClusterUnderTest> {
-  const cluster = await clusterUnderTest();
-  if (!cluster.isReal) return cluster;
-  const parts = resources.use(await foreignParts(cluster.kubeconfig));
-  await parts.start('controllers');
-  await parts.start('webhook', '--webhook-port', '0');
-  return cluster;
-}
 
 const service = (spec: object, name = 'hello'): object => ({
   apiVersion: 'serving.knative.dev/v1',
@@ -29,8 +15,7 @@ const hello = { containers: [{ image: 'registry.example.com/hello' }] };
 
 /** Where Services of a namespace of its own are. */
 async function withServices(): Promise<{ cluster: ClusterUnderTest; services: string }> {
-  started ??= start();
-  const cluster = await started;
+  const cluster = await servingUnderTest();
   const namespace = await cluster.namespace();
   return { cluster, services: `/apis/serving.knative.dev/v1/namespaces/${namespace}/services` };
 }

@@ -1,33 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { clusterUnderTest, type ClusterUnderTest } from '#test/support/cluster-under-test.ts';
-import { foreignParts } from '#test/support/foreign-parts.ts';
+import { test } from 'node:test';
+import type { ClusterUnderTest } from '#test/support/cluster-under-test.ts';
 import { made } from '#test/support/observe.ts';
+import { servingUnderTest } from '#test/support/serving-under-test.ts';
 import { at } from '#test/support/wire.ts';
-
-const resources = new AsyncDisposableStack();
-after(async () => await resources.disposeAsync());
-let started: Promise<ClusterUnderTest> | undefined;
-
-async function start(): Promise<ClusterUnderTest> {
-  const cluster = await clusterUnderTest();
-  if (!cluster.isReal) return cluster;
-  const parts = resources.use(await foreignParts(cluster.kubeconfig));
-  await parts.start('controllers');
-  await parts.start('webhook', '--webhook-port', '0');
-  return cluster;
-}
-
-async function onCluster(): Promise<ClusterUnderTest> {
-  started ??= start();
-  return await started;
-}
 
 const MAPS = '/api/v1/namespaces/knative-serving/configmaps';
 const merge = { headers: { 'content-type': 'application/merge-patch+json' } };
 
 test('serving config: each ConfigMap is there, shows what it could say, and says nothing', async () => {
-  const cluster = await onCluster();
+  const cluster = await servingUnderTest();
   for (const part of [
     'autoscaler',
     'certmanager',
@@ -51,7 +33,7 @@ test('serving config: each ConfigMap is there, shows what it could say, and says
 });
 
 test('serving config: what is wrong is refused in the words of its webhook, and stays as it was', async () => {
-  const cluster = await onCluster();
+  const cluster = await servingUnderTest();
   const wrong = { data: { 'stable-window': '5s' } };
   const { status, body } = await cluster.send('PATCH', `${MAPS}/config-autoscaler`, wrong, merge);
   assert.equal(status, 400, JSON.stringify(body));
@@ -96,7 +78,7 @@ async function servicesOf(cluster: ClusterUnderTest): Promise<string> {
 }
 
 test('serving config: what it says counts for the next Service, and no longer once it is gone', async () => {
-  const cluster = await onCluster();
+  const cluster = await servingUnderTest();
   const services = await servicesOf(cluster);
   const isDefaultedTo = (seconds: number) => async (tries: number) => {
     const object = await made(cluster, services, service(`at-${seconds}-${tries}`));
@@ -109,7 +91,7 @@ test('serving config: what it says counts for the next Service, and no longer on
 });
 
 test('serving config: a feature opens its field for whoever writes next, and closes it', async () => {
-  const cluster = await onCluster();
+  const cluster = await servingUnderTest();
   const services = await servicesOf(cluster);
   const key = 'kubernetes.podspec-nodeselector';
   const isAnswered = (expected: number) => async (tries: number) => {

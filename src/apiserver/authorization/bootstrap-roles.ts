@@ -3,6 +3,7 @@ import type { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import type { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
 import { userRoles } from '#apiserver/authorization/user-roles.ts';
 import type { RbacObject } from '#apiserver/authorization/rbac-objects.ts';
+import { servingRoles } from '#apiserver/authorization/serving-roles.ts';
 
 const API_VERSION = 'rbac.authorization.k8s.io/v1';
 
@@ -11,11 +12,10 @@ export const GATEWAY_USER = 'system:knode:gateway';
 
 /**
  * The roles and bindings a cluster has from its first start, those of Kubernetes' own that matter here and the platform's;
- * applied at every start, so that a lost rule comes back. Sources of the rules: Kubernetes' documented default roles, and
- * Knative Serving's `knative-serving-namespaced-*` roles.
+ * applied at every start, so that a lost rule comes back. Source of the rules: Kubernetes' documented default roles.
  */
 export function bootstrapRbac(): readonly RbacObject[] {
-  return [...userRoles, ...systemRoles, ...bindings];
+  return [...userRoles, ...servingRoles, ...systemRoles, ...bindings];
 }
 
 const read = ['get', 'list', 'watch'];

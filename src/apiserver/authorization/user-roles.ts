@@ -24,18 +24,6 @@ export const userRoles: readonly ClusterRole[] = [
   gathered('system:aggregated-metrics-reader', 'view', [
     on('metrics.k8s.io', ['nodes', 'pods'], READ),
   ]),
-  gathered('knative-serving-namespaced-admin', 'admin', [
-    on('serving.knative.dev', ['*'], ['*']),
-    ...knativeInternal(),
-  ]),
-  gathered('knative-serving-namespaced-edit', 'edit', [
-    on('serving.knative.dev', ['*'], ['create', 'update', 'patch', 'delete']),
-    ...knativeInternal(),
-  ]),
-  gathered('knative-serving-namespaced-view', 'view', [
-    on('serving.knative.dev', ['*'], READ),
-    ...knativeInternal(),
-  ]),
 ];
 
 /** Reading Secrets, and becoming a service account, lets one act as it: so they begin here and are not in `view`. */
@@ -99,21 +87,6 @@ function viewRules(): PolicyRule[] {
     on('batch', ['cronjobs', 'cronjobs/status', 'jobs', 'jobs/status'], READ),
     on('policy', ['poddisruptionbudgets', 'poddisruptionbudgets/status'], READ),
     on('networking.k8s.io', ['ingresses', 'ingresses/status', 'networkpolicies'], READ),
-  ];
-}
-
-/** What Serving makes for itself may be looked at, never changed. */
-function knativeInternal(): PolicyRule[] {
-  return [
-    {
-      verbs: READ,
-      apiGroups: [
-        'networking.internal.knative.dev',
-        'autoscaling.internal.knative.dev',
-        'caching.internal.knative.dev',
-      ],
-      resources: ['*'],
-    },
   ];
 }
 
