@@ -39,9 +39,17 @@ export interface Onward {
   readonly append: AppendedFields;
 }
 
+/** A route's fields are the same objects for all its requests: what is left of them is found once. */
+const leftForRevision = new WeakMap<AppendedFields, AppendedFields>();
+
 /** What a route sets without what is only said between parts of the platform: for a revision's own eyes. */
 export function fieldsForRevision(append: AppendedFields): AppendedFields {
-  return withoutFields(append, platformNames);
+  let left = leftForRevision.get(append);
+  if (!left) {
+    left = withoutFields(append, platformNames);
+    leftForRevision.set(append, left);
+  }
+  return left;
 }
 
 /** The head of the request as the pod gets it. Fields go as they came, but for those that are not the client's to say. */
