@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
-import { makeCertificate } from '#apiserver/pki/certificate.ts';
+import { makeCertificate } from '#base/x509/certificate.ts';
 import { listen, type Listener } from '#apiserver/server.ts';
 import type { Authenticator } from '#apiserver/user.ts';
 import { at, startWire, type Wire } from '#test/support/wire.ts';

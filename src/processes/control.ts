@@ -154,6 +154,7 @@ async function startControllers(
     config: {
       ...servingDefaults,
       publicPort: settings.httpPort,
+      publicTlsPort: 443,
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
       settings: live.current,
     },

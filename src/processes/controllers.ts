@@ -86,6 +86,7 @@ async function lead(
     config: {
       ...servingDefaults,
       publicPort: context.settings.httpPort,
+      publicTlsPort: 443,
       backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
       settings: live.current,
       drain: { address: await drainAddress(client), port: 80 },

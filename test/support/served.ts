@@ -3,7 +3,7 @@ import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { coreKinds } from '#api/kinds.ts';
 import { createApiServer, type ApiServerOptions } from '#apiserver/api-server.ts';
-import { makeCertificate } from '#apiserver/pki/certificate.ts';
+import { makeCertificate } from '#base/x509/certificate.ts';
 import { listen } from '#apiserver/server.ts';
 import { platformUser, type User } from '#apiserver/user.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';

@@ -1,4 +1,4 @@
-import { makeCertificate } from '#apiserver/pki/certificate.ts';
+import { makeCertificate } from '#base/x509/certificate.ts';
 
 type KeyPair = ReturnType<typeof makeCertificate>;
 

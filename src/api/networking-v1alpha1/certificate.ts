@@ -1,8 +1,17 @@
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { missing } from '#api/meta/knative-error.ts';
-import { array, intOrString, object, optional, string } from '#api/schema.ts';
+import { array, intOrString, object, optional, string, type Of } from '#api/schema.ts';
 import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
+
+/** A URL that must answer so that a certificate is given, and the Service that does. */
+export type Http01Challenge = Of<typeof Http01Challenge>;
+const Http01Challenge = object({
+  url: optional(string()),
+  serviceName: optional(string()),
+  serviceNamespace: optional(string()),
+  servicePort: optional(intOrString()),
+});
 
 /** A certificate that somebody is asked to provide in a Secret. */
 export type Certificate = ObjectOf<typeof Certificate>;
@@ -15,8 +24,6 @@ export const Certificate = defineKind({
   categories: ['knative-internal', 'networking'],
   scope: 'Namespaced',
   webhook: SERVING_WEBHOOK,
-  notActedOn:
-    'Certificate of networking.internal.knative.dev is stored, but nothing provides certificates yet',
   spec: object({
     dnsNames: optional(array(string())),
     domain: optional(string()),
@@ -25,16 +32,7 @@ export const Certificate = defineKind({
   status: object({
     ...conditioned,
     notAfter: optional(string({ format: 'date-time' })),
-    http01Challenges: optional(
-      array(
-        object({
-          url: optional(string()),
-          serviceName: optional(string()),
-          serviceNamespace: optional(string()),
-          servicePort: optional(intOrString()),
-        }),
-      ),
-    ),
+    http01Challenges: optional(array(Http01Challenge)),
   }),
   conditions: { happy: 'Ready', dependents: [] },
   columns: readyColumns,

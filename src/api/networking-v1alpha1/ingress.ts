@@ -41,6 +41,13 @@ export const IngressRule = object({
   http: optional(object({ paths: array(IngressPath) })),
 });
 
+export type IngressTls = Of<typeof IngressTls>;
+const IngressTls = object({
+  hosts: optional(array(string())),
+  secretName: optional(string()),
+  secretNamespace: optional(string()),
+});
+
 const LoadBalancerStatus = object({
   ingress: optional(
     array(
@@ -68,15 +75,7 @@ export const Ingress = defineKind({
   spec: object({
     httpOption: optional(string<'' | 'Enabled' | 'Redirected'>()),
     rules: optional(array(IngressRule)),
-    tls: optional(
-      array(
-        object({
-          hosts: optional(array(string())),
-          secretName: optional(string()),
-          secretNamespace: optional(string()),
-        }),
-      ),
-    ),
+    tls: optional(array(IngressTls)),
   }),
   status: object({
     ...conditioned,

@@ -2,6 +2,16 @@
 export const networkingKeys = {
   /** Annotation of an Ingress: who serves it. Everybody else leaves the object alone. */
   ingressClass: 'networking.knative.dev/ingress.class',
+  /** Annotation of a Certificate: who provides it. */
+  certificateClass: 'networking.knative.dev/certificate.class',
+  /** Label of a Certificate: `external-domain` or `cluster-local-domain`. */
+  certificateType: 'networking.knative.dev/certificate-type',
+  /** Label of a Certificate for all hosts of a namespace: their domain. */
+  wildcardDomain: 'networking.knative.dev/wildcardDomain',
+  /** Label of a Secret: the uid of the Certificate that it was made for. */
+  certificateUid: 'networking.internal.knative.dev/certificate-uid',
+  /** Label of a ConfigMap that holds authorities which others may trust. */
+  trustBundle: 'networking.knative.dev/trust-bundle',
   /** Label of a Route or its placeholder Service; only the value `cluster-local` means anything. */
   visibility: 'networking.knative.dev/visibility',
   /** Label of the two Services of a ServerlessService: its name. */
@@ -33,3 +43,5 @@ export const networkingAliases = {
 
 /** The class that our gateway serves. */
 export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';
+/** The class that is provided here. */
+export const CERTIFICATE_CLASS = 'knode.certificate.networking.knative.dev';

@@ -1,5 +1,5 @@
 import { GoTemplateError, parseGoTemplate, type GoTemplate } from '#base/go-template.ts';
-import { INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
+import { CERTIFICATE_CLASS, INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
 import {
   choice,
   ConfigError,
@@ -23,7 +23,7 @@ export const networkKeys = {
     about: 'Who serves the hosts of routes that do not say.',
   }),
   certificateClass: text('certificate-class', {
-    fallback: 'cert-manager.certificate.networking.knative.dev',
+    fallback: CERTIFICATE_CLASS,
     aliases: ['certificate.class'],
     about: 'Who provides the certificates of routes that do not say.',
   }),

@@ -18,7 +18,7 @@ import { tokenRequest } from '#apiserver/authentication/token-request.ts';
 import { tokenRoutes } from '#apiserver/authentication/token-routes.ts';
 import { RbacObjects } from '#apiserver/authorization/rbac-objects.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
-import { makeKey } from '#apiserver/pki/certificate.ts';
+import { makeKey } from '#base/x509/certificate.ts';
 import type { User } from '#apiserver/user.ts';
 import { startWire } from '#test/support/wire.ts';
 

@@ -1,11 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-
-/** A certificate with its private key, both PEM, as TLS wants them. */
-export interface KeyPair {
-  readonly certificate: string;
-  readonly key: string;
-}
+import type { KeyPair } from '#base/x509/certificate.ts';
 
 const BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----\n[^-]+-----END \k<label>-----\n?/g;
 

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { KeyPair } from '#apiserver/pki/certificate-file.ts';
+import type { KeyPair } from '#base/x509/certificate.ts';
 
 export interface KubeconfigOptions {
   /** `https://127.0.0.1:6443` */

@@ -4,13 +4,12 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import type { Clock } from '#base/clock.ts';
-import { makeCertificate, makeKey, type Subject } from '#apiserver/pki/certificate.ts';
+import { makeCertificate, makeKey, type KeyPair, type Subject } from '#base/x509/certificate.ts';
 import {
   keyPairText,
   readKeyPair,
   readText,
   unreadable,
-  type KeyPair,
 } from '#apiserver/pki/certificate-file.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

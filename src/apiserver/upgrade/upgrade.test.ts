@@ -10,7 +10,7 @@ import { createWebSocketStream, WebSocket } from 'ws';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import type { DialPort, RemoteProgram, TerminalSize } from '#base/standard-streams.ts';
-import { makeCertificate } from '#apiserver/pki/certificate.ts';
+import { makeCertificate } from '#base/x509/certificate.ts';
 import { listen } from '#apiserver/server.ts';
 import type { Attributes, Authenticator, Authorizer } from '#apiserver/user.ts';
 import { SpdyClient } from '#test/support/spdy-client.ts';

@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Autoscaler } from '#autoscaler/autoscaler.ts';
 import type { LiveSettings } from '#client/live-settings.ts';
 import type { AnyController, Trigger } from '#reconcile/controller.ts';
+import { certificateController } from '#controllers/serving/certificate/certificate-controller.ts';
 import { configurationController } from '#controllers/serving/configuration/configuration-controller.ts';
 import { domainMappingController } from '#controllers/serving/domain-mapping/domain-mapping-controller.ts';
 import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
@@ -37,6 +38,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     revisionGarbageController(config),
     routeController(config),
     domainMappingController(config),
+    certificateController(config),
     podAutoscalerController({ config, autoscaler, clock }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Namespace } from '#api/core-v1/namespace.ts';
 import { Event } from '#api/core-v1/event.ts';
+import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { ClusterDomainClaim } from '#api/networking-v1alpha1/cluster-domain-claim.ts';
+import { conditionOf } from '#api/meta/conditions.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import { DomainMapping } from '#api/serving-v1beta1/domain-mapping.ts';
@@ -181,9 +184,14 @@ test('domains: a mapping whose claim goes to others is served no more', async ()
   assert.equal(await client.get(Ingress, { namespace, name }), undefined);
 });
 
-test('domains: TLS that nobody would serve is not called ready', async () => {
+test('domains: a mapping has the certificate that its author names, or one that is asked for', async () => {
   await using on = await servingStage();
   const { client } = on.cluster;
+  await client.create(Namespace, {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'knative-serving' },
+  });
   await client.create(Service, hello());
   await client.create(ClusterDomainClaim, claim(namespace));
   const plain = mapping();
@@ -192,7 +200,31 @@ test('domains: TLS that nobody would serve is not called ready', async () => {
     spec: { ...plain.spec, tls: { secretName: 'mine' } },
   });
   await on.play();
-  const found = await standing(on);
-  assert.equal(found['CertificateProvisioned'], 'False TLSNotSupported');
-  assert.equal(found['Ready'], 'False TLSNotSupported');
+  const seen = async (): Promise<unknown> => {
+    const found = await client.get(DomainMapping, { namespace, name });
+    const ingress = await client.get(Ingress, { namespace, name });
+    const said = found && conditionOf(found, 'CertificateProvisioned');
+    return [said?.status, said?.reason, found?.status?.url, ingress?.spec.tls];
+  };
+  const tls = [{ hosts: [name], secretName: 'mine', secretNamespace: namespace }];
+  const url = `https://${name}:8443`;
+  assert.deepEqual(await seen(), ['True', 'CertificateExternallyProvided', url, tls]);
+  assert.equal((await standing(on))['Ready'], 'True');
+  const current = await client.get(DomainMapping, { namespace, name });
+  assert.ok(current);
+  await client.update(DomainMapping, { ...current, spec: plain.spec });
+  await on.play();
+  const plainUrl = `http://${name}:8080`;
+  assert.deepEqual(await seen(), ['True', 'TLSNotEnabled', plainUrl, undefined]);
+  say(on, 'config-network', { 'external-domain-tls': 'Enabled', 'http-protocol': 'Redirected' });
+  await on.play();
+  assert.deepEqual(await seen(), ['True', undefined, url, [{ ...tls[0], secretName: name }]]);
+  const certificate = await client.get(Certificate, { namespace, name });
+  assert.deepEqual(certificate?.metadata.labels, {
+    'networking.knative.dev/certificate-type': 'external-domain',
+    'serving.knative.dev/domainMappingNamespace': namespace,
+    'serving.knative.dev/domainMappingUID': current.metadata.uid,
+  });
+  assert.deepEqual(certificate.spec, { dnsNames: [name], domain: name, secretName: name });
+  await on.cluster.steady();
 });

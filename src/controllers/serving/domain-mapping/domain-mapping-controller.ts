@@ -4,6 +4,7 @@ import type { StatusOf } from '#api/kind.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { conditionOf, Conditions } from '#api/meta/conditions.ts';
 import { ClusterDomainClaim } from '#api/networking-v1alpha1/cluster-domain-claim.ts';
+import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { DomainMapping } from '#api/serving-v1beta1/domain-mapping.ts';
 import type { Client } from '#client/client.ts';
@@ -18,7 +19,9 @@ import {
   type Outcome,
 } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
+import { markCertificates, notEnabled } from '#controllers/serving/certificate/tls-state.ts';
 import { desiredDomainIngress } from '#controllers/serving/domain-mapping/desired-domain-ingress.ts';
+import { ensureMappingTls } from '#controllers/serving/domain-mapping/mapping-certificate.ts';
 import {
   isTarget,
   resolveReference,
@@ -35,7 +38,7 @@ type Status = StatusOf<DomainMapping>;
 export function domainMappingController(config: ServingConfig): Controller<DomainMapping> {
   return defineController<DomainMapping>({
     kind: DomainMapping,
-    owns: [Ingress],
+    owns: [Certificate, Ingress],
     watches: [
       on(ClusterDomainClaim, ({ metadata }, known) =>
         mappings(known, (mapping) => mapping.metadata.name === metadata.name),
@@ -79,13 +82,16 @@ async function reconcileMapping(
     now: clock.now(),
   });
   const { name = '', generation } = mapping.metadata;
-  const url = publicUrl(name, config);
-  const told = (): Status => ({
-    ...(generation !== undefined && { observedGeneration: generation }),
-    url,
-    address: { url },
-    conditions: conditions.list(),
-  });
+  let tls = notEnabled();
+  const told = (): Status => {
+    const url = publicUrl(name, tls.secure, config);
+    return {
+      ...(generation !== undefined && { observedGeneration: generation }),
+      url,
+      address: { url },
+      conditions: conditions.list(),
+    };
+  };
   const unclaimed = await claimComplaint(client, mapping, config);
   if (unclaimed !== undefined) {
     const message = 'The domain name is already in use by another DomainMapping';
@@ -95,7 +101,8 @@ async function reconcileMapping(
     return { status: told() };
   }
   conditions.markTrue('DomainClaimed');
-  markCertificate(conditions, mapping);
+  tls = await ensureMappingTls(mapping, context, config);
+  markCertificates(conditions, tls);
   const resolution = await resolveReference(client, mapping, config.clusterDomain);
   if ('complaint' in resolution) {
     conditions.markFalse('ReferenceResolved', 'ResolveFailed', resolution.complaint);
@@ -103,7 +110,7 @@ async function reconcileMapping(
   }
   conditions.markTrue('ReferenceResolved');
   const settings = config.settings();
-  const desired = desiredDomainIngress(mapping, { ...resolution, settings });
+  const desired = desiredDomainIngress(mapping, { ...resolution, tls, settings });
   const ensured = await ensureOwned(client, Ingress, { owner: mapping, desired, settings });
   markIngress(conditions, desired.metadata.name ?? '', ensured?.object);
   return { status: told() };
@@ -155,12 +162,4 @@ async function release(client: Client, mapping: DomainMapping): Promise<void> {
   const ref = { namespace, name: childName(name, '') };
   const ingress = await client.get(Ingress, ref);
   if (ingress && isOwnedBy(ingress, mapping)) await client.delete(Ingress, ref);
-}
-
-function markCertificate(conditions: Conditions, { spec }: DomainMapping): void {
-  const type = 'CertificateProvisioned';
-  if (spec.tls?.secretName) {
-    const message = 'the gateway serves no TLS yet: take spec.tls away, or put TLS before it';
-    conditions.markFalse(type, 'TLSNotSupported', message);
-  } else conditions.markTrue(type, 'TLSNotEnabled', 'external-domain-tls is not enabled');
 }

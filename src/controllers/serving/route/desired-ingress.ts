@@ -11,6 +11,8 @@ import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Route } from '#api/serving-v1/route.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
+import { challengePaths, type TlsState } from '#controllers/serving/certificate/tls-state.ts';
+import { httpOption } from '#controllers/serving/http-option.ts';
 import { ingressAnnotations } from '#controllers/serving/ingress-annotations.ts';
 import type { HostShare } from '#controllers/serving/route/host-shares.ts';
 import { rolloutText, type ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
@@ -24,6 +26,7 @@ export interface IngressInput {
   /** What each of them gets at the moment. */
   readonly shares: ReadonlyMap<string, readonly HostShare[]>;
   readonly rollouts: readonly ConfigurationRollout[];
+  readonly tls: TlsState;
   readonly settings: ServingSettings;
 }
 
@@ -36,7 +39,7 @@ export function ingressPlace({ metadata }: Route): ReturnType<typeof placeOf> {
 /** What the gateway shall do for a Route, complete in itself. */
 export function desiredIngress(
   route: Route,
-  { hosts, shares, rollouts, settings }: IngressInput,
+  { hosts, shares, rollouts, tls, settings }: IngressInput,
 ): Ingress {
   // A header chooses a tag on the Route's own hosts (serving specification §5.5).
   const isTagHeaderRouted = settings.features.tagHeaderBasedRouting === 'Enabled';
@@ -61,11 +64,16 @@ export function desiredIngress(
       },
     },
     spec: {
-      httpOption: 'Enabled',
+      httpOption: httpOption(route.metadata.annotations, settings),
+      ...(tls.tls.length > 0 && { tls: [...tls.tls] }),
       rules: [...hosts]
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
         .flatMap(([tag, of]) =>
-          rulesOf(of, isTagHeaderRouted ? tagHeaderPaths(tag, splits) : plainPaths(tag, splits)),
+          rulesOf(
+            of,
+            isTagHeaderRouted ? tagHeaderPaths(tag, splits) : plainPaths(tag, splits),
+            tls,
+          ),
         ),
     },
   };
@@ -99,14 +107,20 @@ function tagHeaderPaths(tag: string, all: Splits): IngressPath[] {
   return [...named, ...own];
 }
 
-function rulesOf(hosts: RouteHosts, paths: IngressPath[]): IngressRule[] {
+function rulesOf(hosts: RouteHosts, paths: IngressPath[], tls: TlsState): IngressRule[] {
   if (paths.length === 0) return [];
-  const http = { paths };
+  const { local, public: host } = hosts;
   return [
-    { hosts: [...hosts.local], visibility: 'ClusterLocal', http },
-    ...(hosts.public === undefined
+    { hosts: [...local], visibility: 'ClusterLocal', http: { paths } },
+    ...(host === undefined
       ? []
-      : [{ hosts: [hosts.public], visibility: 'ExternalIP' as const, http }]),
+      : [
+          {
+            hosts: [host],
+            visibility: 'ExternalIP' as const,
+            http: { paths: [...challengePaths(host, tls), ...paths] },
+          },
+        ]),
   ];
 }
 

@@ -1,13 +1,21 @@
 import { Service } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
+import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
-import { defineController, on, type Context, type Controller } from '#reconcile/controller.ts';
+import {
+  defineController,
+  keyOf,
+  on,
+  type Context,
+  type Controller,
+} from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
@@ -26,6 +34,7 @@ import {
   type RouteHosts,
 } from '#controllers/serving/route/route-hosts.ts';
 import { routeStatus } from '#controllers/serving/route/route-status.ts';
+import { ensureRouteTls } from '#controllers/serving/route/route-certificates.ts';
 import { RoutesNaming } from '#controllers/serving/route/routes-naming.ts';
 import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
 
@@ -34,10 +43,16 @@ export function routeController(config: ServingConfig): Controller<Route> {
   const naming = new RoutesNaming();
   return defineController<Route>({
     kind: Route,
-    owns: [Ingress, Service],
+    owns: [Certificate, Ingress, Service],
     watches: [
       on(Configuration, (configuration) => naming.ofConfiguration(configuration)),
       on(Revision, (revision) => naming.ofRevision(revision)),
+      // Of all hosts of the namespace.
+      on(Certificate, ({ metadata }, known) =>
+        metadata.labels?.[networkingKeys.wildcardDomain] === undefined
+          ? []
+          : known.list(Route, metadata.namespace).map(keyOf),
+      ),
     ],
     async reconcile(route, context) {
       naming.remember(route);
@@ -74,7 +89,8 @@ async function reconcileRoute(
     defaultDurationMs: settings.network.rolloutDurationSeconds * 1_000,
     now,
   });
-  const desired = desiredIngress(route, { hosts, settings, ...rollout });
+  const tls = await ensureRouteTls(route, context, { hosts, config });
+  const desired = desiredIngress(route, { hosts, tls, settings, ...rollout });
   const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
   if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
   const gateway = ensured
@@ -86,6 +102,7 @@ async function reconcileRoute(
     assignment,
     hosts,
     rollouts: rollout.rollouts,
+    tls,
     ingress: ensured?.object,
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };

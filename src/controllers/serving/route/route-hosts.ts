@@ -51,13 +51,18 @@ export function routeHosts(
     (those) => those?.[visibility] === 'cluster-local',
   );
   const cluster = `svc.${config.clusterDomain}`;
-  const domain = domainFor(config.settings().domain, route.metadata.labels ?? {}) ?? config.domain;
+  const domain = routeDomain(route, config);
   return {
     name,
     local: [`${name}.${namespace}`, `${name}.${namespace}.svc`, `${name}.${namespace}.${cluster}`],
     ...(!isLocal &&
       domain !== cluster && { public: publicHost(route, { host: name, domain }, config) }),
   };
+}
+
+/** What its public hosts are in. */
+export function routeDomain({ metadata }: Route, config: ServingConfig): string {
+  return domainFor(config.settings().domain, metadata.labels ?? {}) ?? config.domain;
 }
 
 function publicHost(
@@ -89,14 +94,26 @@ function executed(execute: () => string): string {
   }
 }
 
+/** Hosts whose URLs begin with https. */
+type Secure = ReadonlySet<string>;
+
 /** Where a client outside reaches the hosts, or inside where there is no outside. */
-export function urlOf(hosts: RouteHosts, config: ServingConfig): string {
-  if (hosts.public === undefined) return `http://${hosts.local.at(-1)}`;
-  return publicUrl(hosts.public, config);
+export function urlOf(hosts: RouteHosts, secure: Secure, config: ServingConfig): string {
+  if (hosts.public === undefined) return localUrl(hosts, secure);
+  return publicUrl(hosts.public, secure, config);
+}
+
+/** Where a client inside the cluster reaches the hosts. */
+export function localUrl({ local }: RouteHosts, secure: Secure): string {
+  const host = local.at(-1) ?? '';
+  return `${secure.has(host) ? 'https' : 'http'}://${host}`;
 }
 
 /** Where a client outside reaches a host. */
-export function publicUrl(host: string, config: ServingConfig): string {
+export function publicUrl(host: string, secure: Secure, config: ServingConfig): string {
+  if (secure.has(host)) {
+    return `https://${host}${config.publicTlsPort === 443 ? '' : `:${config.publicTlsPort}`}`;
+  }
   const { externalScheme } = config.settings().network;
   const usual = externalScheme === 'https' ? 443 : 80;
   // The gateway's port is that of plain HTTP; who puts TLS before it does so at the usual one.

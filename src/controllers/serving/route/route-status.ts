@@ -5,7 +5,12 @@ import { Route } from '#api/serving-v1/route.ts';
 import type { AssignedTarget, Assignment } from '#controllers/serving/route/assign-traffic.ts';
 import { divided, rolloutOf } from '#controllers/serving/route/host-shares.ts';
 import type { ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
-import { urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
+import { localUrl, urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
+import {
+  markCertificates,
+  notEnabled,
+  type TlsState,
+} from '#controllers/serving/certificate/tls-state.ts';
 import { markIngress } from '#controllers/serving/ingress-condition.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
@@ -15,6 +20,7 @@ export interface ObservedRoute {
   readonly hosts: ReadonlyMap<string, RouteHosts>;
   /** Where gradual rollouts are. */
   readonly rollouts?: readonly ConfigurationRollout[];
+  readonly tls?: TlsState;
   /** Absent where somebody else has its name. */
   readonly ingress?: Ingress | undefined;
   /** A placeholder Service whose name is taken. */
@@ -26,7 +32,7 @@ export function routeStatus(
   observed: ObservedRoute,
   { now, config }: { readonly now: Date; readonly config: ServingConfig },
 ): StatusOf<Route> {
-  const { assignment, hosts, rollouts = [] } = observed;
+  const { assignment, hosts, rollouts = [], tls: { secure } = notEnabled() } = observed;
   const { generation } = route.metadata;
   const conditions = new Conditions({
     set: Route.conditions,
@@ -38,7 +44,7 @@ export function routeStatus(
   return {
     ...route.status,
     ...(generation !== undefined && { observedGeneration: generation }),
-    ...(own && { url: urlOf(own, config), address: { url: `http://${own.local.at(-1)}` } }),
+    ...(own && { url: urlOf(own, secure, config), address: { url: localUrl(own, secure) } }),
     ...('targets' in assignment && {
       traffic: assignment.targets.flatMap((target) => {
         const { configuration, tag } = target;
@@ -47,7 +53,7 @@ export function routeStatus(
           revisionName,
           percent,
           latestRevision: configuration !== '',
-          ...(tagged && { tag, url: urlOf(tagged, config) }),
+          ...(tagged && { tag, url: urlOf(tagged, secure, config) }),
         }));
       }),
     }),
@@ -67,18 +73,14 @@ function sharesOf(
 function markAll(
   conditions: Conditions,
   route: Route,
-  { assignment, rollouts = [], ingress, takenPlaceholder }: ObservedRoute,
+  { assignment, rollouts = [], tls = notEnabled(), ingress, takenPlaceholder }: ObservedRoute,
 ): void {
   if ('problem' in assignment) {
     conditions.mark('AllTrafficAssigned', assignment.problem);
     return;
   }
   conditions.markTrue('AllTrafficAssigned');
-  conditions.markTrue(
-    'CertificateProvisioned',
-    'TLSNotEnabled',
-    'external-domain-tls is not enabled',
-  );
+  markCertificates(conditions, tls);
   const type = 'IngressReady';
   if (takenPlaceholder !== undefined) {
     const message = `There is an existing placeholder Service "${takenPlaceholder}" that we do not own.`;

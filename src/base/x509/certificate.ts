@@ -9,7 +9,6 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
-import type { KeyPair } from '#apiserver/pki/certificate-file.ts';
 import {
   bitString,
   boolean,
@@ -21,16 +20,22 @@ import {
   set,
   time,
   utf8String,
-} from '#apiserver/pki/der.ts';
+} from './der.ts';
 
 /** Clocks of containers and virtual machines may lag behind ours. */
 const BACKDATED_MS = 5 * 60 * 1000;
 const ECDSA_WITH_SHA256 = sequence(objectIdentifier('1.2.840.10045.4.3.2'));
 
+/** A certificate with its private key, both PEM, as TLS wants them. */
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 export interface Subject {
-  /** What Kubernetes takes for the user's name. */
+  /** Of a client: who it is. At most 64 characters (RFC 5280, appendix A.1). */
   readonly commonName: string;
-  /** What Kubernetes takes for the user's groups. */
+  /** Of a client: the groups it is in. */
   readonly organizations?: readonly string[];
 }
 
