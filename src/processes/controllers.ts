@@ -5,9 +5,11 @@ import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-
 import { crdOf } from '#api/apiextensions-v1/crd-of.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { Secret } from '#api/core-v1/secret.ts';
 import { Service } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
 import { servingKinds } from '#api/kinds.ts';
+import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { pullCredentials } from '#agent/pods/pull-secrets.ts';
 import { startAutoscaler } from '#autoscaler/autoscaler.ts';
@@ -101,9 +103,11 @@ async function lead(
   return resources.move();
 }
 
-/** A cluster may have many pods that are no Service's; Serving's controllers look none up by its name. */
+/** A cluster may have many pods and Secrets that are none of ours; Serving's controllers look none up by its name in memory. */
 function watchedOf(kind: Kind): Selection | undefined {
-  return kind.kind === Pod.kind ? { labelSelector: servingKeys.revision } : undefined;
+  if (kind.kind === Pod.kind) return { labelSelector: servingKeys.revision };
+  if (kind.kind === Secret.kind) return { labelSelector: networkingKeys.certificateUid };
+  return undefined;
 }
 
 /**

@@ -39,6 +39,11 @@ export function domainFor(
   return entry?.domain;
 }
 
+/** Domains whose hosts may share a certificate in each namespace. */
+export function wildcardDomains(config: DomainConfig): readonly string[] {
+  return config.filter(({ isWildcard }) => isWildcard).map(({ domain }) => domain);
+}
+
 function entryOf(domain: string, text: string): DomainEntry {
   const at = `domain ${domain}`;
   const fields = new Map(yamlEntries(text, at));

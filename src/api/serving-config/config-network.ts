@@ -3,14 +3,17 @@ import { CERTIFICATE_CLASS, INGRESS_CLASS } from '#api/networking-v1alpha1/netwo
 import {
   choice,
   ConfigError,
+  entriesOf,
   flag,
   integer,
   keyOf,
   readKeys,
+  selectorOf,
   text,
   type ConfigData,
   type ConfigKey,
   type ValuesOf,
+  yamlEntries,
 } from '#api/serving-config/config-key.ts';
 
 const ON_OFF = ['Enabled', 'Disabled'] as const;
@@ -27,7 +30,7 @@ export const networkKeys = {
     aliases: ['certificate.class'],
     about: 'Who provides the certificates of routes that do not say.',
   }),
-  wildcardCertSelector: text('namespace-wildcard-cert-selector', {
+  wildcardNamespaces: namespaceSelector('namespace-wildcard-cert-selector', {
     fallback: '',
     about: 'Namespaces that have one certificate for all their hosts: a label selector in YAML.',
   }),
@@ -117,6 +120,51 @@ export function parseNetworkConfig(data: ConfigData): NetworkConfig {
     throw new ConfigError(`domain template has url path: ${url.pathname}${url.search}`);
   }
   return config;
+}
+
+/** A label selector, as objects have them. */
+export interface NamespaceSelector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values: readonly string[];
+  }[];
+}
+
+/** Undefined where nothing is said, which selects nobody; `{}` selects everybody. */
+function namespaceSelector(
+  name: string,
+  options: { readonly fallback: string; readonly about: string },
+): ConfigKey<NamespaceSelector | undefined> {
+  return keyOf(name, options, (value, at) => {
+    if (value.trim() === '') return undefined;
+    const { matchLabels, matchExpressions, ...others } = Object.fromEntries(yamlEntries(value, at));
+    const [other] = Object.keys(others);
+    if (other !== undefined) throw new ConfigError(`${at}: unknown field "${other}"`);
+    return {
+      matchLabels: Object.fromEntries(selectorOf(matchLabels, `${at}: matchLabels`)),
+      matchExpressions: expressionsOf(matchExpressions ?? [], `${at}: matchExpressions`),
+    };
+  });
+}
+
+const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+
+function expressionsOf(value: unknown, at: string): NamespaceSelector['matchExpressions'] {
+  if (!Array.isArray(value)) throw new ConfigError(`${at}: not a list`);
+  return value.map((item: unknown) => {
+    const { key, operator, values = [] } = Object.fromEntries(entriesOf(item, at));
+    const isFit =
+      typeof key === 'string' &&
+      typeof operator === 'string' &&
+      OPERATORS.includes(operator) &&
+      Array.isArray(values) &&
+      values.every((each) => typeof each === 'string');
+    if (isFit) return { key, operator, values };
+    const wanted = `a key, one of the operators ${OPERATORS.join(', ')}, and values`;
+    throw new ConfigError(`${at}: ${JSON.stringify(item)}, wanted ${wanted}`);
+  });
 }
 
 interface TemplateOptions {

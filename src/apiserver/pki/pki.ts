@@ -5,12 +5,7 @@ import path from 'node:path';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import type { Clock } from '#base/clock.ts';
 import { makeCertificate, makeKey, type KeyPair, type Subject } from '#base/x509/certificate.ts';
-import {
-  keyPairText,
-  readKeyPair,
-  readText,
-  unreadable,
-} from '#apiserver/pki/certificate-file.ts';
+import { keyPairText, readKeyPair, readText, unreadable } from '#apiserver/pki/certificate-file.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const AUTHORITY_LIFETIME_MS = 3650 * DAY_MS;

@@ -328,3 +328,56 @@ test('certificates: those of another class, and Secrets of others, are left alon
   assert.deepEqual(summary(found?.status?.conditions), { Ready: 'False NotOwned' });
   await on.cluster.steady();
 });
+
+test('certificates: a namespace that is selected has one for all its hosts', async () => {
+  const selector = 'matchExpressions: [{ key: wildcard, operator: In, values: ["yes"] }]';
+  await using on = await stage({
+    'external-domain-tls': 'Enabled',
+    'namespace-wildcard-cert-selector': selector,
+  });
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  const own = `route-${(await routeOf(on))?.metadata.uid}`;
+  const names = async () => (await certificates(on)).map(({ metadata }) => metadata.name);
+  assert.deepEqual(await names(), [own]);
+  await client.patch(
+    Namespace,
+    { name: namespace },
+    { metadata: { labels: { wildcard: 'yes' } } },
+    { type: 'merge' },
+  );
+  await on.play();
+  // What is there already stays until its Route goes: a certificate costs nothing to keep.
+  const wildcard = await client.get(Certificate, { namespace, name: 'default.localhost' });
+  assert.deepEqual(wildcard?.spec, {
+    dnsNames: ['*.default.localhost'],
+    domain: 'localhost',
+    secretName: 'default.localhost',
+  });
+  assert.deepEqual(wildcard.metadata.labels, { [networkingKeys.wildcardDomain]: 'localhost' });
+  assert.deepEqual(await names(), ['default.localhost', own]);
+  const ingress = await client.get(Ingress, { namespace, name: 'hello' });
+  assert.deepEqual(ingress?.spec.tls, [
+    {
+      hosts: ['hello.default.localhost'],
+      secretName: 'default.localhost',
+      secretNamespace: namespace,
+    },
+  ]);
+  assert.equal(
+    (await leafOf(on, 'default.localhost')).checkHost('hello.default.localhost'),
+    '*.default.localhost',
+  );
+  await on.cluster.steady();
+  await client.patch(
+    Namespace,
+    { name: namespace },
+    { metadata: { labels: { wildcard: null } } },
+    { type: 'merge' },
+  );
+  await on.play();
+  assert.deepEqual(await names(), [own]);
+  assert.equal((await routeOf(on))?.status?.url, 'https://hello.default.localhost:8443');
+  await on.cluster.steady();
+});

@@ -7,6 +7,7 @@ import { configurationController } from '#controllers/serving/configuration/conf
 import { domainMappingController } from '#controllers/serving/domain-mapping/domain-mapping-controller.ts';
 import { labelerController } from '#controllers/serving/labeler/labeler-controller.ts';
 import { metricController } from '#controllers/serving/metric/metric-controller.ts';
+import { namespaceCertificateController } from '#controllers/serving/namespace-certificate/namespace-certificate-controller.ts';
 import { podAutoscalerController } from '#controllers/serving/pod-autoscaler/pod-autoscaler-controller.ts';
 import {
   DigestResolver,
@@ -39,6 +40,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     routeController(config),
     domainMappingController(config),
     certificateController(config),
+    namespaceCertificateController(config),
     podAutoscalerController({ config, autoscaler, clock }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];

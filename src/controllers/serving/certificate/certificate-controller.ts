@@ -36,10 +36,11 @@ async function reconcileCertificate(
   certificate: Certificate,
   context: Context,
 ): ReturnType<Controller<Certificate>['reconcile']> {
-  const { client } = context;
+  const { client, live } = context;
   const now = context.clock.now();
   const { namespace } = placeOf(certificate.metadata);
-  const secret = await client.get(Secret, { namespace, name: certificate.spec.secretName ?? '' });
+  // Memory may not have it: it could be anybody's, and only ours need be watched.
+  const secret = await live.get(Secret, { namespace, name: certificate.spec.secretName ?? '' });
   const held = heldCertificate(secret, certificate);
   const issuer = complaintOf(certificate, secret) ?? (await chosenIssuer(context));
   if ('refusal' in issuer) return certificateOutcome(certificate, { now, held, issuance: issuer });
