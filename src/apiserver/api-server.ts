@@ -259,7 +259,9 @@ function attributesOf(
   // A Namespace counts as inside itself, so that a role there may let one read it.
   const isNamespace = group === '' && plural === 'namespaces' && name !== '';
   const namespace = isNamespace ? name : within;
-  const selected = resource && name === '' ? selectedName(resource) : name;
+  const fieldSelector = resource && name === '' ? selectorOf(resource) : '';
+  // A list or watch of one object by field selector is allowed to whoever may list or watch that one.
+  const selected = resource && fieldSelector ? parseFieldSelector(resource.kind, fieldSelector).name : name;
   return {
     user,
     verb: verbName(request, resource, name),
@@ -270,15 +272,13 @@ function attributesOf(
       ...(subresource !== undefined && { subresource }),
       ...(namespace !== undefined && { namespace }),
       ...(selected && { name: selected }),
+      ...(fieldSelector && { fieldSelector }),
     },
   };
 }
 
-/** A list or watch of one object by field selector is allowed to whoever may list or watch that one. */
-function selectedName({ kind, query, method }: ResourceRequest): string | undefined {
-  return method === 'GET'
-    ? parseFieldSelector(kind, query.get('fieldSelector') ?? '').name
-    : undefined;
+function selectorOf({ query, method }: ResourceRequest): string {
+  return method === 'GET' ? (query.get('fieldSelector') ?? '') : '';
 }
 
 function verbName(

@@ -39,6 +39,8 @@ export interface Attributes {
     readonly subresource?: string;
     readonly namespace?: string;
     readonly name?: string;
+    /** Of lists and watches, as it was sent. */
+    readonly fieldSelector?: string;
   };
   /** For requests about no resource: `/healthz`, `/apis`. */
   readonly path?: string;

@@ -17,6 +17,7 @@ import { UserError } from './terminal.ts';
 /** The flags that `up` and `demo` share. */
 export interface ListenerFlags {
   readonly httpPort?: number;
+  readonly httpsPort?: number;
   readonly apiPort: number;
   readonly registryPort: number;
   readonly listen: readonly string[];
@@ -44,6 +45,11 @@ export async function settingsOf({ home }: Invocation, flags: ListenerFlags): Pr
         flags.httpPort ?? 80,
         '--http-port',
         flags.httpPort === undefined ? 8080 : undefined,
+      ),
+      httpsPort: await choosePort(
+        flags.httpsPort ?? 443,
+        '--https-port',
+        flags.httpsPort === undefined ? 8443 : undefined,
       ),
       apiPort: await choosePort(flags.apiPort, '--api-port'),
       registryPort: await choosePort(flags.registryPort, '--registry-port'),
@@ -95,6 +101,8 @@ export function flagsOf(settings: Settings): string[] {
   return [
     '--http-port',
     String(settings.httpPort),
+    '--https-port',
+    String(settings.httpsPort),
     '--api-port',
     String(settings.apiPort),
     '--registry-port',

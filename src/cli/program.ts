@@ -130,6 +130,11 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
 function withListeners(command: Command): Command {
   return command
     .option('--http-port <number>', 'gateway (default: 80, or 8080 where 80 is taken)', parsePort)
+    .option(
+      '--https-port <number>',
+      'gateway, over TLS (default: 443, or 8443 where 443 is taken)',
+      parsePort,
+    )
     .option('--api-port <number>', 'Kubernetes API', parsePort, 6443)
     .option('--registry-port <number>', 'image registry', parsePort, 5000)
     .option(

@@ -178,6 +178,8 @@ test('a taken port is an error that names the flag', async () => {
   await assert.rejects(
     Listener.open({
       door: 'public',
+      isForPods: false,
+      httpsPort: 443,
       addresses: ['127.0.0.1'],
       port,
       flag: '--http-port',

@@ -4,35 +4,27 @@ import type { Random } from '#base/random.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Client } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
-import type { Door } from './connection/exchange.ts';
-import { Listener } from './connection/listener.ts';
-import { ReadAhead } from './connection/read-ahead.ts';
+import type { Listener } from './connection/listener.ts';
+import { type DoorName, type DoorOptions, openDoors } from './doors.ts';
 import { type IngressFacts, ingressStatus, IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
+import { tlsOf } from './route/host-secret.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
 import { buildRouteTable, isOurs, keyOf, type RouteMemory } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
+import { type CertificateProblem, ServingCertificates } from './tls/serving-certificates.ts';
 
-interface DoorOptions {
-  /** All on one port; those that the machine does not have are left out. */
-  readonly addresses: readonly string[];
-  /** 0: any free one. */
-  readonly port: number;
-  /** The flag that chooses the port, for the error where it is taken; empty where none does. */
-  readonly flag: string;
-}
-
-export interface GatewayOptions {
-  /** Writes the statuses of Ingresses. */
-  readonly client: Pick<Client, 'updateStatus'>;
+export interface GatewayOptions<Name extends DoorName> {
+  /** Writes the statuses of Ingresses, reads the Secrets that they name. */
+  readonly client: Pick<Client, 'updateStatus' | 'list' | 'watch'>;
   /** Of Ingresses, Services, EndpointSlices and Revisions; whoever hands them in disposes of them, later than the gateway. */
   readonly informers: Informers;
   /** Where the autoscaler listens; it may come later, and go. */
   readonly measurementSocketPath: string;
-  /** public: for the world; internal: for pods, cluster-local hosts too; backend: believes who asks. */
-  readonly doors: Readonly<Record<Door, DoorOptions>>;
+  /** Those to be opened. */
+  readonly doors: Readonly<Record<Name, DoorOptions>>;
   /** The gateway's Services by their names in the cluster: what Ingress statuses say. */
   readonly publicHost: string;
   readonly privateHost: string;
@@ -44,21 +36,22 @@ export interface GatewayOptions {
   readonly log: Log;
 }
 
-export interface Gateway extends AsyncDisposable {
-  readonly ports: Readonly<Record<Door, number>>;
+export interface Gateway<Name extends DoorName> extends AsyncDisposable {
+  readonly ports: Readonly<Record<Name, number>>;
   /** Accepts no more and resolves when what is on its way has ended, or was cut off because `signal` was aborted. */
   close(signal: AbortSignal): Promise<void>;
 }
 
 /** So long the doors stay shut while the routes are being read; after it, what is unknown is answered with 503. */
 const SYNC_TIMEOUT_MS = 10_000;
-const READ_AHEAD = { bytesMaxEach: 64 * 1024, bytesMax: 128 * 1024 * 1024 };
 
 /**
  * Carries requests to pods, holding them while pods start. Knows what it needs by watches and goes on with the last known
  * when the API is away. Throws where a port is taken; disposing cuts off what is on its way.
  */
-export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+export async function startGateway<Name extends DoorName>(
+  options: GatewayOptions<Name>,
+): Promise<Gateway<Name>> {
   const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost } = options;
   await using resources = new AsyncDisposableStack();
   const link = resources.use(
@@ -95,18 +88,34 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(drains && { drains }),
   });
   const writer = resources.use(new IngressStatusWriter({ client, clock, log }));
+  const stop = new AbortController();
+  resources.defer(() => stop.abort());
+  const certificates = resources.use(
+    new ServingCertificates({ client, clock, random, log, signal: stop.signal, onChange: refresh }),
+  );
   const memory: RouteMemory = new WeakMap();
   const told: Told = new WeakMap();
   const publishNow = (): void => {
     if (!isSynced()) return;
     const all = ingresses.list();
     router.table = buildRouteTable(all, memory);
-    publish(all, { router, directory, writer, told, publicHost, privateHost, now: clock.now() });
+    const now = clock.now();
+    const facts = { publicHost, privateHost, now };
+    publish(all, { router, directory, certificates, writer, told, ...facts });
   };
   resources.use(ingresses.onChange(refresh));
-  await syncedOrLate(informers, clock);
+  await inTime(informers.synced(), clock);
   publishNow();
-  const listeners = await openDoors(options, { router, resources });
+  if (certificates.isFollowed) await inTime(certificates.follow().synced(), clock);
+  const listeners = await openDoors({
+    ...options,
+    resources,
+    onRequest: (exchange) => router.route(exchange),
+    contextFor: (name, isInternal) => {
+      const secret = router.table.secretOf(name, isInternal);
+      return secret && certificates.contextOf(secret);
+    },
+  });
   return running(listeners, resources.move());
 }
 
@@ -131,18 +140,21 @@ function publish(
   parts: Pick<IngressFacts, 'publicHost' | 'privateHost' | 'now'> & {
     router: RequestRouter;
     directory: ServiceDirectory;
+    certificates: ServingCertificates;
     writer: IngressStatusWriter;
     told: Told;
   },
 ): void {
-  const { router, directory, writer, told, publicHost, privateHost, now } = parts;
+  const { router, directory, certificates, writer, told, publicHost, privateHost, now } = parts;
   for (const ingress of ingresses.filter(isOurs)) {
     const rejection = router.table.rejected.get(keyOf(ingress));
     const missingService = firstMissing(ingress, directory);
-    const news = JSON.stringify([rejection, missingService]);
+    const certificateProblem = firstProblem(ingress, certificates);
+    const news = JSON.stringify([rejection, missingService, certificateProblem]);
     if (told.get(ingress) === news) continue;
     told.set(ingress, news);
-    const facts = { publicHost, privateHost, now, rejection, missingService };
+    const missing = { missingService, certificateProblem };
+    const facts = { publicHost, privateHost, now, rejection, ...missing };
     writer.want(ingress, ingressStatus(ingress, facts));
   }
 }
@@ -158,48 +170,37 @@ function firstMissing(ingress: Ingress, directory: ServiceDirectory): string | u
   return undefined;
 }
 
-async function syncedOrLate(informers: Informers, clock: Clock): Promise<void> {
+function firstProblem(
+  ingress: Ingress,
+  certificates: ServingCertificates,
+): CertificateProblem | undefined {
+  for (const { secret } of tlsOf(ingress)) {
+    const problem = certificates.problemOf(secret);
+    if (problem) return problem;
+  }
+  return undefined;
+}
+
+/** Waits for what is being read, but not for ever. */
+async function inTime(read: Promise<void>, clock: Clock): Promise<void> {
   const cancel = new AbortController();
   const late = sleep(clock, SYNC_TIMEOUT_MS, cancel.signal);
-  // Cancelled below; that is how it ends where the routes come in time.
+  // Cancelled below; that is how it ends where all is read in time.
   late.catch(() => undefined);
-  await Promise.race([informers.synced(), late]);
+  await Promise.race([read, late]);
   cancel.abort();
 }
 
-async function openDoors(
-  options: GatewayOptions,
-  { router, resources }: { router: RequestRouter; resources: AsyncDisposableStack },
-): Promise<Record<Door, Listener>> {
-  const { clock, log, doors } = options;
-  const readAhead = new ReadAhead(READ_AHEAD);
-  const open = async (door: Door): Promise<Listener> =>
-    resources.use(
-      await Listener.open({
-        door,
-        ...doors[door],
-        readAhead,
-        clock,
-        log,
-        onRequest: (exchange) => router.route(exchange),
-      }),
-    );
+function running<Name extends DoorName>(
+  listeners: ReadonlyMap<Name, Listener>,
+  resources: AsyncDisposableStack,
+): Gateway<Name> {
+  const ports = Object.fromEntries(Array.from(listeners, ([name, { port }]) => [name, port]));
   return {
-    public: await open('public'),
-    internal: await open('internal'),
-    backend: await open('backend'),
-  };
-}
-
-function running(listeners: Record<Door, Listener>, resources: AsyncDisposableStack): Gateway {
-  return {
-    ports: {
-      public: listeners.public.port,
-      internal: listeners.internal.port,
-      backend: listeners.backend.port,
-    },
+    // Of each door that was asked for one is open.
+    ports: ports as Record<Name, number>,
     async close(signal) {
-      await Promise.all(Object.values(listeners).map((listener) => listener.close(signal)));
+      await Promise.all(Array.from(listeners.values(), (listener) => listener.close(signal)));
       await resources.disposeAsync();
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

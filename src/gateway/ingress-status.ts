@@ -8,6 +8,7 @@ import type { StatusOf } from '#api/kind.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Client } from '#client/client.ts';
 import { keyOf, type Rejection } from './route/route-table.ts';
+import type { CertificateProblem } from './tls/serving-certificates.ts';
 
 /** What the gateway knows of one Ingress. */
 export interface IngressFacts {
@@ -17,20 +18,29 @@ export interface IngressFacts {
   readonly rejection: Rejection | undefined;
   /** A Service that a split names and that is not there: `namespace/name`. */
   readonly missingService: string | undefined;
+  /** Of a Secret that it names. */
+  readonly certificateProblem: CertificateProblem | undefined;
   readonly now: Date;
 }
 
+const WAITING = 'Waiting for load balancer to be ready';
+
 /** The status of an Ingress whose generation the live table holds, or refused to hold. */
 export function ingressStatus(ingress: Ingress, facts: IngressFacts): StatusOf<Ingress> {
-  const { rejection, missingService, now } = facts;
+  const { rejection, missingService, certificateProblem, now } = facts;
   const previous = ingress.status?.conditions;
   const conditions = new Conditions({ set: Ingress.conditions, previous, now });
   if (rejection) conditions.markFalse('LoadBalancerReady', rejection.reason, rejection.message);
   else if (missingService !== undefined) {
     const text = `Service ${missingService} does not exist`;
     conditions.markUnknown('NetworkConfigured', 'ServiceMissing', text);
-    const waiting = 'Waiting for load balancer to be ready';
-    conditions.markUnknown('LoadBalancerReady', 'Uninitialized', waiting);
+    conditions.markUnknown('LoadBalancerReady', 'Uninitialized', WAITING);
+  } else if (certificateProblem) {
+    const { reason, message } = certificateProblem;
+    // What is wrong stays wrong until somebody mends it; what is not there may be about to come.
+    if (reason === 'SecretInvalid') conditions.markFalse('NetworkConfigured', reason, message);
+    else conditions.markUnknown('NetworkConfigured', reason, message);
+    conditions.markUnknown('LoadBalancerReady', 'Uninitialized', WAITING);
   } else {
     conditions.markTrue('NetworkConfigured');
     conditions.markTrue('LoadBalancerReady');

@@ -37,6 +37,7 @@ import { GATEWAY_USER } from '#apiserver/authorization/bootstrap-roles.ts';
 import { escalationCheck } from '#apiserver/authorization/escalation.ts';
 import { followRbac } from '#apiserver/authorization/follow-rbac.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
+import { withServingSecrets } from '#apiserver/authorization/serving-secrets.ts';
 import { RbacObjects, type RbacObject } from '#apiserver/authorization/rbac-objects.ts';
 import { CustomResources } from '#apiserver/custom-resources/custom-resources.ts';
 import { webhookConverter } from '#apiserver/custom-resources/webhook-conversion.ts';
@@ -98,7 +99,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const pki = await openPki({ home: settings.home, clock });
   const rbac = new RbacObjects();
   await followRbac(rbac, { store, clock, log, signal, prefixes: rbacPrefixes() });
-  const authorizer = rbacAuthorizer(rbac);
+  const authorizer = withServingSecrets(rbacAuthorizer(rbac));
   const keys = tokenKeys(await pki.tokenKey());
   const issuer = `https://kubernetes.default.svc.${CLUSTER_DOMAIN}`;
   const audiences = [issuer] as const;
@@ -251,8 +252,9 @@ async function writeKubeconfigs({ settings }: ApiOptions, pki: Pki, server: stri
 }
 
 /** No webhook is behind any of them. */
-function ownPorts({ apiPort, httpPort, registryPort }: ApiOptions['settings']): Set<number> {
-  return new Set([apiPort, httpPort, registryPort, ...Object.values(GATEWAY_PORTS)]);
+function ownPorts(settings: ApiOptions['settings']): Set<number> {
+  const { apiPort, httpPort, httpsPort, registryPort } = settings;
+  return new Set([apiPort, httpPort, httpsPort, registryPort, ...Object.values(GATEWAY_PORTS)]);
 }
 
 function packageVersion(): string {

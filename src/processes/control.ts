@@ -212,12 +212,13 @@ function reachability(settings: Settings): Pick<AgentOptions, 'openPorts' | 'own
 /** Where no Service may be: pods and people would no longer reach the platform. Node ports are on loopback too. */
 function ownPorts(settings: Settings): { tcp: number[]; udp: number[] } {
   const { tcp, udp } = openPorts(settings);
-  const { httpPort } = settings;
-  return { tcp: httpPort >= NODE_PORTS.first ? [...tcp, httpPort] : tcp, udp };
+  const { httpPort, httpsPort } = settings;
+  const high = [httpPort, httpsPort].filter((port) => port >= NODE_PORTS.first);
+  return { tcp: [...tcp, ...high], udp };
 }
 
 /** What pods may reach of this machine. */
 function openPorts({ apiPort, registryPort }: Settings): { tcp: number[]; udp: number[] } {
-  const { internal, backend } = GATEWAY_PORTS;
-  return { tcp: [53, apiPort, registryPort, internal, backend], udp: [53] };
+  const gateway = Object.values(GATEWAY_PORTS);
+  return { tcp: [53, apiPort, registryPort, ...gateway], udp: [53] };
 }

@@ -23,7 +23,7 @@ export async function runGateway(home: string, args: readonly string[]): Promise
 
 async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> {
   const { settings, foreign, clock, log, signal, done } = context;
-  const { home, httpPort, listen } = settings;
+  const { home, httpPort, httpsPort, listen } = settings;
   const paths = pathsOf(home);
   const podFacing =
     foreign?.address ?? (await ensureRanges(networkFileOf(home), instanceOf(home))).podFacing;
@@ -45,18 +45,19 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     );
     done('dns');
   }
+  const own = ['127.0.0.1', '::1', ...listen];
   const gateway = await startGateway({
     ...parts,
     client,
     informers,
     measurementSocketPath: paths.measurementSocket,
     doors: {
-      public: {
-        addresses: ['127.0.0.1', '::1', ...listen],
-        port: httpPort,
-        flag: '--http-port',
-      },
+      public: { addresses: own, port: httpPort, flag: '--http-port' },
+      publicTls: { addresses: own, port: httpsPort, flag: '--https-port' },
+      service: { addresses: [podFacing], port: GATEWAY_PORTS.service, flag: '' },
+      serviceTls: { addresses: [podFacing], port: GATEWAY_PORTS.serviceTls, flag: '' },
       internal: { addresses: [podFacing], port: GATEWAY_PORTS.internal, flag: '' },
+      internalTls: { addresses: [podFacing], port: GATEWAY_PORTS.internalTls, flag: '' },
       backend: { addresses: [podFacing], port: GATEWAY_PORTS.backend, flag: '' },
     },
     publicHost: `${GATEWAY_SERVICES.public}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,

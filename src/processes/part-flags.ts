@@ -26,6 +26,7 @@ export function parsePartFlags(home: string, args: readonly string[]): PartFlags
     args: [...args],
     options: {
       'http-port': { type: 'string', default: '80' },
+      'https-port': { type: 'string', default: '443' },
       'api-port': { type: 'string', default: '6443' },
       'registry-port': { type: 'string', default: '5000' },
       'node-name': { type: 'string', default: hostname().toLowerCase() },
@@ -41,6 +42,7 @@ export function parsePartFlags(home: string, args: readonly string[]): PartFlags
       home,
       nodeName: values['node-name'],
       httpPort: Number(values['http-port']),
+      httpsPort: Number(values['https-port']),
       apiPort: Number(values['api-port']),
       registryPort: Number(values['registry-port']),
       listen: values.listen,

@@ -10,8 +10,17 @@ export const SYSTEM_NAMESPACE = CONFIG_NAMESPACE;
 /** Names of the Services that lead to the gateway: for the world, and for what is inside the cluster. */
 export const GATEWAY_SERVICES = { public: 'gateway', private: 'gateway-internal' };
 
-/** Where the gateway listens on the pod-facing address: the ports Knative's own parts have there. */
-export const GATEWAY_PORTS = { internal: 8081, backend: 8012 };
+/**
+ * Where the gateway listens on the pod-facing address. 8012, 8081 and 8444 are the ports that Knative's own parts have there; the
+ * public ones would be 8080 and 8443, which other programs have on many a machine.
+ */
+export const GATEWAY_PORTS = {
+  service: 8082,
+  serviceTls: 8445,
+  internal: 8081,
+  internalTls: 8444,
+  backend: 8012,
+};
 
 /** A Service of the platform itself, which leads to one of its processes. */
 export interface PlatformService {
@@ -33,13 +42,20 @@ export const gatewayServices: readonly PlatformService[] = [
     namespace: SYSTEM_NAMESPACE,
     name: GATEWAY_SERVICES.public,
     type: 'LoadBalancer',
-    ports: http(),
+    ports: webPorts(GATEWAY_PORTS.service, GATEWAY_PORTS.serviceTls),
   },
-  { namespace: SYSTEM_NAMESPACE, name: GATEWAY_SERVICES.private, ports: http() },
+  {
+    namespace: SYSTEM_NAMESPACE,
+    name: GATEWAY_SERVICES.private,
+    ports: webPorts(GATEWAY_PORTS.internal, GATEWAY_PORTS.internalTls),
+  },
 ];
 
-function http(): PlatformService['ports'] {
-  return [{ name: 'http', protocol: 'TCP', port: 80, targetPort: GATEWAY_PORTS.internal }];
+function webPorts(http: number, https: number): PlatformService['ports'] {
+  return [
+    { name: 'http', protocol: 'TCP', port: 80, targetPort: http },
+    { name: 'https', protocol: 'TCP', port: 443, targetPort: https },
+  ];
 }
 
 /** Makes the ConfigMaps that are missing, and shows in each what it could say. What people say in them stays. */

@@ -7,6 +7,7 @@ export interface Settings {
   readonly home: string;
   readonly nodeName: string;
   readonly httpPort: number;
+  readonly httpsPort: number;
   readonly apiPort: number;
   readonly registryPort: number;
   /** Addresses beside loopback and the pods' own that listeners bind; none unless asked for. */

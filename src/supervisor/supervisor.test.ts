@@ -53,6 +53,7 @@ function bench(): Bench {
     home,
     nodeName: 'node',
     httpPort: 0,
+    httpsPort: 0,
     apiPort: 0,
     registryPort: 0,
     listen: [],

@@ -135,7 +135,7 @@ test('F37: a scan of this machine finds what pods may use, and nothing else', as
        await Promise.all(Array.from({ length: 256 }, (_, at) => probe(first + at)));
        console.log(open.sort((a, b) => a - b).join()); })()`,
   );
-  assert.equal(found, '53,80,8012,8081');
+  assert.equal(found, '53,80,443,8012,8081,8082,8444,8445');
 });
 
 test('F37: another pod’s address is not to be had', async () => {

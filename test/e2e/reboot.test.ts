@@ -58,7 +58,12 @@ function portFlags(home: string): string[] {
     settings: string;
   };
   const settings = JSON.parse(record.settings) as Record<string, number>;
-  const flags = { 'http-port': 'httpPort', 'api-port': 'apiPort', 'registry-port': 'registryPort' };
+  const flags = {
+    'http-port': 'httpPort',
+    'https-port': 'httpsPort',
+    'api-port': 'apiPort',
+    'registry-port': 'registryPort',
+  };
   return Object.entries(flags).flatMap(([flag, key]) => [`--${flag}`, String(settings[key])]);
 }
 

@@ -56,6 +56,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
         home,
         nodeName: 'node',
         httpPort: 80,
+        httpsPort: 443,
         apiPort,
         registryPort: 5000,
         listen: [],

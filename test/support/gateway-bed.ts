@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { type AddressInfo, createConnection, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +9,7 @@ import { AsyncQueue } from '#base/async-queue.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
+import { Secret } from '#api/core-v1/secret.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { isReady } from '#api/meta/conditions.ts';
@@ -24,7 +26,7 @@ import { startCluster, type Cluster } from '#test/support/cluster.ts';
 /** A gateway in front of a cluster in this process, with the autoscaler's end of its channel in the test's hands. */
 export interface GatewayBed extends AsyncDisposable {
   readonly cluster: Cluster;
-  readonly gateway: Gateway;
+  readonly gateway: Gateway<'public' | 'publicTls' | 'internal' | 'internalTls' | 'backend'>;
   readonly autoscaler: MeasurementServer;
   /** The next message of that type from the gateway. */
   heard<T extends FromGateway['type']>(type: T): Promise<Extract<FromGateway, { type: T }>>;
@@ -37,6 +39,8 @@ export interface GatewayBed extends AsyncDisposable {
   /** A Service with these endpoints that is not a revision's. */
   service(name: string, pods: readonly BedPod[]): Promise<void>;
   ingress(name: string, spec: Ingress['spec']): Promise<Ingress>;
+  /** A Secret with a pair in PEM, written or overwritten. */
+  secret(name: string, pair: { readonly certificate: string; readonly key: string }): Promise<void>;
 }
 
 interface BedPod {
@@ -85,7 +89,13 @@ export async function startGatewayBed(): Promise<GatewayBed> {
       ...base,
       informers,
       measurementSocketPath: socketPath,
-      doors: { public: door, internal: door, backend: door },
+      doors: {
+        public: door,
+        publicTls: door,
+        internal: door,
+        internalTls: door,
+        backend: door,
+      },
       publicHost: 'gateway.knative-serving.svc.cluster.local',
       privateHost: 'gateway-internal.knative-serving.svc.cluster.local',
       clusterDomain: 'cluster.local',
@@ -109,7 +119,10 @@ export async function startGatewayBed(): Promise<GatewayBed> {
   };
 }
 
-type Makers = Pick<GatewayBed, 'revision' | 'pods' | 'route' | 'service' | 'ingress'>;
+type Makers = Pick<
+  GatewayBed,
+  'revision' | 'pods' | 'route' | 'service' | 'ingress' | 'secret'
+>;
 
 function makers({ client }: Cluster): Makers {
   const namespace = 'default';
@@ -164,6 +177,18 @@ function makers({ client }: Cluster): Makers {
     });
   return {
     ingress,
+    async secret(name, { certificate, key }) {
+      await client.apply(Secret, {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { namespace, name },
+        type: 'kubernetes.io/tls',
+        data: {
+          'tls.crt': Buffer.from(certificate).toString('base64'),
+          'tls.key': Buffer.from(key).toString('base64'),
+        },
+      });
+    },
     async revision(name, spec = {}) {
       await client.create(Revision, {
         apiVersion: 'serving.knative.dev/v1',
@@ -201,16 +226,25 @@ function makers({ client }: Cluster): Makers {
 
 /** Resolves with the Ingress once it is Ready. */
 export async function ready(client: Cluster['client'], made: Ingress): Promise<Ingress> {
+  return await untilIngress(client, made, isReady);
+}
+
+/** Resolves with the Ingress once a version of it after `made` is as wanted. */
+export async function untilIngress(
+  client: Cluster['client'],
+  made: Ingress,
+  isWanted: (ingress: Ingress) => boolean,
+): Promise<Ingress> {
   const stop = new AbortController();
   const { name = '', namespace = '', resourceVersion = '' } = made.metadata;
   const selection = { namespace, fieldSelector: `metadata.name=${name}`, resourceVersion };
   for await (const event of client.watch(Ingress, selection, stop.signal)) {
-    if (event.type === 'MODIFIED' && isReady(event.object)) {
+    if (event.type === 'MODIFIED' && isWanted(event.object)) {
       stop.abort();
       return event.object;
     }
   }
-  throw new Error(`Ingress ${name}: the watch ended before it was Ready`);
+  throw new Error(`Ingress ${name}: the watch ended before it was as wanted`);
 }
 
 /** A program that pods run: a real HTTP server. */
@@ -252,13 +286,18 @@ export interface Ask {
   readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
   readonly agent?: http.Agent;
+  /** Over TLS, by an authority in PEM. */
+  readonly authority?: string;
 }
 
 /** One request on a connection of its own unless an agent is given. */
 export async function ask(port: number, options: Ask): Promise<Answer> {
-  const request = http.request({
+  const { authority } = options;
+  const send = authority === undefined ? http.request : https.request;
+  const request = send({
     port,
     host: '127.0.0.1',
+    ...(authority !== undefined && { ca: authority, servername: options.host.split(':')[0] }),
     method: options.method ?? 'GET',
     path: options.path ?? '/',
     headers: { host: options.host, ...options.headers },

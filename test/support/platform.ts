@@ -112,7 +112,7 @@ export function platform(work = process.env['KNODE_TEST_WORK'] ?? tmpdir()): Pla
     env,
     kubectlEnv,
     kubectlProgram: kubectlProgram(),
-    ports: ['--http-port', '0', '--api-port', '0', '--registry-port', '0'],
+    ports: ['--http-port', '0', '--https-port', '0', '--api-port', '0', '--registry-port', '0'],
     knode: async (...args) => await run(['./knode', ...args], { env }),
     kubectl,
     kubectlInBackground(args) {

@@ -66,13 +66,16 @@ async function startOnKubernetes(): Promise<ServingCluster> {
   resources.use(await startRegistry(home));
   const { kubectl, ok } = calls(kubeconfig);
   const parts = resources.use(await foreignParts(await accounts(ok)));
-  const httpPort = ['--http-port', String(await choosePort(0, '--http-port'))];
+  const ports = [
+    ...['--http-port', String(await choosePort(0, '--http-port'))],
+    ...['--https-port', String(await choosePort(0, '--https-port'))],
+  ];
   // What the others write, an API server that knows it asks it about.
   await parts.start('webhook', '--webhook-port', '0');
-  let leader = await parts.start('controllers', ...httpPort);
+  let leader = await parts.start('controllers', ...ports);
   await leader.heard('leads');
-  const waiting = await parts.start('controllers', ...httpPort);
-  await parts.start('gateway', ...httpPort);
+  const waiting = await parts.start('controllers', ...ports);
+  await parts.start('gateway', ...ports);
   const owned = resources.move();
   return {
     kubectl,

@@ -59,7 +59,7 @@ const systemRoles: readonly ClusterRole[] = [
     rule('create', 'authentication.k8s.io', ['tokenreviews']),
     rule('create', 'authorization.k8s.io', ['subjectaccessreviews']),
   ]),
-  // Reads what a route or a name is made of, and reports that an Ingress is served; nothing else, and no Secret.
+  // Reads what a route or a name is made of, and reports that an Ingress is served; nothing else, and of Secrets what serving-secrets.ts says.
   clusterRole(GATEWAY_USER, [
     { verbs: read, apiGroups: [''], resources: ['services', 'endpoints', 'namespaces', 'pods'] },
     { verbs: read, apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },

@@ -14,6 +14,7 @@ import { bootstrapRbac, GATEWAY_USER } from '#apiserver/authorization/bootstrap-
 import { forbiddenRequest } from '#apiserver/authorization/forbidden-request.ts';
 import { RbacObjects, type RbacObject } from '#apiserver/authorization/rbac-objects.ts';
 import { rbacAuthorizer } from '#apiserver/authorization/rbac.ts';
+import { withServingSecrets } from '#apiserver/authorization/serving-secrets.ts';
 import type { Attributes, Authorizer, User } from '#apiserver/user.ts';
 
 const API_GROUP = 'rbac.authorization.k8s.io';
@@ -201,6 +202,30 @@ test('rbac: the gateway reads what it routes by, and no Secret', async () => {
   for (const text of ['get secrets a/s', 'list secrets', 'create pods a', 'delete services a/s']) {
     assert.equal(await allows(authorizer, gateway, text), false, text);
   }
+});
+
+test('authorization: the gateway lists and watches certificates, and no Secret besides', async () => {
+  const authorizer = withServingSecrets(rbacAuthorizer(objectsOf()));
+  const gateway: User = { name: GATEWAY_USER, groups: ['system:authenticated'] };
+  const secrets = { group: '', version: 'v1', plural: 'secrets' };
+  const isAllowed = async (verb: string, resource: object, user = gateway): Promise<boolean> =>
+    (await authorizer({ user, verb, resource: { ...secrets, ...resource } })).allowed;
+  const certificates = { fieldSelector: 'type=kubernetes.io/tls' };
+  assert.equal(await isAllowed('list', certificates), true);
+  assert.equal(await isAllowed('watch', certificates), true);
+  for (const [verb, resource] of [
+    ['list', {}],
+    ['watch', { fieldSelector: 'type!=kubernetes.io/tls' }],
+    ['list', { fieldSelector: 'type=Opaque' }],
+    ['get', { ...certificates, name: 'a', namespace: 'b' }],
+    ['deletecollection', certificates],
+    ['list', { ...certificates, plural: 'configmaps' }],
+    ['list', { ...certificates, subresource: 'status' }],
+  ] as const) {
+    assert.equal(await isAllowed(verb, resource), false, JSON.stringify([verb, resource]));
+  }
+  const joe: User = { name: 'joe', groups: ['system:authenticated'] };
+  assert.equal(await isAllowed('list', certificates, joe), false);
 });
 
 test('rbac: an admin of one namespace can do nothing in another, by any verb, kind or subresource', async () => {

@@ -4,12 +4,14 @@ import type { HttpLimits } from '../http1/limits.ts';
 import { MessageParser, type MessageReader } from '../http1/message-parser.ts';
 import { ProtocolError } from '../http1/protocol-error.ts';
 import { parseRequestHead } from '../http1/request-head.ts';
-import { type Door, Exchange, type ExchangeConnection } from './exchange.ts';
+import { type Door, Exchange, type ExchangeConnection, type Scheme } from './exchange.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 export interface ClientConnectionOptions {
   readonly door: Door;
+  readonly scheme: Scheme;
+  readonly httpsPort: number;
   readonly limits: HttpLimits;
   readonly readAhead: ReadAhead;
   /** Ends connections on which no request head is complete in time: idle ones and those that send it byte by byte. */
@@ -28,6 +30,8 @@ const DISCARDED_BYTES_MAX = 256 * 1024;
 /** A client's connection: one exchange at a time, in order (RFC 9112 §9.3); what is pipelined waits in the socket. */
 export class ClientConnection implements ExchangeConnection, MessageReader {
   readonly door: Door;
+  readonly scheme: Scheme;
+  readonly httpsPort: number;
   readonly peerAddress: string;
   readonly peerPort: number;
   readonly writer: SocketWriter;
@@ -48,6 +52,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     this.#socket = socket;
     this.#options = options;
     this.door = options.door;
+    this.scheme = options.scheme;
+    this.httpsPort = options.httpsPort;
     this.readAhead = options.readAhead;
     this.peerAddress = socket.remoteAddress ?? '';
     this.peerPort = socket.remotePort ?? 0;

@@ -10,6 +10,8 @@ import type { SocketWriter } from './socket-writer.ts';
 /** Which of the gateway's doors a request came in by; it decides what of the request is believed. */
 export type Door = 'public' | 'internal' | 'backend';
 
+export type Scheme = 'http' | 'https';
+
 /** Whoever answers an exchange, told of what the client does meanwhile. */
 export interface Answerer {
   onRequestData(data: Buffer): void;
@@ -23,6 +25,9 @@ export interface Answerer {
 /** What an exchange needs of the connection it is on. */
 export interface ExchangeConnection {
   readonly door: Door;
+  readonly scheme: Scheme;
+  /** Where clients of this connection find the same over HTTPS. */
+  readonly httpsPort: number;
   readonly peerAddress: string;
   readonly peerPort: number;
   readonly writer: SocketWriter;

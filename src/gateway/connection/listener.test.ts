@@ -22,6 +22,8 @@ async function startBed(readAheadMax = 1_000_000): Promise<Bed> {
   let wake: (() => void) | undefined;
   const listener = await Listener.open({
     door: 'public',
+    isForPods: false,
+    httpsPort: 443,
     addresses: ['127.0.0.1'],
     port: 0,
     flag: '',

@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { once } from 'node:events';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
@@ -6,12 +7,19 @@ import { openFilesMax } from '#base/machine-resources.ts';
 import { Shares } from '#base/shares.ts';
 import { Deadlines } from '../deadlines.ts';
 import { defaultLimits } from '../http1/limits.ts';
+import { TlsHandshakes } from '../tls/tls-handshakes.ts';
 import { ClientConnection, type ClientConnectionOptions } from './client-connection.ts';
 import type { Door, Exchange } from './exchange.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 export interface ListenerOptions {
   readonly door: Door;
+  /** Each of them may have its share of the connections; elsewhere one address may be a proxy for everybody. */
+  readonly isForPods: boolean;
+  /** What is shown to who asks for a name over TLS; absent where the door is plain. */
+  readonly contextFor?: (name: string) => SecureContext | undefined;
+  /** Where the same hosts are served over TLS. */
+  readonly httpsPort: number;
   /** All of them on the same port. One that this machine does not have (::1 without IPv6) is left out. */
   readonly addresses: readonly string[];
   /** 0: any free one. */
@@ -42,14 +50,17 @@ export class Listener implements AsyncDisposable {
   readonly #shares = new Shares(CONNECTIONS_OF_POD_MAX);
   readonly #options: ListenerOptions;
   readonly #forConnections: ClientConnectionOptions;
+  readonly #handshakes: TlsHandshakes | undefined;
   readonly #closed = new Set<() => void>();
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
-    const { clock, door, readAhead, onRequest } = options;
+    const { clock, door, readAhead, onRequest, httpsPort, contextFor } = options;
     const destroy = (connection: ClientConnection): void => connection.destroy();
     this.#forConnections = {
       door,
+      scheme: contextFor ? 'https' : 'http',
+      httpsPort,
       limits: defaultLimits,
       readAhead,
       headDeadlines: new Deadlines(clock, HEAD_TIMEOUT_MS, destroy),
@@ -61,6 +72,10 @@ export class Listener implements AsyncDisposable {
         if (this.#connections.size === 0) for (const tell of this.#closed) tell();
       },
     };
+    if (contextFor) {
+      const onSecure = (socket: Socket): void => this.#serve(socket);
+      this.#handshakes = new TlsHandshakes({ contextFor, clock, onSecure });
+    }
   }
 
   /** Throws where the port is taken, or where none of the addresses can be had. */
@@ -108,6 +123,8 @@ export class Listener implements AsyncDisposable {
       return once(server, 'close');
     });
     for (const connection of this.#connections) connection.destroy();
+    // With it those that are still in a handshake.
+    this.#handshakes?.[Symbol.dispose]();
     await Promise.all(closing);
     const { headDeadlines, stallDeadlines, lingerDeadlines } = this.#forConnections;
     for (const deadlines of [headDeadlines, stallDeadlines, lingerDeadlines]) {
@@ -135,12 +152,16 @@ export class Listener implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
-    // At the public door one address may be all of this machine's programs, or a proxy for everybody.
-    if (this.#options.door !== 'public') {
+    if (this.#options.isForPods) {
       const share = this.#shares.take(socket.remoteAddress ?? '');
       if (!share) return void socket.destroy();
       socket.once('close', () => share[Symbol.dispose]());
     }
+    if (this.#handshakes) this.#handshakes.begin(socket);
+    else this.#serve(socket);
+  }
+
+  #serve(socket: Socket): void {
     this.#connections.add(new ClientConnection(socket, this.#forConnections));
   }
 }

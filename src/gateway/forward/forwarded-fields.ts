@@ -98,12 +98,12 @@ export function responseHeadText(head: ResponseHead): string {
 
 /** RFC 7239 and its older kin; an IPv6 address is quoted and in brackets (§6). */
 function forwardedText({ head, connection }: Exchange): string {
-  const { peerAddress } = connection;
+  const { peerAddress, scheme } = connection;
   const node = peerAddress.includes(':') ? `"[${peerAddress}]"` : peerAddress;
   const { authority } = head;
   const host = authority.includes(':') || authority.includes('[') ? `"${authority}"` : authority;
   return (
-    `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: http\r\n` +
-    `x-forwarded-host: ${authority}\r\nforwarded: for=${node};host=${host};proto=http\r\n`
+    `x-forwarded-for: ${peerAddress}\r\nx-forwarded-proto: ${scheme}\r\n` +
+    `x-forwarded-host: ${authority}\r\nforwarded: for=${node};host=${host};proto=${scheme}\r\n`
   );
 }

@@ -61,6 +61,10 @@ export class RequestRouter {
       this.#refuseUnknown(exchange, host);
       return;
     }
+    if (found.isOnlySecure && hops === 0 && exchange.connection.scheme === 'http') {
+      redirect(exchange, host);
+      return;
+    }
     const split = pickSplit(found, this.#options.random.fraction());
     const destination = split && this.#options.directory.find(split);
     if (!split || !destination) {
@@ -134,6 +138,15 @@ function relay(
   onward: { host: string; append: AppendedFields },
 ): void {
   new Relay(exchange, { backend, onward }).start();
+}
+
+/** To the same over HTTPS. The host is one of ours, and the target has passed the parser: neither can break out. */
+function redirect(exchange: Exchange, host: string): void {
+  const { httpsPort } = exchange.connection;
+  const { target } = exchange.head;
+  const port = httpsPort === 443 ? '' : `:${httpsPort}`;
+  const location = `https://${host}${port}${target === '*' ? '/' : target}`;
+  exchange.respond(301, `this is served at ${location}`, { location });
 }
 
 /** Lower case and without the port, which no rule looks at (serving specification §5.4). */

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { FieldSection } from '../http1/field-section.ts';
+import type { SecretRef } from '../tls/serving-certificates.ts';
 import { type AppendedFields, appendedFields, InvalidFields } from './appended-fields.ts';
+import { secretFor, tlsOf } from './host-secret.ts';
 
 /** One destination of a path with its share of the requests. */
 export interface RouteSplit {
@@ -19,6 +21,8 @@ export interface RoutePath {
   readonly prefix: string;
   readonly headers: readonly (readonly [name: string, exact: string])[];
   readonly rewriteHost: string | undefined;
+  /** Who comes over plain HTTP is sent to HTTPS instead. */
+  readonly isOnlySecure: boolean;
   readonly splits: readonly RouteSplit[];
 }
 
@@ -40,10 +44,17 @@ export interface Rejection {
 
 type Hosts = ReadonlyMap<string, readonly RoutePath[]>;
 
+/** The Secret that holds a host's certificate. */
+interface HostSecret {
+  readonly secret: SecretRef;
+  readonly isExternal: boolean;
+}
+
 /** Which host and path go where, as the Ingress objects say (serving specification §5.4); never changed, only replaced. */
 export class RouteTable {
   readonly #external: Hosts;
   readonly #internal: Hosts;
+  readonly #secrets: ReadonlyMap<string, HostSecret>;
   /** By `namespace/name`. */
   readonly served: ReadonlyMap<string, Ingress>;
   readonly rejected: ReadonlyMap<string, Rejection>;
@@ -51,17 +62,25 @@ export class RouteTable {
   constructor(table: {
     external: Hosts;
     internal: Hosts;
+    secrets: ReadonlyMap<string, HostSecret>;
     served: ReadonlyMap<string, Ingress>;
     rejected: ReadonlyMap<string, Rejection>;
   }) {
     this.#external = table.external;
     this.#internal = table.internal;
+    this.#secrets = table.secrets;
     this.served = table.served;
     this.rejected = table.rejected;
   }
 
   hasHost(host: string, isInternal: boolean): boolean {
     return (isInternal ? this.#internal : this.#external).has(host);
+  }
+
+  /** Undefined where the host is not served over TLS there. */
+  secretOf(host: string, isInternal: boolean): SecretRef | undefined {
+    const found = this.#secrets.get(host);
+    return found && (found.isExternal || isInternal) ? found.secret : undefined;
   }
 
   match(request: RouteRequest): RoutePath | undefined {
@@ -74,6 +93,8 @@ interface Rule {
   readonly hosts: readonly string[];
   readonly isExternal: boolean;
   readonly paths: readonly RoutePath[];
+  /** By host. */
+  readonly secrets: ReadonlyMap<string, SecretRef>;
 }
 
 /** What Ingresses say, kept for as long as the objects are: a table is built for each change, which is of few of them. */
@@ -86,6 +107,7 @@ export function buildRouteTable(
 ): RouteTable {
   const external = new Map<string, RoutePath[]>();
   const internal = new Map<string, RoutePath[]>();
+  const secrets = new Map<string, HostSecret>();
   const owners = new Map<string, string>();
   const served = new Map<string, Ingress>();
   const rejected = new Map<string, Rejection>();
@@ -104,7 +126,7 @@ export function buildRouteTable(
       rejected.set(key, { reason: 'DomainConflict', message });
       continue;
     }
-    addRules(rules, { external, internal });
+    addRules(rules, { external, internal, secrets });
     served.set(key, ingress);
     for (const host of hosts) owners.set(host, key);
   }
@@ -114,7 +136,7 @@ export function buildRouteTable(
       if (paths.length > 1) paths.sort((a, b) => b.prefix.length - a.prefix.length);
     }
   }
-  return new RouteTable({ external, internal, served, rejected });
+  return new RouteTable({ external, internal, secrets, served, rejected });
 }
 
 /** The split that a number from [0, 1) falls to. One with 0 percent is never chosen. */
@@ -150,12 +172,30 @@ function isMatch(path: RoutePath, request: RouteRequest): boolean {
 
 /** All of them or none: an Ingress is served as a whole or not at all. */
 function rulesOf(ingress: Ingress): readonly Rule[] | Rejection {
+  const tls = tlsOf(ingress);
+  const foreign = tls.find(({ secret }) => secret.namespace !== ingress.metadata.namespace);
+  if (foreign) {
+    // Whoever may write Ingresses in one namespace would speak in the name of another.
+    const { namespace, name } = foreign.secret;
+    const message = `Secret ${namespace}/${name} is in another namespace than the Ingress`;
+    return { reason: 'IngressRejected', message };
+  }
   try {
-    return (ingress.spec.rules ?? []).map((rule) => ({
-      hosts: (rule.hosts ?? []).map((host) => host.toLowerCase()),
-      isExternal: rule.visibility !== 'ClusterLocal',
-      paths: (rule.http?.paths ?? []).map((path) => routePath(ingress, path)),
-    }));
+    return (ingress.spec.rules ?? []).map((rule) => {
+      const hosts = (rule.hosts ?? []).map((host) => host.toLowerCase());
+      const isExternal = rule.visibility !== 'ClusterLocal';
+      return {
+        hosts,
+        isExternal,
+        paths: (rule.http?.paths ?? []).map((path) => routePath(path, { ingress, isExternal })),
+        secrets: new Map(
+          hosts.flatMap((host) => {
+            const secret = secretFor(tls, host);
+            return secret ? [[host, secret] as const] : [];
+          }),
+        ),
+      };
+    });
   } catch (error) {
     if (!(error instanceof InvalidFields)) throw error;
     return { reason: 'IngressRejected', message: error.message };
@@ -164,12 +204,20 @@ function rulesOf(ingress: Ingress): readonly Rule[] | Rejection {
 
 function addRules(
   rules: readonly Rule[],
-  into: { external: Map<string, RoutePath[]>; internal: Map<string, RoutePath[]> },
+  into: {
+    external: Map<string, RoutePath[]>;
+    internal: Map<string, RoutePath[]>;
+    secrets: Map<string, HostSecret>;
+  },
 ): void {
-  for (const { hosts, isExternal, paths } of rules) {
+  for (const { hosts, isExternal, paths, secrets } of rules) {
     for (const host of hosts) {
       append(into.internal, host, paths);
       if (isExternal) append(into.external, host, paths);
+    }
+    for (const [host, secret] of secrets) {
+      const isKnown = into.secrets.get(host)?.isExternal ?? false;
+      into.secrets.set(host, { secret, isExternal: isExternal || isKnown });
     }
   }
 }
@@ -178,11 +226,22 @@ function append(hosts: Map<string, RoutePath[]>, host: string, paths: readonly R
   hosts.set(host, [...(hosts.get(host) ?? []), ...paths]);
 }
 
-function routePath(ingress: Ingress, path: IngressPath): RoutePath {
+/** Where authorities look for the proof that a host is ours (RFC 8555 §8.3): there is no certificate for it yet. */
+const ACME_CHALLENGES = '/.well-known/acme-challenge/';
+
+function routePath(
+  path: IngressPath,
+  { ingress, isExternal }: { ingress: Ingress; isExternal: boolean },
+): RoutePath {
   let below = 0;
+  const prefix = path.path || '/';
   return {
     ingress,
-    prefix: path.path || '/',
+    prefix,
+    isOnlySecure:
+      isExternal &&
+      ingress.spec.httpOption === 'Redirected' &&
+      !prefix.startsWith(ACME_CHALLENGES),
     headers: Object.entries(path.headers ?? {}).map(
       ([name, { exact }]) => [name.toLowerCase(), exact] as const,
     ),
