@@ -37,7 +37,7 @@ test('authorization: every request in the terms of RBAC', async () => {
   await check(`DELETE ${PODS}`, { verb: 'deletecollection', resource: pods });
   await check(`GET ${PODS}?fieldSelector=metadata.name=a`, {
     verb: 'list',
-    resource: { ...pods, name: 'a' },
+    resource: { ...pods, name: 'a', fieldSelector: 'metadata.name=a' },
   });
   await check('GET /apis/none.example/v1/things', {
     verb: 'list',

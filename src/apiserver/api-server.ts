@@ -261,7 +261,8 @@ function attributesOf(
   const namespace = isNamespace ? name : within;
   const fieldSelector = resource && name === '' ? selectorOf(resource) : '';
   // A list or watch of one object by field selector is allowed to whoever may list or watch that one.
-  const selected = resource && fieldSelector ? parseFieldSelector(resource.kind, fieldSelector).name : name;
+  const selected =
+    resource && fieldSelector ? parseFieldSelector(resource.kind, fieldSelector).name : name;
   return {
     user,
     verb: verbName(request, resource, name),

@@ -119,10 +119,7 @@ export async function startGatewayBed(): Promise<GatewayBed> {
   };
 }
 
-type Makers = Pick<
-  GatewayBed,
-  'revision' | 'pods' | 'route' | 'service' | 'ingress' | 'secret'
->;
+type Makers = Pick<GatewayBed, 'revision' | 'pods' | 'route' | 'service' | 'ingress' | 'secret'>;
 
 function makers({ client }: Cluster): Makers {
   const namespace = 'default';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { choosePort } from '#supervisor/ports.ts';
@@ -14,6 +14,8 @@ import { pushFolder, pushImage } from '#test/support/sample-image.ts';
  */
 export interface ServingCluster extends AsyncDisposable {
   readonly isReal: boolean;
+  /** Where it is on loopback. */
+  readonly gateway: { readonly http: number; readonly https: number };
   /** As the administrator. */
   kubectl(args: readonly string[], input?: string): Promise<Outcome>;
   /** The text of a call that must succeed. */
@@ -39,6 +41,7 @@ async function startEmbedded(): Promise<ServingCluster> {
     kubectl,
     ok,
     isReal: false,
+    gateway: gatewayPorts(platform.home),
     push: async (name, source) => await pushImage(platform, { name, source }),
     async killLeader() {
       const killed = pidOf(platform.home, 'control');
@@ -51,6 +54,13 @@ async function startEmbedded(): Promise<ServingCluster> {
     complaints: () => [],
     [Symbol.asyncDispose]: async () => await platform[Symbol.asyncDispose](),
   };
+}
+
+function gatewayPorts(home: string): ServingCluster['gateway'] {
+  const record = readFileSync(path.join(home, 'run', 'gateway.json'), 'utf8');
+  const { settings } = JSON.parse(record) as { settings: string };
+  const { httpPort, httpsPort } = JSON.parse(settings) as { httpPort: number; httpsPort: number };
+  return { http: httpPort, https: httpsPort };
 }
 
 /** Where the nodes of that Kubernetes pull from without TLS. */
@@ -66,10 +76,11 @@ async function startOnKubernetes(): Promise<ServingCluster> {
   resources.use(await startRegistry(home));
   const { kubectl, ok } = calls(kubeconfig);
   const parts = resources.use(await foreignParts(await accounts(ok)));
-  const ports = [
-    ...['--http-port', String(await choosePort(0, '--http-port'))],
-    ...['--https-port', String(await choosePort(0, '--https-port'))],
-  ];
+  const gateway = {
+    http: await choosePort(0, '--http-port'),
+    https: await choosePort(0, '--https-port'),
+  };
+  const ports = ['--http-port', `${gateway.http}`, '--https-port', `${gateway.https}`];
   // What the others write, an API server that knows it asks it about.
   await parts.start('webhook', '--webhook-port', '0');
   let leader = await parts.start('controllers', ...ports);
@@ -81,6 +92,7 @@ async function startOnKubernetes(): Promise<ServingCluster> {
     kubectl,
     ok,
     isReal: true,
+    gateway,
     async push(name, source) {
       const reference = `${REGISTRY}/${name}:latest`;
       await pushFolder({ source, reference, home: path.join(home, 'build') });

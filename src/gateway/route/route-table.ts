@@ -239,9 +239,7 @@ function routePath(
     ingress,
     prefix,
     isOnlySecure:
-      isExternal &&
-      ingress.spec.httpOption === 'Redirected' &&
-      !prefix.startsWith(ACME_CHALLENGES),
+      isExternal && ingress.spec.httpOption === 'Redirected' && !prefix.startsWith(ACME_CHALLENGES),
     headers: Object.entries(path.headers ?? {}).map(
       ([name, { exact }]) => [name.toLowerCase(), exact] as const,
     ),

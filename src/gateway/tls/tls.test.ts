@@ -182,7 +182,10 @@ test('a Secret that is missing or broken is told in the status, and keeps nobody
   });
   const missing = await untilIngress(client, made, ({ status }) => status !== undefined);
   assert.deepEqual(
-    [condition(missing.status, 'NetworkConfigured')?.status, condition(missing.status, 'Ready')?.reason],
+    [
+      condition(missing.status, 'NetworkConfigured')?.status,
+      condition(missing.status, 'Ready')?.reason,
+    ],
     ['Unknown', 'Uninitialized'],
   );
   assert.equal(
@@ -293,7 +296,11 @@ test('httpOption Redirected sends plain requests for external hosts to HTTPS, bu
     tls: [tlsOf('app')],
   };
   const made = await ready(client, await bed.ingress('app', spec));
-  const moved = await ask(ports.public, { host: 'APP.example:80', path: '/a?b=c%20d&e', method: 'POST' });
+  const moved = await ask(ports.public, {
+    host: 'APP.example:80',
+    path: '/a?b=c%20d&e',
+    method: 'POST',
+  });
   assert.equal(moved.status, 301);
   assert.equal(moved.headers.location, `https://app.example:${ports.publicTls}/a?b=c%20d&e`);
   const inside = await ask(ports.internal, { host: 'app.example' });
@@ -314,7 +321,9 @@ test('large bodies and changed protocols go through TLS as they do without', asy
   await using bed = await startGatewayBed();
   await using app = await startApp((request, response) => request.pipe(response));
   app.server.on('upgrade', (_request, socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n');
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n',
+    );
     socket.pipe(socket);
   });
   await bed.secret('app', authority.serverFor('app.example'));
@@ -328,7 +337,9 @@ test('large bodies and changed protocols go through TLS as they do without', asy
   const { socket } = await shownTo(port, 'app.example');
   let received = '';
   socket.on('data', (chunk) => (received += String(chunk)));
-  socket.write('GET / HTTP/1.1\r\nHost: app.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n');
+  socket.write(
+    'GET / HTTP/1.1\r\nHost: app.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n',
+  );
   await once(socket, 'data');
   socket.end('the end');
   await once(socket, 'close');

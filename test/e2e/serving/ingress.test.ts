@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Answer, ask, type Ask } from '#test/support/gateway-bed.ts';
+import { startServingCluster, type ServingCluster } from '#test/support/serving-cluster.ts';
+import { makeAuthority } from '#test/support/test-authority.ts';
+
+// Ingress objects alone, whoever writes them, before pods that no Revision made.
+
+const PROGRAM = `
+import { createServer } from 'node:http';
+createServer((request, response) => {
+  response.end(JSON.stringify({ name: process.env.NAME, headers: request.headers }));
+}).listen(8080);
+`;
+const NAMESPACE = 'ingresses';
+const HOST = 'shop.example.org';
+const timeout = 240_000;
+
+const authority = makeAuthority();
+let cluster: ServingCluster;
+
+async function inNamespace(args: readonly string[], input?: object): Promise<string> {
+  const text = input && JSON.stringify(input);
+  return await cluster.ok(['-n', NAMESPACE, ...args], text);
+}
+
+before(
+  async () => {
+    cluster = await startServingCluster();
+    const source = mkdtempSync(path.join(tmpdir(), 'knode-program-'));
+    writeFileSync(path.join(source, 'server.mjs'), PROGRAM);
+    const image = await cluster.push('names', source);
+    rmSync(source, { recursive: true });
+    await cluster.ok(['create', 'namespace', NAMESPACE]);
+    for (const name of ['one', 'two']) {
+      const labels = { app: name };
+      const env = [{ name: 'NAME', value: name }];
+      const spec = { containers: [{ name: 'app', image, env }] };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels }, spec };
+      const ports = [{ name: 'http', port: 80, targetPort: 8080 }];
+      const service = { apiVersion: 'v1', kind: 'Service', metadata: { name } };
+      await inNamespace(['apply', '-f', '-'], pod);
+      await inNamespace(['apply', '-f', '-'], { ...service, spec: { selector: labels, ports } });
+    }
+    await inNamespace(['wait', '--for=condition=Ready', 'pod/one', 'pod/two', '--timeout=100s']);
+  },
+  { timeout },
+);
+after(
+  async () => {
+    await using _ = cluster;
+    assert.deepEqual(cluster.complaints(), []);
+    await cluster.ok(['delete', 'namespace', NAMESPACE, '--timeout=100s']);
+  },
+  { timeout },
+);
+
+function split(serviceName: string, percent: number, servicePort: number | string = 'http') {
+  return { serviceNamespace: NAMESPACE, serviceName, servicePort, percent };
+}
+
+/** Writes the Ingress `shop` and resolves when this very version is served. */
+async function apply(spec: object): Promise<void> {
+  const annotations = {
+    'networking.knative.dev/ingress.class': 'knode.ingress.networking.knative.dev',
+  };
+  await inNamespace(['apply', '-f', '-'], {
+    apiVersion: 'networking.internal.knative.dev/v1alpha1',
+    kind: 'Ingress',
+    metadata: { name: 'shop', annotations },
+    spec,
+  });
+  await inNamespace(['wait', '--for=condition=Ready', 'king/shop', '--timeout=60s']);
+}
+
+async function secret(names: readonly string[]): Promise<void> {
+  const { certificate, key } = authority.serverFor(...names);
+  await inNamespace(['apply', '-f', '-'], {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'shop' },
+    type: 'kubernetes.io/tls',
+    stringData: { 'tls.crt': certificate, 'tls.key': key },
+  });
+}
+
+async function plain(options: Partial<Ask> = {}): Promise<Answer> {
+  return await ask(cluster.gateway.http, { host: HOST, ...options });
+}
+
+async function secure(options: Partial<Ask> = {}): Promise<Answer> {
+  const { certificate } = authority;
+  return await ask(cluster.gateway.https, { host: HOST, authority: certificate, ...options });
+}
+
+const nameOf = ({ body }: Answer): string => (JSON.parse(body) as { name: string }).name;
+
+test('a host is served over TLS by the Secret that its Ingress names, and plain requests are sent there', async () => {
+  await secret([HOST]);
+  const rules = [{ hosts: [HOST], http: { paths: [{ splits: [split('one', 100)] }] } }];
+  const tls = [{ hosts: [HOST], secretName: 'shop', secretNamespace: NAMESPACE }];
+  await apply({ rules, tls });
+  assert.equal(nameOf(await plain()), 'one');
+  const answer = await secure();
+  assert.equal(nameOf(answer), 'one');
+  assert.match(answer.body, /"x-forwarded-proto":"https"/);
+  await assert.rejects(secure({ host: 'other.example.org' }), /unrecognized name/);
+  await apply({ rules, tls, httpOption: 'Redirected' });
+  const moved = await plain({ path: '/a?b=c' });
+  assert.equal(moved.status, 301);
+  assert.equal(moved.headers.location, `https://${HOST}:${cluster.gateway.https}/a?b=c`);
+  await inNamespace(['delete', 'secret', 'shop']);
+  const missing =
+    '--for=jsonpath={.status.conditions[?(@.type=="NetworkConfigured")].status}=Unknown';
+  await inNamespace(['wait', missing, 'king/shop', '--timeout=60s']);
+});
