@@ -5,14 +5,15 @@
 export const layers = {
   base: { imports: [] },
   api: { imports: ['base'] },
+  telemetry: { imports: ['base'] },
   store: { imports: ['base'] },
-  apiserver: { imports: ['base', 'api', 'store'] },
+  apiserver: { imports: ['base', 'telemetry', 'api', 'store'] },
   client: { imports: ['base', 'api'] },
-  reconcile: { imports: ['base', 'api', 'client'] },
-  controllers: { imports: ['base', 'api', 'client', 'reconcile', 'autoscaler'] },
-  autoscaler: { imports: ['base', 'api', 'client', 'reconcile'] },
+  reconcile: { imports: ['base', 'telemetry', 'api', 'client'] },
+  controllers: { imports: ['base', 'telemetry', 'api', 'client', 'reconcile', 'autoscaler'] },
+  autoscaler: { imports: ['base', 'telemetry', 'api', 'client', 'reconcile'] },
   webhook: { imports: ['base', 'api'] },
-  gateway: { imports: ['base', 'api', 'client', 'autoscaler'] },
+  gateway: { imports: ['base', 'telemetry', 'api', 'client', 'autoscaler'] },
   dns: { imports: ['base', 'api', 'client'] },
   images: { imports: ['base'] },
   agent: { imports: ['base', 'api', 'client', 'reconcile', 'images'] },
@@ -21,6 +22,7 @@ export const layers = {
   processes: {
     imports: [
       'base',
+      'telemetry',
       'api',
       'store',
       'apiserver',

@@ -9,6 +9,7 @@ import type { ColdStart } from '#base/cold-start.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
+import { coldStartHistograms } from '#autoscaler/scale-meter.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import type { HeadStart } from '#autoscaler/head-start.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
@@ -17,6 +18,9 @@ import type { ScaleTarget } from '#autoscaler/revision-scaler.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { scaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Key } from '#reconcile/controller.ts';
+import { Metrics } from '#telemetry/metrics.ts';
+import { prometheusText } from '#telemetry/prometheus-text.ts';
+import { parsePrometheusText, type Scrape } from '#test/support/prometheus-parser.ts';
 
 const revision = { namespace: 'default', revision: 'hello-00001' };
 
@@ -56,7 +60,7 @@ interface Stage extends AsyncDisposable {
 }
 
 /** An autoscaler on a clock of its own with one real gateway connection. */
-async function stage(headStart?: HeadStart): Promise<Stage> {
+async function stage(headStart?: HeadStart, metrics?: Metrics): Promise<Stage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
   const clock = new FakeClock();
@@ -67,6 +71,8 @@ async function stage(headStart?: HeadStart): Promise<Stage> {
     log: silentLog,
     ...(headStart && { headStart }),
     onColdStart: coldStarts.push,
+    startOf: () => ({ begunMs: 100, startedMs: 120 }),
+    ...(metrics && { metrics }),
   });
   const announced = new Inbox<Key>();
   const stopped = new AbortController();
@@ -268,4 +274,45 @@ test('autoscaler: without a gateway the last decision stands', async () => {
   on.autoscaler.observe(target());
   on.clock.advance(120_000);
   assert.equal(on.autoscaler.observe(target()).desired, -1);
+});
+
+test('autoscaler: what it decides and how cold starts went is measured, until the revision is gone', async () => {
+  const metrics = new Metrics();
+  await using bed = await stage({ start: () => [] }, metrics);
+  const { autoscaler, clock, gateway } = bed;
+  const labels = { 'serving.knative.dev/service': 'hello' };
+  autoscaler.observe(target({ labels, readyPods: 1 }));
+  await bed.report(10);
+  clock.advance(2_000);
+  const of = {
+    k8s_namespace_name: 'default',
+    kn_service_name: 'hello',
+    kn_revision_name: 'hello-00001',
+  };
+  const scraped = (): Scrape => {
+    const resource = { name: 'control', version: '0', instance: 'x' };
+    return parsePrometheusText(prometheusText(metrics, resource));
+  };
+  const found = scraped();
+  assert.equal(found.value('kn_revision_concurrency_stable', of), 10);
+  assert.equal(found.value('kn_revision_concurrency_panic', of), 10);
+  assert.equal(found.value('kn_revision_concurrency_target', of), 70);
+  assert.equal(found.value('kn_revision_pods_desired', of), 1);
+  assert.equal(found.value('kn_revision_panic_mode', of), 0);
+  assert.deepEqual(found.find('kn_revision_rps_stable_per_second'), []);
+  const at = { arrivedMs: 100, admittedMs: 150, answeredMs: 160 };
+  gateway.send({ type: 'coldStart', ...revision, pod: 'pod-a', ...at });
+  await bed.coldStarts.next();
+  const [total] = coldStartHistograms(metrics).filter((each) => each.stage === 'total');
+  assert.deepEqual([total?.service, total?.count, total?.sumSeconds], ['hello', 1, 0.06]);
+  const cold = 'knode_cold_start_duration_seconds_sum';
+  assert.equal(scraped().value(cold, { ...of, stage: 'start' }), 0.02);
+  assert.equal(scraped().value(cold, { ...of, stage: 'program' }), 0.03);
+  assert.equal(scraped().value(cold, { ...of, stage: 'answer' }), 0.01);
+  assert.deepEqual(scraped().find(cold, { stage: 'response' }), []);
+  autoscaler.forget({ namespace: 'default', name: 'hello-00001' });
+  assert.deepEqual(
+    scraped().samples.filter((sample) => 'kn_revision_name' in sample.labels),
+    [],
+  );
 });

@@ -1,7 +1,9 @@
 import type { Clock } from '#base/clock.ts';
 import type { ColdStart } from '#base/cold-start.ts';
 import type { Log } from '#base/log.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
 import { AfterColdStarts } from '#autoscaler/after-cold-starts.ts';
+import type { ColdStartsOptions } from '#autoscaler/cold-starts.ts';
 import type { ScaleDecision } from '#autoscaler/decide-scale.ts';
 import type { HeadStart, StartingPod } from '#autoscaler/head-start.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
@@ -11,6 +13,7 @@ import {
   type ReportedLoad,
   type ScaleTarget,
 } from '#autoscaler/revision-scaler.ts';
+import { ScaleMeter } from '#autoscaler/scale-meter.ts';
 import type { Key, Trigger } from '#reconcile/controller.ts';
 
 export interface AutoscalerOptions {
@@ -22,6 +25,10 @@ export interface AutoscalerOptions {
   readonly headStart?: HeadStart;
   /** Where the time of a cold start went, as far as gateways and the autoscaler know. */
   readonly onColdStart?: (coldStart: ColdStart) => void;
+  /** What whoever starts pods knows of one. */
+  readonly startOf?: ColdStartsOptions['startOf'];
+  /** Where decisions and cold starts are measured; nowhere where absent. */
+  readonly metrics?: Metrics;
 }
 
 /**
@@ -57,6 +64,7 @@ export async function startAutoscaler(options: AutoscalerOptions): Promise<Autos
 class Deciding implements Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #scalers = new Map<string, RevisionScaler>();
+  readonly #meters = new Map<string, ScaleMeter>();
   readonly #earlyDemands = new Map<string, number>();
   /** By gateway, what its times and ours differ by. */
   readonly #offsetsMs = new WeakMap<object, number>();
@@ -90,6 +98,8 @@ class Deciding implements Autoscaler {
     else {
       scaler = new RevisionScaler(target, this.#options.clock.monotonicMs());
       this.#scalers.set(key, scaler);
+      const { metrics } = this.#options;
+      if (metrics) this.#meters.set(key, new ScaleMeter(metrics, scaler));
       // What an earlier process started and told nobody of has met a demand that nobody says again.
       const waiting =
         this.#earlyDemands.get(key) ?? (this.#comingPods(target, 0).length || undefined);
@@ -100,7 +110,10 @@ class Deciding implements Autoscaler {
   }
 
   forget(key: Key): void {
-    this.#scalers.delete(`${key.namespace}/${key.name}`);
+    const text = `${key.namespace}/${key.name}`;
+    this.#scalers.delete(text);
+    this.#meters.get(text)?.[Symbol.dispose]();
+    this.#meters.delete(text);
   }
 
   async drain(
@@ -164,9 +177,12 @@ class Deciding implements Autoscaler {
 
   #onColdStart(message: Extract<FromGateway, { type: 'coldStart' }>): void {
     const { type: _, ...coldStart } = message;
-    const heardMs = this.#scalers.get(keyText(coldStart))?.demandedMs;
-    this.#options.onColdStart?.({ ...coldStart, ...(heardMs !== undefined && { heardMs }) });
-    this.#coldStarts.answered(keyText(coldStart));
+    const key = keyText(coldStart);
+    const heardMs = this.#scalers.get(key)?.demandedMs;
+    const known = { ...coldStart, ...(heardMs !== undefined && { heardMs }) };
+    this.#options.onColdStart?.(known);
+    this.#meters.get(key)?.coldStart({ ...known, ...this.#options.startOf?.(known) });
+    this.#coldStarts.answered(key);
   }
 
   /** Starts pods first and tells the API afterwards: where they are enough, when they have answered. */

@@ -19,6 +19,8 @@ export interface MeasurementClientOptions {
 /** A gateway's end of the measurement channel; disposing closes it for good. */
 export interface MeasurementClient extends Disposable {
   readonly isConnected: boolean;
+  /** How often the connection was lost, or was not made. */
+  readonly failures: number;
   /** False where there is no connection; the message is then lost, as the channel's contract allows. */
   send(message: FromGateway): boolean;
 }
@@ -35,6 +37,7 @@ class ReconnectingClient implements MeasurementClient {
   #socket: Socket | undefined;
   #retry: Disposable | undefined;
   #attempt = 0;
+  #failures = 0;
   #isConnected = false;
   #isDisposed = false;
 
@@ -45,6 +48,10 @@ class ReconnectingClient implements MeasurementClient {
 
   get isConnected(): boolean {
     return this.#isConnected;
+  }
+
+  get failures(): number {
+    return this.#failures;
   }
 
   send(message: FromGateway): boolean {
@@ -78,6 +85,7 @@ class ReconnectingClient implements MeasurementClient {
     this.#isConnected = false;
     if (this.#isDisposed) return;
     this.#attempt += 1;
+    this.#failures += 1;
     const delayMs = backoffMs(RECONNECT, this.#attempt, this.#options.random);
     this.#retry = this.#options.clock.after(delayMs, () => this.#connect());
   }

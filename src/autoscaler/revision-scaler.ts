@@ -28,6 +28,8 @@ export interface ScaleTarget {
   readonly settings: ScaleSettings;
   readonly isReachable: boolean;
   readonly readyPods: number;
+  /** Of the PodAutoscaler: whose revision it is. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** The load and the last decision of one revision. Times are a clock's monotonic milliseconds. */
@@ -42,6 +44,7 @@ export class RevisionScaler {
   #demandedMs: number | undefined;
   /** Load that a demand has counted before the report of its second does. */
   #countedAhead = 0;
+  #load: RevisionScaler['load'];
 
   constructor(target: ScaleTarget, nowMs: number) {
     this.#target = target;
@@ -58,6 +61,15 @@ export class RevisionScaler {
 
   get decision(): ScaleDecision {
     return this.#decision;
+  }
+
+  /** What the last decision was made from; undefined where there was no load to decide by. */
+  get load(): { readonly stable: number; readonly panic: number } | undefined {
+    return this.#load;
+  }
+
+  get isPanic(): boolean {
+    return this.#memory.panic !== undefined;
   }
 
   get demandedMs(): number | undefined {
@@ -101,9 +113,11 @@ export class RevisionScaler {
   /** Decides anew; without load data the last decision stands. */
   decide(nowMs: number): ScaleDecision {
     const stable = this.#average(this.#stable, nowMs);
+    this.#load = undefined;
     if (stable === undefined) return this.#decision;
     const { settings, readyPods, isReachable } = this.#target;
     const panic = this.#average(this.#panic, nowMs) ?? stable;
+    this.#load = { stable, panic };
     const input = { nowMs, stable, panic, readyPods, isReachable };
     const { memory, ...decision } = decideScale(input, settings, this.#memory);
     this.#memory = memory;

@@ -1,5 +1,5 @@
 import { bodyText } from '#base/http-message.ts';
-import type { ColdStart } from '#base/cold-start.ts';
+import type { ColdStart, StageHistogram } from '#base/cold-start.ts';
 import type { PreparedCounts } from '#base/prepared-counts.ts';
 import { Node } from '#api/core-v1/node.ts';
 import { createClient } from '#client/create-client.ts';
@@ -15,6 +15,8 @@ interface NodeAnswers {
   readonly prepared: PreparedCounts;
   /** The newest of them, in the order of their ends. */
   readonly coldstarts: readonly ColdStart[];
+  /** Of all of them, by revision and stage. */
+  readonly coldstartstages: readonly StageHistogram[];
 }
 
 /** Of the platform's one node; undefined while its agent starts. */

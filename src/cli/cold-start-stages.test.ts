@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ColdStart } from '#base/cold-start.ts';
-import { coldStartStages, timelineOf } from './cold-start-stages.ts';
+import { coldStartStages, type ColdStart } from '#base/cold-start.ts';
+import { timelineOf } from './cold-start-stages.ts';
 
 const coldStart: ColdStart = {
   namespace: 'default',

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { sleep, systemClock } from '#base/clock.ts';
+import { coldStartStages, type CallTimes, type Stage } from '#base/cold-start.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import type { Client, Ref } from '#client/client.ts';
@@ -10,7 +11,7 @@ import { pathsOf, type Settings } from '#supervisor/settings.ts';
 import { askNode } from './ask-node.ts';
 import { buildSource } from './build-source.ts';
 import { connect } from './cluster.ts';
-import { coldStartStages, timelineOf, type CallTimes, type Stage } from './cold-start-stages.ts';
+import { timelineOf } from './cold-start-stages.ts';
 import { callGateway } from './curl.ts';
 import {
   describeParts,

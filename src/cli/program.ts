@@ -111,6 +111,16 @@ function addServiceCommands(program: Command, invocation: Invocation): void {
     .option('--tail <lines>', 'only the last lines of each pod', parseCount)
     .action(async (name, options) => (await import('./logs.ts')).logs(invocation, name, options));
   program
+    .command('coldstarts')
+    .argument('[name]')
+    .description('show how long calls of Services without a pod took, by stage')
+    .addOption(namespace())
+    .option('-A, --all-namespaces', 'of every namespace')
+    .addOption(jsonOutput())
+    .action(async (name, options) =>
+      (await import('./coldstarts.ts')).coldstarts(invocation, name, options),
+    );
+  program
     .command('why')
     .argument('<name>')
     .description('say why a Service is not ready, or has the pods it has, and what to do')

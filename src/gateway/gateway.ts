@@ -2,6 +2,9 @@ import { sleep, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
+import type { Revision } from '#api/serving-v1/revision.ts';
+import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
 import type { Client } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Listener } from './connection/listener.ts';
@@ -9,6 +12,7 @@ import { type DoorName, type DoorOptions, openDoors } from './doors.ts';
 import { type IngressFacts, ingressStatus, IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
 import { tlsOf } from './route/host-secret.ts';
+import { meterConnection, RequestMeter } from './observe/request-meter.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
@@ -31,6 +35,8 @@ export interface GatewayOptions<Name extends DoorName> {
   readonly clusterDomain: string;
   /** What is asked of the API where containers ask to be drained before they end; absent where they do not. */
   readonly endingPods?: EndingPods;
+  /** Where requests are counted and timed; nowhere where absent. */
+  readonly metrics?: Metrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -52,7 +58,8 @@ const SYNC_TIMEOUT_MS = 10_000;
 export async function startGateway<Name extends DoorName>(
   options: GatewayOptions<Name>,
 ): Promise<Gateway<Name>> {
-  const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost } = options;
+  const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost, metrics } =
+    options;
   await using resources = new AsyncDisposableStack();
   const link = resources.use(
     new MeasurementLink({
@@ -74,8 +81,10 @@ export async function startGateway<Name extends DoorName>(
       onDemand: (revision, waiting) => link.demand(revision, waiting),
       onColdStart: (revision, times) => link.coldStart(revision, times),
       onChange: refresh,
+      ...(metrics && { observerOf: (revision) => meterOf(revision, metrics, clock) }),
     }),
   );
+  if (metrics) meterConnection(metrics, link);
   const ingresses = informers.of(Ingress);
   const isSynced = (): boolean => informers.all().every((informer) => informer.isSynced);
   const { endingPods } = options;
@@ -83,6 +92,7 @@ export async function startGateway<Name extends DoorName>(
   const router = new RequestRouter({
     directory,
     random,
+    clock,
     clusterDomain,
     isSynced,
     ...(drains && { drains }),
@@ -117,6 +127,11 @@ export async function startGateway<Name extends DoorName>(
     },
   });
   return running(listeners, resources.move());
+}
+
+function meterOf({ metadata }: Revision, metrics: Metrics, clock: Clock): RequestMeter {
+  const { namespace = '', name: revision = '', labels } = metadata;
+  return new RequestMeter(metrics, revisionAttributes({ namespace, revision, labels }), clock);
 }
 
 /** Runs once after all the changes that come together. */

@@ -38,6 +38,15 @@ export class MeasurementLink implements Disposable {
     this.#timer = clock.after(REPORT_EVERY_MS, () => this.#report());
   }
 
+  get isConnected(): boolean {
+    return this.#client.isConnected;
+  }
+
+  /** How often the connection was lost, or was not made. */
+  get failures(): number {
+    return this.#client.failures;
+  }
+
   demand(revision: { namespace: string; name: string }, waiting: number): void {
     const { namespace, name } = revision;
     this.#client.send({ type: 'demand', namespace, revision: name, waiting });

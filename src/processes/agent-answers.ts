@@ -1,4 +1,4 @@
-import type { ColdStart } from '#base/cold-start.ts';
+import type { ColdStart, StageHistogram } from '#base/cold-start.ts';
 import type { Agent } from '#agent/agent.ts';
 import { jsonReply } from '#apiserver/status-reply.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -11,9 +11,11 @@ export function agentAnswers(
   agent: () => Agent | undefined,
   {
     coldStarts,
+    coldStartStages,
     connections: others,
   }: {
     readonly coldStarts: () => readonly ColdStart[];
+    readonly coldStartStages: () => readonly StageHistogram[];
     readonly connections: NonNullable<ApiOptions['connections']>;
   },
 ): Pick<ApiOptions, 'connections' | 'streams' | 'generateName' | 'metrics'> {
@@ -45,6 +47,14 @@ export function agentAnswers(
         subresource: 'coldstarts',
         methods: ['GET'],
         handle: async () => jsonReply(coldStarts()),
+      },
+      {
+        // Ours alone, for `knode coldstarts`.
+        group: '',
+        plural: 'nodes',
+        subresource: 'coldstartstages',
+        methods: ['GET'],
+        handle: async () => jsonReply(coldStartStages()),
       },
       {
         ...pods,

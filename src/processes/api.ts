@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '#base/atomic-file.ts';
 import { sleep } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
@@ -46,6 +45,7 @@ import { healthRoutes } from '#apiserver/discovery/health-routes.ts';
 import { versionRoute } from '#apiserver/discovery/version-route.ts';
 import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
 import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-routes.ts';
+import { prometheusRoute } from '#apiserver/metrics/prometheus-route.ts';
 import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki, type Pki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
@@ -60,6 +60,7 @@ import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import { GATEWAY_PORTS } from './platform-services.ts';
+import { packageVersion } from './package-version.ts';
 import type { PartContext } from './run-part.ts';
 
 export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign'> {
@@ -78,6 +79,8 @@ export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign'> {
   readonly generateName: NonNullable<ApiServerOptions['generateName']>;
   readonly metrics: MetricsReader;
   readonly serving: NonNullable<ApiServerOptions['serving']>;
+  /** What this process measures, in Prometheus' text. */
+  readonly scrape: () => string;
 }
 
 export interface Api extends AsyncDisposable {
@@ -132,6 +135,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...tokenRoutes({ tokens, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
       ...metricsRoutes(options.metrics, clock),
+      prometheusRoute(options.scrape),
     ],
     admission: [
       serviceAccountVolume(store),
@@ -255,11 +259,6 @@ async function writeKubeconfigs({ settings }: ApiOptions, pki: Pki, server: stri
 function ownPorts(settings: ApiOptions['settings']): Set<number> {
   const { apiPort, httpPort, httpsPort, registryPort } = settings;
   return new Set([apiPort, httpPort, httpsPort, registryPort, ...Object.values(GATEWAY_PORTS)]);
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** A Service by its ClusterIP, which the node's own network leads to a pod. */

@@ -7,6 +7,7 @@ import { prepareHost } from '#agent/network/host-network.ts';
 import { ensureRanges, type NetworkRanges } from '#agent/network/ranges.ts';
 import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import { ColdStarts } from '#autoscaler/cold-starts.ts';
+import { coldStartHistograms } from '#autoscaler/scale-meter.ts';
 import { Informers } from '#client/informers.ts';
 import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { coreControllers } from '#controllers/core/core-controllers.ts';
@@ -17,6 +18,8 @@ import { runControllers } from '#reconcile/run-controllers.ts';
 import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
+import { prometheusText } from '#telemetry/prometheus-text.ts';
 import { agentAnswers } from './agent-answers.ts';
 import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects } from './cluster-objects.ts';
@@ -25,6 +28,7 @@ import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
+import { clusterAddresses, openMetrics, resourceOf, tellMetrics } from './telling.ts';
 
 /** `knode run control`: the API, the controllers, the autoscaler, the agent and the registry. */
 export async function runControl(home: string, args: readonly string[]): Promise<void> {
@@ -49,6 +53,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   let agent: Agent | undefined;
   const coldStarts = new ColdStarts({ startOf: (pod) => agent?.startOf(pod) });
   const live = new LiveSettings();
+  const metrics = openMetrics();
   const api = resources.use(
     await openApi({
       ...context,
@@ -60,8 +65,10 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       serving: live.current,
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
+      scrape: () => prometheusText(metrics, resourceOf('control')),
       ...agentAnswers(() => agent, {
         coldStarts: () => coldStarts.list(),
+        coldStartStages: () => coldStartHistograms(metrics),
         connections: [content.connection],
       }),
     }),
@@ -78,6 +85,8 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
     await startAutoscaler({
       socketPath: pathsOf(settings.home).measurementSocket,
       onColdStart: (coldStart) => coldStarts.add(coldStart),
+      startOf: (pod) => agent?.startOf(pod),
+      metrics,
       headStart: { start: (target, onStopped) => agent?.start(target, onStopped) ?? [] },
       clock,
       log,
@@ -86,7 +95,11 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   // Also while pods are being stopped: they end when everything else has.
   const { signal: never } = new AbortController();
   const informers = resources.use(new Informers({ ...parts, client: api.client, signal: never }));
-  const running = { api, informers, content, autoscaler, network, live };
+  const addressOf = clusterAddresses(informers);
+  resources.use(
+    tellMetrics({ ...context, part: 'control', keys: 'metrics', metrics, live, addressOf }),
+  );
+  const running = { api, informers, content, autoscaler, network, live, metrics };
   agent = await openAgent(context, running);
   const started = agent;
   resources.defer(async () => {
@@ -111,6 +124,7 @@ interface Running {
   readonly autoscaler: Autoscaler;
   readonly network: Network;
   readonly live: LiveSettings;
+  readonly metrics: Metrics;
 }
 
 async function openAgent(
@@ -138,7 +152,7 @@ async function openAgent(
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  { api, informers, content, autoscaler, network, live }: Running,
+  { api, informers, content, autoscaler, network, live, metrics }: Running,
 ): Promise<AsyncDisposable> {
   const { podFacing } = network.ranges;
   const { tcp, udp } = ownPorts(settings);
@@ -166,12 +180,14 @@ async function startControllers(
       return await content.images.resolve(image, { credentials, signal });
     },
     clock,
+    metrics,
   });
   return await runControllers({
     client: api.client,
     informers,
     controllers: [...core.controllers, ...serving],
     loops: core.loops,
+    metrics,
     random: systemRandom,
     clock,
     log,

@@ -35,6 +35,7 @@ import {
   SYSTEM_NAMESPACE,
 } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
+import { clusterAddresses, openMetrics, tellMetrics } from './telling.ts';
 
 /** `knode run controllers`: Serving and its autoscaler for a Kubernetes that is not ours. Of several one leads. */
 export async function runControllersPart(home: string, args: readonly string[]): Promise<void> {
@@ -75,9 +76,11 @@ async function lead(
   );
   log.info('leads');
   leadership.lost.addEventListener('abort', () => context.fail(leadership.lost.reason));
+  const metrics = openMetrics();
   const autoscaler = resources.use(
     await startAutoscaler({
       socketPath: pathsOf(context.settings.home).measurementSocket,
+      metrics,
       clock,
       log,
     }),
@@ -97,9 +100,14 @@ async function lead(
     autoscaler,
     resolveDigest: digestResolver(context, client),
     clock,
+    metrics,
   });
   const informers = resources.use(new Informers({ ...parts, selectionOf: watchedOf }));
-  resources.use(await runControllers({ ...parts, informers, controllers }));
+  const addressOf = clusterAddresses(informers);
+  resources.use(
+    tellMetrics({ ...context, part: 'controllers', keys: 'metrics', metrics, live, addressOf }),
+  );
+  resources.use(await runControllers({ ...parts, informers, controllers, metrics }));
   return resources.move();
 }
 

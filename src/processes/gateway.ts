@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { systemRandom } from '#base/random.ts';
 import { ensureRanges } from '#agent/network/ranges.ts';
 import { Informers } from '#client/informers.ts';
+import { followSettings, LiveSettings } from '#client/live-settings.ts';
 import { startDns } from '#dns/dns-server.ts';
 import { startGateway } from '#gateway/gateway.ts';
 import { endingPodsOf } from '#gateway/route/ending-pods.ts';
@@ -12,6 +13,7 @@ import { kubeconfigClient } from './foreign-client.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS, GATEWAY_SERVICES, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
+import { clusterAddresses, openMetrics, tellMetrics } from './telling.ts';
 
 /** Requests that are on their way when the gateway is told to stop have this long to end. */
 const DRAIN_MS = 30_000;
@@ -46,6 +48,13 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     done('dns');
   }
   const own = ['127.0.0.1', '::1', ...listen];
+  const metrics = openMetrics();
+  const live = new LiveSettings();
+  resources.use(followLate(live, { ...parts, client }));
+  const addressOf = clusterAddresses(informers);
+  resources.use(
+    tellMetrics({ ...context, part: 'gateway', keys: 'request-metrics', metrics, live, addressOf }),
+  );
   const gateway = await startGateway({
     ...parts,
     client,
@@ -63,12 +72,29 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     publicHost: `${GATEWAY_SERVICES.public}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
     privateHost: `${GATEWAY_SERVICES.private}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
     clusterDomain: CLUSTER_DOMAIN,
+    metrics,
     // Here the agent lets pods end only when they are drained; a kubelet has to be told to ask.
     ...(foreign && { endingPods: endingPodsOf(client) }),
   });
   resources.defer(async () => await gateway.close(AbortSignal.timeout(DRAIN_MS)));
   done('gateway');
   return resources.move();
+}
+
+/** Settings come when the API answers: nothing that is served waits for them. */
+function followLate(
+  live: LiveSettings,
+  parts: Omit<Parameters<typeof followSettings>[1], 'signal'>,
+): AsyncDisposable {
+  const stop = new AbortController();
+  // It fails only by being ended before the first answer.
+  const following = followSettings(live, { ...parts, signal: stop.signal }).catch(() => undefined);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await (await following)?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** A machine that goes to another network asks other resolvers there. */

@@ -11,7 +11,7 @@ import {
   type Key,
   type Known,
 } from '#reconcile/controller.ts';
-import type { Loop, LoopContext } from '#reconcile/loop.ts';
+import { meterOf, type Loop, type LoopContext } from '#reconcile/loop.ts';
 import { publishFailure, publishStatus } from '#reconcile/publish-status.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
@@ -26,6 +26,7 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
     signal: context.signal,
     concurrency: controller.concurrency ?? CONCURRENCY,
     idOf,
+    ...meterOf(context, resourceOf(kind)),
     work: (key, attempt) => {
       const bound: Context = { ...context, log: log.with({ ...key }) };
       return attempted(() => reconcileKey(controller, { key, context: bound }), {

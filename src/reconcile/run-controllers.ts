@@ -4,6 +4,7 @@ import type { Random } from '#base/random.ts';
 import { createCachedClient } from '#client/cached-client.ts';
 import type { Client } from '#client/client.ts';
 import { Informers } from '#client/informers.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
 import { startControllerLoop } from '#reconcile/controller-loop.ts';
 import type { AnyController } from '#reconcile/controller.ts';
 import type { Loop, LoopContext, LoopStarter } from '#reconcile/loop.ts';
@@ -17,6 +18,8 @@ export interface RunControllersOptions {
   readonly controllers: readonly AnyController[];
   /** Loops over many kinds at once, as garbage collection is one. */
   readonly loops?: readonly LoopStarter[];
+  /** Where the work queues are measured; nowhere where absent. */
+  readonly metrics?: Metrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -47,7 +50,9 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
     own.use(new Informers({ client: options.client, clock, random, log, signal }));
   const client = createCachedClient(options.client, informers);
   const live = options.client;
-  const context: LoopContext = { client, live, informers, clock, random, log, signal };
+  const measured = options.metrics && { metrics: options.metrics };
+  const parts = { clock, random, log, signal, ...measured };
+  const context: LoopContext = { client, live, informers, ...parts };
   for (const kind of [...controllers.flatMap(kindsOf), ...starters.flatMap(({ kinds }) => kinds)]) {
     informers.of(kind);
   }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
+import { Metrics } from '#telemetry/metrics.ts';
+import { prometheusText } from '#telemetry/prometheus-text.ts';
+import { parsePrometheusText } from '#test/support/prometheus-parser.ts';
+import { QueueMeter } from '#reconcile/queue-meter.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
 interface Started {
@@ -10,7 +14,7 @@ interface Started {
 }
 
 /** A queue of strings whose work ends when the test says so. */
-function queueOf(concurrency: number) {
+function queueOf(concurrency: number, meter?: QueueMeter) {
   const clock = new FakeClock();
   const stop = new AbortController();
   const started: Started[] = [];
@@ -19,6 +23,7 @@ function queueOf(concurrency: number) {
     signal: stop.signal,
     concurrency,
     idOf: (key) => key,
+    ...(meter && { meter }),
     work(key, attempt) {
       const { promise, resolve } = Promise.withResolvers<Result>();
       const finish = async (result: Result = {}): Promise<void> => {
@@ -143,4 +148,26 @@ test('work queue: what fails again and again, and is added each time, is worked 
   await last().finish();
   queue.add('a');
   assert.equal(keys().length, before + 12, 'once it is well it is worked on at once');
+});
+
+test('work queue: is measured in client-go’s figures', async () => {
+  const metrics = new Metrics();
+  const { clock, queue, started } = queueOf(1, new QueueMeter(metrics, 'routes'));
+  const value = (name: string): number => {
+    const text = prometheusText(metrics, { name: 'x', version: '0', instance: 'x' });
+    return parsePrometheusText(text).value(`kn_workqueue_${name}`, { name: 'routes' });
+  };
+  for (const key of ['a', 'b', 'b']) queue.add(key);
+  assert.equal(value('adds_total'), 2);
+  assert.equal(value('depth'), 1);
+  clock.advance(2_000);
+  assert.equal(value('unfinished_work_seconds'), 2);
+  assert.equal(value('longest_running_processor_seconds'), 2);
+  await started[0]?.finish({ hasFailed: true });
+  assert.equal(value('retries_total'), 1);
+  assert.equal(value('process_duration_seconds_sum'), 2);
+  assert.equal(value('queue_duration_seconds_sum'), 2, 'b waited for a');
+  assert.equal(value('longest_running_processor_seconds'), 0);
+  new QueueMeter(metrics, 'routes').watch({ depth: () => 5, runningSinceMs: () => [] }, clock);
+  assert.equal(value('depth'), 5, 'two queues of one name are told as one');
 });

@@ -1,5 +1,6 @@
 import { backoffMs, type BackoffPolicy } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
+import type { QueueMeter } from '#reconcile/queue-meter.ts';
 
 /** What came of one piece of work; an empty result means done. */
 export interface Result {
@@ -18,6 +19,8 @@ export interface WorkQueueOptions<K> {
   readonly idOf: (key: K) => string;
   /** Never rejects. `attempt` is 1, and one more after each failure in a row. */
   readonly work: (key: K, attempt: number) => Promise<Result>;
+  /** Its own, and of no other queue. */
+  readonly meter?: QueueMeter;
 }
 
 export interface Retry {
@@ -41,9 +44,9 @@ const BROKEN_MS = 1_000;
 const DELAY_MS_MAX = 2 ** 31 - 1;
 
 type State =
-  | { readonly at: 'waiting' }
+  | { readonly at: 'waiting'; readonly sinceMs: number }
   /** `isDirty`: added meanwhile, so it will run once more. */
-  | { readonly at: 'running'; isDirty: boolean }
+  | { readonly at: 'running'; readonly sinceMs: number; isDirty: boolean }
   /** `isAdded`: added meanwhile. */
   | {
       readonly at: 'delayed';
@@ -76,13 +79,20 @@ export class WorkQueue<K> implements AsyncDisposable {
   constructor(options: WorkQueueOptions<K>) {
     this.#options = options;
     options.signal.addEventListener('abort', () => this.#forgetAll(), { once: true });
+    const depth = (): number => this.#waiting.size;
+    options.meter?.watch({ depth, runningSinceMs: () => this.#runningSinceMs() }, options.clock);
   }
 
   add(key: K): void {
     if (this.#options.signal.aborted) return;
     const id = this.#options.idOf(key);
-    const entry = this.#entries.get(id) ?? { key, state: { at: 'waiting' }, failures: 0 };
+    const sinceMs = this.#options.clock.monotonicMs();
+    const known = this.#entries.get(id);
+    const entry = known ?? { key, state: { at: 'waiting', sinceMs }, failures: 0 };
     this.#entries.set(id, entry);
+    // One that waits already is not added again, and has waited since it came.
+    if (known?.state.at === 'waiting') return;
+    this.#options.meter?.adds.add();
     if (entry.state.at === 'running') {
       entry.state.isDirty = true;
       return;
@@ -124,8 +134,14 @@ export class WorkQueue<K> implements AsyncDisposable {
     await this.idle();
   }
 
+  *#runningSinceMs(): Iterable<number> {
+    for (const { state } of this.#entries.values()) {
+      if (state.at === 'running') yield state.sinceMs;
+    }
+  }
+
   #wait(id: string, entry: Entry<K>): void {
-    entry.state = { at: 'waiting' };
+    entry.state = { at: 'waiting', sinceMs: this.#options.clock.monotonicMs() };
     this.#waiting.add(id);
     this.#start();
   }
@@ -140,11 +156,16 @@ export class WorkQueue<K> implements AsyncDisposable {
   }
 
   async #workOn(id: string, entry: Entry<K>): Promise<void> {
+    const { clock, meter } = this.#options;
     this.#running += 1;
-    const state = { at: 'running' as const, isDirty: false };
+    const sinceMs = clock.monotonicMs();
+    if (entry.state.at === 'waiting') meter?.queued(sinceMs - entry.state.sinceMs);
+    const state = { at: 'running' as const, sinceMs, isDirty: false };
     entry.state = state;
     const result = await this.#options.work(entry.key, entry.failures + 1);
     this.#running -= 1;
+    meter?.processed(clock.monotonicMs() - sinceMs);
+    if (result.hasFailed) meter?.retries.add();
     entry.failures = result.hasFailed ? entry.failures + 1 : 0;
     const delayMs = this.#delayOf(result, entry.failures);
     if (this.#options.signal.aborted) this.#entries.delete(id);

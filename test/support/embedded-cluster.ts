@@ -72,6 +72,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
       metrics: { pods: () => [], nodes: () => [] },
       // Nobody runs pods here, so that none is there to connect to.
       streams: [noPods('exec'), noPods('portforward')],
+      scrape: () => '',
       generateName: () => undefined,
     }),
   );

@@ -19,7 +19,8 @@ import { Revision } from '#api/serving-v1/revision.ts';
 import { Informers } from '#client/informers.ts';
 import { startMeasurementServer, type MeasurementServer } from '#autoscaler/measurement-server.ts';
 import type { FromGateway } from '#autoscaler/measurements.ts';
-import { startGateway, type Gateway } from '#gateway/gateway.ts';
+import type { DoorName } from '#gateway/doors.ts';
+import { startGateway, type Gateway, type GatewayOptions } from '#gateway/gateway.ts';
 import { endingPodsOf } from '#gateway/route/ending-pods.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
 
@@ -31,7 +32,11 @@ export interface GatewayBed extends AsyncDisposable {
   /** The next message of that type from the gateway. */
   heard<T extends FromGateway['type']>(type: T): Promise<Extract<FromGateway, { type: T }>>;
   /** A Revision with its public and private Service, without pods. */
-  revision(name: string, spec?: Partial<Revision['spec']>): Promise<void>;
+  revision(
+    name: string,
+    spec?: Partial<Revision['spec']>,
+    labels?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Makes the private Service of a revision lead to these. */
   pods(revision: string, pods: readonly BedPod[]): Promise<void>;
   /** An Ingress whose one host leads to a Service; resolves when it is Ready. */
@@ -56,7 +61,9 @@ interface BedRule {
   >['paths'][number];
 }
 
-export async function startGatewayBed(): Promise<GatewayBed> {
+export async function startGatewayBed(
+  watched: Pick<GatewayOptions<DoorName>, 'metrics'> = {},
+): Promise<GatewayBed> {
   await using resources = new AsyncDisposableStack();
   const folder = mkdtempSync(path.join(tmpdir(), 'gateway-'));
   resources.defer(() => rmSync(folder, { recursive: true }));
@@ -100,6 +107,7 @@ export async function startGatewayBed(): Promise<GatewayBed> {
       privateHost: 'gateway-internal.knative-serving.svc.cluster.local',
       clusterDomain: 'cluster.local',
       endingPods: endingPodsOf(client),
+      ...watched,
     }),
   );
   const owned = resources.move();
@@ -186,11 +194,11 @@ function makers({ client }: Cluster): Makers {
         },
       });
     },
-    async revision(name, spec = {}) {
+    async revision(name, spec = {}, labels = {}) {
       await client.create(Revision, {
         apiVersion: 'serving.knative.dev/v1',
         kind: 'Revision',
-        metadata: { namespace, name },
+        metadata: { namespace, name, labels: { ...labels }, ...ownerOf(labels) },
         spec: { containers: [{ name: 'user-container', image: 'example.com/app' }], ...spec },
       });
       const label = (serviceType: string): Record<string, string> => ({
@@ -219,6 +227,17 @@ function makers({ client }: Cluster): Makers {
       await ready(client, made);
     },
   };
+}
+
+/** Whoever says whose it is must belong to it. */
+function ownerOf(
+  labels: Readonly<Record<string, string>>,
+): Pick<Revision['metadata'], 'ownerReferences'> {
+  const name = labels['serving.knative.dev/configuration'];
+  if (name === undefined) return {};
+  const apiVersion = 'serving.knative.dev/v1';
+  const owner = { apiVersion, kind: 'Configuration', name, uid: name, controller: true };
+  return { ownerReferences: [owner] };
 }
 
 /** Resolves with the Ingress once it is Ready. */

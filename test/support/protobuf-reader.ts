@@ -4,10 +4,17 @@ export interface Message {
   /** The first of the field; an empty one where there is none. */
   message(field: number): Message;
   messages(field: number): readonly Message[];
+  /** Of the field, in order: varints, or 64 bits read as a whole number. */
+  integers(field: number): readonly number[];
+  /** Of the field, in order: 64 bits read as a double. */
+  doubles(field: number): readonly number[];
+  /** The first of the field. */
+  bytes(field: number): Buffer;
 }
 
 export function readMessage(bytes: Uint8Array): Message {
   const found: [field: number, value: Uint8Array][] = [];
+  const numbers: [field: number, integer: number, double: number][] = [];
   let at = 0;
   const varint = (): number => {
     let value = 0;
@@ -22,7 +29,13 @@ export function readMessage(bytes: Uint8Array): Message {
   while (at < bytes.length) {
     const tag = varint();
     const length = tag % 8 === 2 ? varint() : 0;
-    if (tag % 8 === 0) varint();
+    if (tag % 8 === 0) numbers.push([Math.floor(tag / 8), varint(), Number.NaN]);
+    if (tag % 8 === 1) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8);
+      const integer = Number(view.getBigUint64(0, true));
+      numbers.push([Math.floor(tag / 8), integer, view.getFloat64(0, true)]);
+      at += 8;
+    }
     if (at + length > bytes.length) throw new RangeError('a message ends within a field');
     if (tag % 8 === 2) found.push([Math.floor(tag / 8), bytes.subarray(at, at + length)]);
     at += length;
@@ -33,5 +46,8 @@ export function readMessage(bytes: Uint8Array): Message {
     text: (field) => Buffer.from(of(field)[0] ?? []).toString('utf8'),
     message: (field) => readMessage(of(field)[0] ?? new Uint8Array()),
     messages: (field) => of(field).map(readMessage),
+    integers: (field) => numbers.filter(([each]) => each === field).map(([, value]) => value),
+    doubles: (field) => numbers.filter(([each]) => each === field).map(([, , value]) => value),
+    bytes: (field) => Buffer.from(of(field)[0] ?? []),
   };
 }

@@ -100,7 +100,32 @@ function refuseEndpoint(what: string, protocol: string, endpoint: string): void 
   if (isOtlp && endpoint === '') {
     throw new ConfigError(`${what} endpoint should be set when protocol is "${protocol}"`);
   }
-  if (protocol === 'none' && endpoint !== '') {
-    throw new ConfigError(`${what} endpoint should not be set when protocol is "none"`);
+  if (isOtlp && !isCollector(endpoint)) {
+    throw new ConfigError(
+      `${what} endpoint ${JSON.stringify(endpoint)} for protocol "${protocol}" should be a URL of http or https, or "host:port"`,
+    );
   }
+  if ((protocol === 'none' || protocol === 'stdout') && endpoint !== '') {
+    throw new ConfigError(`${what} endpoint should not be set when protocol is "${protocol}"`);
+  }
+  if (protocol === 'prometheus' && endpoint !== '' && !parseListenAddress(endpoint)) {
+    throw new ConfigError(
+      `${what} endpoint ${JSON.stringify(endpoint)} for prometheus exporter should be "host:port", "[host]:port" or ":port"`,
+    );
+  }
+}
+
+function isCollector(endpoint: string): boolean {
+  const url = endpoint.includes('://') ? endpoint : `https://${endpoint}`;
+  return /^https?:\/\//i.test(url) && URL.canParse(url);
+}
+
+/** Where scrapes are answered; an empty host is whoever listens's own choice. Undefined: that is no address with a port. */
+export function parseListenAddress(
+  endpoint: string,
+): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(endpoint);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? '', port };
 }

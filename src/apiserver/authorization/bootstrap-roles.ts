@@ -1,6 +1,7 @@
 import type { PolicyRule, Subject } from '#api/generated/rbac-v1.ts';
 import type { ClusterRoleBinding } from '#api/rbac-v1/cluster-role-binding.ts';
 import type { ClusterRole } from '#api/rbac-v1/cluster-role.ts';
+import { CONFIG_NAMESPACE } from '#api/serving-config/config-maps.ts';
 import { userRoles } from '#apiserver/authorization/user-roles.ts';
 import type { RbacObject } from '#apiserver/authorization/rbac-objects.ts';
 import { servingRoles } from '#apiserver/authorization/serving-roles.ts';
@@ -15,7 +16,7 @@ export const GATEWAY_USER = 'system:knode:gateway';
  * applied at every start, so that a lost rule comes back. Source of the rules: Kubernetes' documented default roles.
  */
 export function bootstrapRbac(): readonly RbacObject[] {
-  return [...userRoles, ...servingRoles, ...systemRoles, ...bindings];
+  return [...userRoles, ...servingRoles, ...systemRoles, ...bindings, ...gatewaySettings];
 }
 
 const read = ['get', 'list', 'watch'];
@@ -84,6 +85,23 @@ const bindings: readonly ClusterRoleBinding[] = [
     kind: 'User',
     name: GATEWAY_USER,
   }),
+];
+
+/** What Serving is told to do, in the namespace where it is told. */
+const gatewaySettings: readonly RbacObject[] = [
+  {
+    apiVersion: API_VERSION,
+    kind: 'Role',
+    metadata: { ...metadata(GATEWAY_USER), namespace: CONFIG_NAMESPACE },
+    rules: [{ verbs: read, apiGroups: [''], resources: ['configmaps'] }],
+  },
+  {
+    apiVersion: API_VERSION,
+    kind: 'RoleBinding',
+    metadata: { ...metadata(GATEWAY_USER), namespace: CONFIG_NAMESPACE },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: GATEWAY_USER },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: GATEWAY_USER }],
+  },
 ];
 
 function clusterRole(name: string, rules: PolicyRule[]): ClusterRole {

@@ -5,14 +5,7 @@ import type {
   ParameterV2,
   PathItemV2,
 } from '#apiserver/openapi/openapi-v2.ts';
-import {
-  embedded,
-  isTrue,
-  message,
-  repeated,
-  string,
-  strings,
-} from '#apiserver/openapi/protobuf-writer.ts';
+import { embedded, isTrue, message, repeated, string, strings } from '#base/protobuf-writer.ts';
 
 /*
  * OpenAPI 2.0 as protobuf, by the field numbers of gnostic's openapiv2/OpenAPIv2.proto: the one form in which kubectl

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { embedded, message, string } from '#apiserver/openapi/protobuf-writer.ts';
+import { embedded, message, string } from '#base/protobuf-writer.ts';
 import { platformUser } from '#apiserver/user.ts';
 import { at, startWire, type Wire } from '#test/support/wire.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { embedded, message, string, strings } from '#apiserver/openapi/protobuf-writer.ts';
+import { embedded, message, string, strings } from '#base/protobuf-writer.ts';
 import { hasReason } from '#api/meta/api-error.ts';
 import { parseProtobuf } from '#apiserver/protobuf/protobuf-object.ts';
 

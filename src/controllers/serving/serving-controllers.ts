@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Autoscaler } from '#autoscaler/autoscaler.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
 import type { LiveSettings } from '#client/live-settings.ts';
 import type { AnyController, Trigger } from '#reconcile/controller.ts';
 import { certificateController } from '#controllers/serving/certificate/certificate-controller.ts';
@@ -27,6 +28,8 @@ export interface ServingOptions {
   /** Tells when the settings of `config` have changed: all is looked at again. */
   readonly live: Pick<LiveSettings, 'onChange'>;
   readonly clock: Clock;
+  /** Where numbers of pods are measured; nowhere where absent. */
+  readonly metrics?: Metrics;
 }
 
 /** All of Knative Serving that reconciles. The Ingress is the gateway's. */
@@ -41,7 +44,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     domainMappingController(config),
     certificateController(config),
     namespaceCertificateController(config),
-    podAutoscalerController({ config, autoscaler, clock }),
+    podAutoscalerController({ config, autoscaler, clock, metrics: options.metrics }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];
     return Object.freeze({ ...controller, triggers });

@@ -1,4 +1,5 @@
 import type { Deadlines } from '../deadlines.ts';
+import type { RequestObserver } from '../observe/request-observer.ts';
 import type { Pod } from './pod.ts';
 
 /** A request that wants a pod. */
@@ -25,6 +26,8 @@ export interface RequestDeadlines {
 export interface Backend extends Disposable {
   readonly kind: 'revision' | 'plain';
   readonly deadlines: RequestDeadlines;
+  /** Absent where nobody looks. */
+  readonly observer?: RequestObserver | undefined;
   /** Calls `onPod` when a pod has room, or `onRefused`; then `leave` must be called, exactly once. */
   enter(visitor: Visitor): void;
   /** Its pod could not be connected to, and nothing was sent: as `enter` again. */

@@ -16,6 +16,11 @@ export class LoadMeter {
     this.#readMs = this.#changedMs;
   }
 
+  /** Requests now. */
+  get count(): number {
+    return this.#count;
+  }
+
   begin(): void {
     this.#advance();
     this.#count += 1;

@@ -3,6 +3,7 @@ import type { ColdStart } from '#base/cold-start.ts';
 import type { Random } from '#base/random.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
 import { Deadlines } from '../deadlines.ts';
+import type { RequestObserver } from '../observe/request-observer.ts';
 import type { Backend, RequestDeadlines, Visitor } from './backend.ts';
 import { LoadMeter } from './load-meter.ts';
 import { type PickState, pickPod } from './pick-pod.ts';
@@ -17,6 +18,8 @@ export interface RevisionBackendOptions {
   readonly onDemand: (waiting: number) => void;
   /** A request that found no pod was answered; told of the first of those that waited together. */
   readonly onColdStart: (times: ColdStartTimes) => void;
+  /** Disposed with the backend. */
+  readonly observer?: RequestObserver | undefined;
 }
 
 /** The gateway's part of a ColdStart. */
@@ -41,6 +44,7 @@ const DEMAND_EVERY_MS = 100;
 export class RevisionBackend implements Backend {
   readonly kind = 'revision';
   readonly deadlines: RequestDeadlines;
+  readonly observer: RequestObserver | undefined;
   readonly meter: LoadMeter;
   readonly pods: RevisionPods;
   readonly #options: RevisionBackendOptions;
@@ -58,6 +62,12 @@ export class RevisionBackend implements Backend {
     this.meter = new LoadMeter(clock);
     const probe = readinessProbeOf(revision);
     this.pods = new RevisionPods({ probe, clock, onChange: () => this.#admit() });
+    this.observer = options.observer;
+    this.observer?.watch(this);
+  }
+
+  get inFlight(): number {
+    return this.meter.count;
   }
 
   get waiting(): number {
@@ -106,6 +116,7 @@ export class RevisionBackend implements Backend {
     for (const visitor of this.#waiting) visitor.onRefused(503, 'the revision was deleted');
     this.#waiting.clear();
     this.pods[Symbol.dispose]();
+    this.observer?.[Symbol.dispose]();
     const { total, start, idle } = this.deadlines;
     for (const deadlines of [total, start, idle]) deadlines?.[Symbol.dispose]();
   }

@@ -57,6 +57,11 @@ export class Exchange {
   #trailers: FieldSection | undefined;
   #isPaused = false;
   #framing: BodyFraming = 'raw';
+  /** Of what is answered, set by whoever starts the response; 0 before that. */
+  status = 0;
+  /** Of the bodies, as far as they came and went. */
+  requestBytes = 0;
+  responseBytes = 0;
   isRequestEnded = false;
   isResponseStarted = false;
   isResponseEnded = false;
@@ -123,6 +128,7 @@ export class Exchange {
   }
 
   sendData(data: Buffer): void {
+    this.responseBytes += data.length;
     writeBody(this.connection.writer, this.#framing, data);
   }
 
@@ -144,6 +150,7 @@ export class Exchange {
   respond(status: number, text: string, fields: Readonly<Record<string, string>> = {}): void {
     const body = text === '' ? '' : `${text}\n`;
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.status = status;
     this.startResponse(
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n` +
         'content-type: text/plain; charset=utf-8\r\n' +
@@ -170,6 +177,7 @@ export class Exchange {
   /** Only for the connection. */
   takeBody(data: Buffer): void {
     if (this.isResponseEnded) return;
+    this.requestBytes += data.length;
     if (this.#isBodyStarted) this.#answerer?.onRequestData(data);
     else this.#hold(data);
   }

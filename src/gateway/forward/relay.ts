@@ -1,3 +1,4 @@
+import type { Clock } from '#base/clock.ts';
 import type { Backend, Visitor } from '../backend/backend.ts';
 import type { Pod } from '../backend/pod.ts';
 import { type BodyFraming, writeBody, writeBodyEnd } from '../connection/body-writer.ts';
@@ -5,6 +6,7 @@ import type { Answerer, Exchange } from '../connection/exchange.ts';
 import type { PodConnection, ResponseReader } from '../connection/pod-connection.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { CHUNKED, UNTIL_CLOSE } from '../http1/framing.ts';
+import type { ObservedRequest } from '../observe/request-observer.ts';
 import { ProtocolError } from '../http1/protocol-error.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { type Onward, requestHeadText, responseHeadText, upgradeOf } from './forwarded-fields.ts';
@@ -20,9 +22,13 @@ const TIMEOUT_TEXT = 'request timeout';
  * One request on its way: waits for a pod, goes to it, brings the answer back. All that happens to it comes in as a call
  * from the client's side, the backend or the pod's side; it ends exactly once, in `#leave`.
  */
-export class Relay implements Answerer, Visitor, ResponseReader {
+export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest {
   pod: Pod | undefined;
-  readonly #exchange: Exchange;
+  readonly exchange: Exchange;
+  readonly arrivedMs: number;
+  admittedMs: number | undefined;
+  servedBy: Pod | undefined;
+  readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #onward: Onward;
   readonly #requestFraming: BodyFraming;
@@ -35,34 +41,43 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   #isRequestSent = false;
   #response: ResponseHead | undefined;
   #isOver = false;
+  #isTold = false;
 
-  constructor(exchange: Exchange, { backend, onward }: { backend: Backend; onward: Onward }) {
-    this.#exchange = exchange;
+  constructor(
+    exchange: Exchange,
+    { backend, onward, clock }: { backend: Backend; onward: Onward; clock: Clock },
+  ) {
+    this.exchange = exchange;
+    this.arrivedMs = clock.monotonicMs();
+    this.#clock = clock;
     this.#backend = backend;
     this.#onward = onward;
     this.#requestFraming = exchange.head.bodyLength === CHUNKED ? 'chunked' : 'raw';
   }
 
   start(): void {
-    this.#exchange.answerWith(this);
+    this.exchange.answerWith(this);
     this.#backend.enter(this);
   }
 
   // The backend's side.
 
   onPod(pod: Pod): void {
+    this.admittedMs = this.#clock.monotonicMs();
+    this.servedBy = pod;
     this.#send(pod.pool.take());
   }
 
   onRefused(status: number, text: string): void {
     this.#leave();
-    this.#exchange.respond(status, text);
+    this.exchange.respond(status, text);
+    this.#tell();
   }
 
   /** Upstream ends a response that has begun with the text, where its framing allows that, and cuts it off elsewhere. */
   onTimeout(): void {
     if (this.#isOver) return;
-    const exchange = this.#exchange;
+    const exchange = this.exchange;
     this.#connection?.destroy();
     const isChunked = this.#response !== undefined && this.#responseFraming() === 'chunked';
     this.#leave();
@@ -72,6 +87,7 @@ export class Relay implements Answerer, Visitor, ResponseReader {
       exchange.sendData(Buffer.from(TIMEOUT_TEXT));
       exchange.endResponse();
     } else exchange.abort();
+    this.#tell();
   }
 
   // The client's side.
@@ -82,13 +98,13 @@ export class Relay implements Answerer, Visitor, ResponseReader {
     this.#hasSentBody = true;
     writeBody(writer, this.#requestFraming, data);
     writer.flush();
-    if (writer.isFull) this.#exchange.pauseBody();
+    if (writer.isFull) this.exchange.pauseBody();
   }
 
   onRequestEnd(trailers: FieldSection | undefined): void {
     this.#isRequestSent = true;
     const writer = this.#connection?.writer;
-    if (!writer || this.#exchange.head.bodyLength === 0) return;
+    if (!writer || this.exchange.head.bodyLength === 0) return;
     writeBodyEnd(writer, this.#requestFraming, trailers);
     writer.flush();
   }
@@ -100,6 +116,7 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   onClientGone(): void {
     this.#connection?.destroy();
     this.#leave();
+    this.#tell();
   }
 
   // The pod's side.
@@ -116,55 +133,57 @@ export class Relay implements Answerer, Visitor, ResponseReader {
 
   onResponseData(data: Buffer): void {
     this.#backend.deadlines.idle?.set(this);
-    this.#exchange.sendData(data);
+    this.exchange.sendData(data);
   }
 
   onResponseEnd(trailers: FieldSection | undefined): void {
     const connection = this.#connection;
     const pod = this.pod;
-    const exchange = this.#exchange;
+    const exchange = this.exchange;
     // The rest of a request that is answered already is not worth a pod's attention.
     if (this.#response?.isPersistent && this.#isRequestSent && connection && pod) {
       pod.pool.put(connection, this.#response.fields.get('keep-alive'));
     } else connection?.destroy();
     this.#leave();
     exchange.endResponse(trailers);
+    this.#tell();
   }
 
   onResponsePause(): void {
     if (this.#isOver) return;
-    this.#exchange.flush();
-    if (this.#exchange.isFull) this.#connection?.pause();
+    this.exchange.flush();
+    if (this.exchange.isFull) this.#connection?.pause();
   }
 
   onPodDrain(): void {
-    this.#exchange.resumeBody();
+    this.exchange.resumeBody();
   }
 
   onPodFailure(error: Error): void {
     const connection = this.#connection;
     if (this.#isOver || !connection) return;
-    const exchange = this.#exchange;
+    const exchange = this.exchange;
     if (exchange.isResponseStarted) {
       this.#leave();
       exchange.abort();
+      this.#tell();
     } else if (!connection.isConnected) this.#connectAgain(error);
     else if (this.#mayRepeat(error)) this.#repeat(connection, error);
     else this.#fail(error);
   }
 
   #send(connection: PodConnection): void {
-    const { head } = this.#exchange;
+    const { head } = this.exchange;
     this.#connection = connection;
     connection.begin(this, head.method);
-    connection.writer.text(requestHeadText(this.#exchange, this.#onward));
+    connection.writer.text(requestHeadText(this.exchange, this.#onward));
     // A body is sent only where it will arrive; until then it can still go to another pod.
     if (connection.isConnected) this.#startBody();
     if (head.bodyLength === 0 || !connection.isConnected) connection.writer.flush();
   }
 
   #startBody(): void {
-    this.#exchange.startBody();
+    this.exchange.startBody();
     this.#connection?.writer.flush();
   }
 
@@ -180,8 +199,8 @@ export class Relay implements Answerer, Visitor, ResponseReader {
   #mayRepeat(error: Error): boolean {
     return (
       !this.#hasSentBody &&
-      this.#exchange.head.bodyLength === 0 &&
-      IDEMPOTENT.has(this.#exchange.head.method) &&
+      this.exchange.head.bodyLength === 0 &&
+      IDEMPOTENT.has(this.exchange.head.method) &&
       !(error instanceof ProtocolError)
     );
   }
@@ -204,17 +223,18 @@ export class Relay implements Answerer, Visitor, ResponseReader {
 
   #fail(error: Error): void {
     this.#leave();
-    this.#exchange.respond(502, `the pod gave no valid response: ${error.message}`);
+    this.exchange.respond(502, `the pod gave no valid response: ${error.message}`);
+    this.#tell();
   }
 
   #responseFraming(): BodyFraming {
     const length = this.#response?.bodyLength ?? 0;
     const isOfUnknownLength = length === CHUNKED || length === UNTIL_CLOSE;
-    return isOfUnknownLength && this.#exchange.head.minorVersion === 1 ? 'chunked' : 'raw';
+    return isOfUnknownLength && this.exchange.head.minorVersion === 1 ? 'chunked' : 'raw';
   }
 
   #startResponse(head: ResponseHead): void {
-    const exchange = this.#exchange;
+    const exchange = this.exchange;
     this.#response = head;
     this.#backend.answered(this);
     this.#backend.deadlines.start?.clear(this);
@@ -224,20 +244,21 @@ export class Relay implements Answerer, Visitor, ResponseReader {
     if (framing === 'chunked') text += 'transfer-encoding: chunked\r\n';
     else if (head.bodyLength === CHUNKED || head.bodyLength === UNTIL_CLOSE) exchange.closeAfter();
     if (exchange.isLast) text += 'connection: close\r\n';
+    exchange.status = head.status;
     exchange.startResponse(`${text}\r\n`, framing);
   }
 
   /** RFC 9110 §15.2: a proxy passes them on, but not to HTTP/1.0, which does not know them. */
   #sendInterim(head: ResponseHead): void {
-    if (this.#exchange.head.minorVersion === 1) {
-      this.#exchange.sendInterim(`${responseHeadText(head)}\r\n`);
+    if (this.exchange.head.minorVersion === 1) {
+      this.exchange.sendInterim(`${responseHeadText(head)}\r\n`);
     }
   }
 
   /** RFC 9110 §7.8: from here on both sides speak what they agreed on. */
   #upgrade(head: ResponseHead): void {
     const connection = this.#connection;
-    const upgrade = upgradeOf(this.#exchange.head);
+    const upgrade = upgradeOf(this.exchange.head);
     if (!connection || upgrade === undefined || !this.#isRequestSent) {
       connection?.destroy();
       this.#fail(new Error('it changed the protocol unasked'));
@@ -246,17 +267,21 @@ export class Relay implements Answerer, Visitor, ResponseReader {
     this.#response = head;
     this.#backend.deadlines.start?.clear(this);
     const agreed = head.fields.get('upgrade') ?? upgrade;
-    this.#exchange.startResponse(
+    this.exchange.status = head.status;
+    this.exchange.startResponse(
       `${responseHeadText(head)}connection: upgrade\r\nupgrade: ${agreed}\r\n\r\n`,
       'raw',
     );
-    this.#exchange.flush();
-    const { socket: client, rest } = this.#exchange.connection.detach();
+    this.exchange.flush();
+    const { socket: client, rest } = this.exchange.connection.detach();
     const pod = connection.detach();
     if (rest) client.unshift(rest);
     splice(client, pod, {
       onMoved: () => this.#backend.deadlines.idle?.set(this),
-      onClosed: () => this.#leave(),
+      onClosed: () => {
+        this.#leave();
+        this.#tell();
+      },
     });
   }
 
@@ -265,5 +290,12 @@ export class Relay implements Answerer, Visitor, ResponseReader {
     this.#isOver = true;
     this.#connection = undefined;
     this.#backend.leave(this);
+  }
+
+  /** All has happened that will. */
+  #tell(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#backend.observer?.ended(this);
   }
 }

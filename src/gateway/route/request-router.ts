@@ -1,17 +1,20 @@
+import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
+import { parseServiceHost } from '#api/core-v1/service-host.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { Exchange } from '../connection/exchange.ts';
-import { fieldsForRevision } from '../forward/forwarded-fields.ts';
+import { fieldsForRevision, type Onward } from '../forward/forwarded-fields.ts';
 import { Relay } from '../forward/relay.ts';
 import { type AppendedFields, appendedFields, mergedFields, noFields } from './appended-fields.ts';
 import type { DrainRequests } from './drain-requests.ts';
 import { answerProbe, isProbe } from './network-probe.ts';
 import { buildRouteTable, hashOf, pickSplit, type RoutePath } from './route-table.ts';
-import { parseServiceHost, type ServiceDirectory } from './service-directory.ts';
+import type { ServiceDirectory } from './service-directory.ts';
 
 export interface RequestRouterOptions {
   readonly directory: ServiceDirectory;
   readonly random: Random;
+  readonly clock: Clock;
   readonly clusterDomain: string;
   /** Whether all routes have been read; before that, not knowing a host means nothing. */
   readonly isSynced: () => boolean;
@@ -90,14 +93,14 @@ export class RequestRouter {
       else {
         // Whatever hosts the routes went through, the program sees the one that its caller wrote.
         const host = append.values.get('k-original-host') ?? authority;
-        relay(exchange, backend, { host, append: fieldsForRevision(append) });
+        this.#relay(exchange, backend, { host, append: fieldsForRevision(append) });
       }
       return;
     }
     const isOverridden = exchange.head.fields.get('k-network-hash') === 'override';
     const hash = isOverridden ? { 'K-Network-Hash': hashOf(path.ingress) } : {};
     const probe = isProbe(exchange) ? { 'K-Network-Probe': 'probe' } : {};
-    relay(exchange, backend, {
+    this.#relay(exchange, backend, {
       host: path.rewriteHost ?? authority,
       append: mergedFields(append, appendedFields(probe, hash)),
     });
@@ -119,25 +122,21 @@ export class RequestRouter {
       this.#refuseUnknown(exchange, name ?? host);
     } else if (isProbe(exchange)) answerProbe(exchange, undefined);
     else {
-      relay(exchange, backend, {
+      this.#relay(exchange, backend, {
         host: fields.get('k-original-host') ?? authority,
         append: noFields,
       });
     }
   }
 
+  #relay(exchange: Exchange, backend: Backend, onward: Onward): void {
+    new Relay(exchange, { backend, onward, clock: this.#options.clock }).start();
+  }
+
   #refuseUnknown(exchange: Exchange, name: string): void {
     if (this.#options.isSynced()) exchange.respond(404, `nothing is served as ${name}`);
     else exchange.respond(503, 'the routes are not known yet', { 'retry-after': '1' });
   }
-}
-
-function relay(
-  exchange: Exchange,
-  backend: Backend,
-  onward: { host: string; append: AppendedFields },
-): void {
-  new Relay(exchange, { backend, onward }).start();
 }
 
 /** To the same over HTTPS. The host is one of ours, and the target has passed the parser: neither can break out. */

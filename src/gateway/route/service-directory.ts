@@ -4,11 +4,13 @@ import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
+import { parseServiceHost } from '#api/core-v1/service-host.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import type { Backend } from '../backend/backend.ts';
 import { PlainBackend } from '../backend/plain-backend.ts';
 import { RevisionBackend, type ColdStartTimes } from '../backend/revision-backend.ts';
+import type { RequestObserver } from '../observe/request-observer.ts';
 import { podEndpoints } from './pod-endpoints.ts';
 
 export interface ServiceDirectoryOptions {
@@ -23,6 +25,8 @@ export interface ServiceDirectoryOptions {
     revision: { namespace: string; name: string },
     times: ColdStartTimes,
   ) => void;
+  /** Who looks at the requests of a revision; nobody where absent. */
+  readonly observerOf?: (revision: Revision) => RequestObserver;
   /** What `find` answers may have changed. */
   readonly onChange: () => void;
 }
@@ -169,13 +173,14 @@ export class ServiceDirectory implements Disposable {
       this.#changed(revisionPlace(key));
     } else if (!this.#revisions.has(key)) {
       // Its spec never changes, so neither does its backend.
-      const { clock, random, onDemand, onColdStart } = this.#options;
+      const { clock, random, onDemand, onColdStart, observerOf } = this.#options;
       const { namespace = '', name = '' } = current.metadata;
       const backend = new RevisionBackend(current, {
         clock,
         random,
         onDemand: (waiting) => onDemand({ namespace, name }, waiting),
         onColdStart: (times) => onColdStart({ namespace, name }, times),
+        observer: observerOf?.(current),
       });
       this.#revisions.set(key, backend);
       for (const service of this.#options.informers.of(Service).list(namespace)) {
@@ -263,18 +268,6 @@ export class ServiceDirectory implements Disposable {
 /** No Service has a name like that. */
 function revisionPlace(key: string): string {
   return `revision ${key}`;
-}
-
-/** `name.namespace.svc`, with the cluster's domain or without. */
-export function parseServiceHost(
-  host: string,
-  clusterDomain: string,
-): { namespace: string; service: string } | undefined {
-  const suffix = `.${clusterDomain}`;
-  const short = host.endsWith(suffix) ? host.slice(0, -suffix.length) : host;
-  const [service, namespace, svc, ...more] = short.split('.');
-  if (!service || !namespace || svc !== 'svc' || more.length > 0) return undefined;
-  return { namespace, service };
 }
 
 function keyOf(metadata: { namespace?: string; name?: string } | undefined): string {

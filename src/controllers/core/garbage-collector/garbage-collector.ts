@@ -12,7 +12,7 @@ import {
   type OwnerState,
 } from '#controllers/core/garbage-collector/owner-state.ts';
 import { attempted } from '#reconcile/attempt.ts';
-import type { LoopContext, LoopStarter } from '#reconcile/loop.ts';
+import { meterOf, type LoopContext, type LoopStarter } from '#reconcile/loop.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
 /** An object to look at; another one of its name is not meant. */
@@ -47,6 +47,7 @@ export function garbageCollector(kinds: ServedKinds): LoopStarter {
         signal: context.signal,
         concurrency: CONCURRENCY,
         idOf: ({ uid }) => uid,
+        ...meterOf(context, 'garbage-collector'),
         work: (item, attempt) => {
           const about = { resource: resourceOf(item.kind), ...item.ref };
           return attempted(() => collect(item, world), {

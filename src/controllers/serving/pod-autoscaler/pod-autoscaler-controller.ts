@@ -19,6 +19,7 @@ import type { Autoscaler } from '#autoscaler/autoscaler.ts';
 import { decideReplicas, type ReplicasDecision } from '#autoscaler/decide-replicas.ts';
 import { scaleSettings, type ScaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Client } from '#client/client.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
 import {
   defineController,
   on,
@@ -34,6 +35,11 @@ import {
   desiredServerlessService,
 } from '#controllers/serving/pod-autoscaler/desired-serverless-service.ts';
 import { reconcileHpaClass } from '#controllers/serving/pod-autoscaler/hpa-class.ts';
+import {
+  countPods,
+  type PodCounts,
+  PodMeters,
+} from '#controllers/serving/pod-autoscaler/pod-meters.ts';
 import { ConditionAges } from '#controllers/serving/pod-autoscaler/condition-ages.ts';
 import {
   markScale,
@@ -45,17 +51,20 @@ export interface PodAutoscalerOptions {
   readonly config: ServingConfig;
   readonly autoscaler: Autoscaler;
   readonly clock: Clock;
+  /** Where numbers of pods are measured; nowhere where absent. */
+  readonly metrics?: Metrics | undefined;
 }
 
 interface Parts extends PodAutoscalerOptions {
   readonly ages: ConditionAges;
+  readonly meters: PodMeters | undefined;
 }
 
 /** Everything a decision is made from. */
 interface Observed {
   readonly deployment: Deployment | undefined;
   readonly sks: ServerlessService | undefined;
-  readonly readyPods: number;
+  readonly pods: PodCounts;
   readonly settings: ScaleSettings;
   readonly isReachable: boolean;
 }
@@ -66,16 +75,18 @@ interface Observed {
  */
 export function podAutoscalerController(options: PodAutoscalerOptions): Controller<PodAutoscaler> {
   const ages = new ConditionAges(options.clock);
+  const meters = options.metrics && new PodMeters(options.metrics);
   return defineController<PodAutoscaler>({
     kind: PodAutoscaler,
     owns: [ServerlessService, HorizontalPodAutoscaler],
     watches: [on(Pod, keyByRevision), on(Deployment, keyByRevision)],
     triggers: [options.autoscaler.trigger],
     reconcile: (autoscaler, context) =>
-      reconcilePodAutoscaler(autoscaler, context, { ...options, ages }),
+      reconcilePodAutoscaler(autoscaler, context, { ...options, ages, meters }),
     forget(key) {
       options.autoscaler.forget(key);
       ages.forget(key);
+      meters?.forget(key);
     },
   });
 }
@@ -110,6 +121,7 @@ async function reconcileKpaClass(
 ): Promise<Outcome<StatusOf<PodAutoscaler>>> {
   const now = clock.now();
   const observed = await observe(client, autoscaler, options.config);
+  const readyPods = observed.pods.ready;
   const { name, namespace } = placeOf(autoscaler.metadata);
   const decision = options.autoscaler.observe({
     namespace,
@@ -118,7 +130,8 @@ async function reconcileKpaClass(
     port: portOf(observed.deployment),
     settings: observed.settings,
     isReachable: observed.isReachable,
-    readyPods: observed.readyPods,
+    readyPods,
+    ...(autoscaler.metadata.labels && { labels: autoscaler.metadata.labels }),
   });
   // Until the Services are there nothing can be served, and so nothing is scaled.
   const isServed = observed.sks?.status?.privateServiceName !== undefined;
@@ -132,10 +145,10 @@ async function reconcileKpaClass(
   const isServing = replicas.wanted > 0 && decision.excessBurstCapacity >= 0;
   const desired = desiredServerlessService(autoscaler, {
     mode: isServing ? 'Serve' : 'Proxy',
-    numActivators: activatorsFor(observed.readyPods, observed.settings),
+    numActivators: activatorsFor(readyPods, observed.settings),
   });
   const ensured = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
-  const { readyPods, settings } = observed;
+  const { settings } = observed;
   const { privateServiceName } = observed.sks?.status ?? {};
   if (privateServiceName !== undefined) {
     const metric = desiredMetric(autoscaler, { settings, privateServiceName });
@@ -143,6 +156,7 @@ async function reconcileKpaClass(
   }
   const serviceName = ensured?.object.status?.serviceName ?? '';
   const { wanted } = replicas;
+  options.meters?.record(autoscaler, observed.pods, wanted);
   const status = podAutoscalerStatus(autoscaler, {
     sks: ensured?.object,
     now,
@@ -168,7 +182,7 @@ async function observe(
   return {
     deployment: await client.get(Deployment, target),
     sks: await client.get(ServerlessService, { namespace, name }),
-    readyPods: pods.filter(isReadyPod).length,
+    pods: countPods(pods),
     settings: settingsOf(autoscaler, config.settings().autoscaler),
     isReachable: autoscaler.spec.reachability !== 'Unreachable',
   };
@@ -177,12 +191,6 @@ async function observe(
 function settingsOf({ metadata, spec }: PodAutoscaler, config: AutoscalerConfig): ScaleSettings {
   const { containerConcurrency = 0 } = spec;
   return scaleSettings({ annotations: metadata.annotations, containerConcurrency }, config);
-}
-
-function isReadyPod({ metadata, status }: Pod): boolean {
-  if (metadata.deletionTimestamp !== undefined) return false;
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  return ready?.status === 'True';
 }
 
 function portOf(deployment: Deployment | undefined): number {
