@@ -81,17 +81,8 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   resources.use(await content.openToPods(api, ranges.podFacing));
   done('api');
 
-  const autoscaler = resources.use(
-    await startAutoscaler({
-      socketPath: pathsOf(settings.home).measurementSocket,
-      onColdStart: (coldStart) => coldStarts.add(coldStart),
-      startOf: (pod) => agent?.startOf(pod),
-      metrics,
-      headStart: { start: (target, onStopped) => agent?.start(target, onStopped) ?? [] },
-      clock,
-      log,
-    }),
-  );
+  const watched = { coldStarts, metrics, agent: () => agent };
+  const autoscaler = resources.use(await openAutoscaler(context, watched));
   // Also while pods are being stopped: they end when everything else has.
   const { signal: never } = new AbortController();
   const informers = resources.use(new Informers({ ...parts, client: api.client, signal: never }));
@@ -125,6 +116,25 @@ interface Running {
   readonly network: Network;
   readonly live: LiveSettings;
   readonly metrics: Metrics;
+}
+
+async function openAutoscaler(
+  { settings, clock, log }: PartContext,
+  {
+    coldStarts,
+    metrics,
+    agent,
+  }: { coldStarts: ColdStarts; metrics: Metrics; agent: () => Agent | undefined },
+): Promise<Autoscaler> {
+  return await startAutoscaler({
+    socketPath: pathsOf(settings.home).measurementSocket,
+    onColdStart: (coldStart) => coldStarts.add(coldStart),
+    startOf: (pod) => agent()?.startOf(pod),
+    headStart: { start: (target, onStopped) => agent()?.start(target, onStopped) ?? [] },
+    metrics,
+    clock,
+    log,
+  });
 }
 
 async function openAgent(

@@ -4,7 +4,7 @@ import { request as plainRequest, type IncomingMessage, type RequestOptions } fr
 import { request as tlsRequest } from 'node:https';
 
 export type OtlpProtocol = 'http/protobuf' | 'grpc';
-export type Signal = 'metrics' | 'traces';
+type Signal = 'metrics' | 'traces';
 
 export interface OtlpTarget {
   readonly protocol: OtlpProtocol;
@@ -37,7 +37,7 @@ export async function sendOtlp(target: OtlpTarget, body: Buffer): Promise<void> 
 }
 
 /** Upstream takes a host and a port without a scheme for https. Throws TypeError where it is neither. */
-export function endpointUrl(endpoint: string): URL {
+function endpointUrl(endpoint: string): URL {
   return new URL(endpoint.includes('://') ? endpoint : `https://${endpoint}`);
 }
 

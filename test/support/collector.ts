@@ -7,7 +7,7 @@ import { portOf } from '#test/support/gateway-bed.ts';
 import { type Message, readMessage } from '#test/support/protobuf-reader.ts';
 
 /** What somebody who collects telemetry was sent. */
-export interface Received {
+interface Received {
   readonly path: string;
   readonly contentType: string;
   readonly message: Message;
@@ -19,7 +19,7 @@ export interface Collector extends AsyncDisposable {
   next(): Promise<Received>;
 }
 
-function inbox(): { push(received: Received): void; next(): Promise<Received> } {
+function inbox(): Pick<Collector, 'next'> & { push(received: Received): void } {
   const queue = new AsyncQueue<Received>(100, () => new Error('more than this test expects'));
   const values = queue[Symbol.asyncIterator]();
   return {
@@ -34,10 +34,10 @@ function inbox(): { push(received: Received): void; next(): Promise<Received> } 
 
 /** `status` is what each request is answered with. */
 export async function startCollector(status = 200): Promise<Collector> {
-  const { push, next } = inbox();
+  const received = inbox();
   const server = http.createServer((request, response) => {
     void buffer(request).then((body) => {
-      push({
+      received.push({
         path: request.url ?? '',
         contentType: request.headers['content-type'] ?? '',
         message: readMessage(body),
@@ -49,7 +49,7 @@ export async function startCollector(status = 200): Promise<Collector> {
   await once(server, 'listening');
   return {
     port: portOf(server),
-    next,
+    next: async () => await received.next(),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -59,13 +59,13 @@ export async function startCollector(status = 200): Promise<Collector> {
 }
 
 export async function startGrpcCollector(): Promise<Collector> {
-  const { push, next } = inbox();
+  const received = inbox();
   const server = http2.createServer();
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     void buffer(stream).then((body) => {
       const length = body.readUInt32BE(1);
       if (body[0] !== 0 || body.length !== length + 5) throw new Error('no gRPC message');
-      push({
+      received.push({
         path: String(headers[':path']),
         contentType: String(headers['content-type']),
         message: readMessage(body.subarray(5)),
@@ -82,7 +82,7 @@ export async function startGrpcCollector(): Promise<Collector> {
   await once(server, 'listening');
   return {
     port: portOf(server),
-    next,
+    next: async () => await received.next(),
     async [Symbol.asyncDispose]() {
       server.close();
       await once(server, 'close');

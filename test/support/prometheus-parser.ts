@@ -1,5 +1,5 @@
 /** One line of what a scrape brought. */
-export interface Sample {
+interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -41,7 +41,11 @@ export function parsePrometheusText(text: string): Scrape {
       continue;
     }
     const sample = parseSample(line);
-    const key = `${sample.name}${JSON.stringify(Object.entries(sample.labels).toSorted())}`;
+    const key = `${sample.name}${JSON.stringify(
+      Object.entries(sample.labels)
+        .map(String)
+        .toSorted((a, b) => (a < b ? -1 : 1)),
+    )}`;
     if (seen.has(key)) throw new Error(`told twice: ${line}`);
     seen.add(key);
     const isHistogram = types.get(family) === 'histogram';

@@ -351,3 +351,31 @@ test('config-domain: the most specific entry counts, of equals the first by name
     undefined,
   );
 });
+
+test('config-observability: an endpoint that nobody could use is refused', () => {
+  const complaint = (data: Record<string, string>): string | undefined =>
+    configMapComplaint({ metadata: { name: 'config-observability' }, data });
+  const accepted = [
+    { 'metrics-protocol': 'prometheus' },
+    { 'metrics-protocol': 'prometheus', 'metrics-endpoint': ':9095' },
+    { 'metrics-protocol': 'prometheus', 'metrics-endpoint': '[::1]:9095' },
+    { 'metrics-protocol': 'grpc', 'metrics-endpoint': 'collector.monitoring.svc:4317' },
+    { 'tracing-protocol': 'http/protobuf', 'tracing-endpoint': 'http://10.0.0.1:4318/v1/traces' },
+    { 'tracing-protocol': 'stdout', 'tracing-sampling-rate': '0.5' },
+  ];
+  for (const data of accepted) assert.equal(complaint(data), undefined, JSON.stringify(data));
+  const refused: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ 'metrics-protocol': 'prometheus', 'metrics-endpoint': '9095' }, /should be "host:port"/],
+    [{ 'metrics-protocol': 'prometheus', 'metrics-endpoint': 'a:99999' }, /should be "host:port"/],
+    [{ 'metrics-protocol': 'grpc' }, /metrics endpoint should be set when protocol is "grpc"/],
+    [
+      { 'request-metrics-protocol': 'grpc', 'request-metrics-endpoint': 'ftp://x' },
+      /request metrics endpoint "ftp:\/\/x" for protocol "grpc" should be a URL/,
+    ],
+    [
+      { 'tracing-protocol': 'stdout', 'tracing-endpoint': 'http://x' },
+      /tracing endpoint should not be set when protocol is "stdout"/,
+    ],
+  ];
+  for (const [data, pattern] of refused) assert.match(complaint(data) ?? '', pattern);
+});
