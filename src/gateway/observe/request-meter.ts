@@ -88,7 +88,7 @@ export class RequestMeter implements RequestObserver {
   readonly #metrics: Metrics;
   readonly #group: SeriesGroup;
   readonly #clock: Clock;
-  /** By method, version and status. */
+  /** By method, version, scheme and status. */
   readonly #answers = new Map<number, Answered>();
 
   constructor(metrics: Metrics, revision: Attributes, clock: Clock) {
@@ -119,9 +119,10 @@ export class RequestMeter implements RequestObserver {
     this.#group[Symbol.dispose]();
   }
 
-  #answered({ head, status }: Exchange): Answered {
+  #answered({ head, status, connection }: Exchange): Answered {
     const method = METHODS.indexOf(head.method) + 1;
-    const key = (status * 16 + method) * 2 + head.minorVersion;
+    const isSecure = Number(connection.scheme === 'https');
+    const key = ((status * 16 + method) * 2 + head.minorVersion) * 2 + isSecure;
     const found = this.#answers.get(key);
     if (found) return found;
     const isOverflow = this.#answers.size >= ANSWERS_MAX;
@@ -131,7 +132,7 @@ export class RequestMeter implements RequestObserver {
           'http.request.method': METHODS[method - 1] ?? '_OTHER',
           'network.protocol.name': 'http',
           'network.protocol.version': `1.${head.minorVersion}`,
-          'url.scheme': 'http',
+          'url.scheme': connection.scheme,
         });
     if (!isOverflow) this.#answers.set(key, made);
     return made;
