@@ -3,8 +3,6 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Metrics } from '#telemetry/metrics.ts';
-import type { Revision } from '#api/serving-v1/revision.ts';
-import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
 import type { Client } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Listener } from './connection/listener.ts';
@@ -12,7 +10,7 @@ import { type DoorName, type DoorOptions, openDoors } from './doors.ts';
 import { type IngressFacts, ingressStatus, IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
 import { tlsOf } from './route/host-secret.ts';
-import { meterConnection, RequestMeter } from './observe/request-meter.ts';
+import { observersOf } from './observe/observers.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
@@ -58,8 +56,7 @@ const SYNC_TIMEOUT_MS = 10_000;
 export async function startGateway<Name extends DoorName>(
   options: GatewayOptions<Name>,
 ): Promise<Gateway<Name>> {
-  const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost, metrics } =
-    options;
+  const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost } = options;
   await using resources = new AsyncDisposableStack();
   const link = resources.use(
     new MeasurementLink({
@@ -68,6 +65,7 @@ export async function startGateway<Name extends DoorName>(
       clock,
       random,
       log,
+      metrics: options.metrics,
     }),
   );
   const refresh = coalesced(() => publishNow());
@@ -81,10 +79,9 @@ export async function startGateway<Name extends DoorName>(
       onDemand: (revision, waiting) => link.demand(revision, waiting),
       onColdStart: (revision, times) => link.coldStart(revision, times),
       onChange: refresh,
-      ...(metrics && { observerOf: (revision) => meterOf(revision, metrics, clock) }),
+      observerOf: observersOf(options),
     }),
   );
-  if (metrics) meterConnection(metrics, link);
   const ingresses = informers.of(Ingress);
   const isSynced = (): boolean => informers.all().every((informer) => informer.isSynced);
   const { endingPods } = options;
@@ -127,11 +124,6 @@ export async function startGateway<Name extends DoorName>(
     },
   });
   return running(listeners, resources.move());
-}
-
-function meterOf({ metadata }: Revision, metrics: Metrics, clock: Clock): RequestMeter {
-  const { namespace = '', name: revision = '', labels } = metadata;
-  return new RequestMeter(metrics, revisionAttributes({ namespace, revision, labels }), clock);
 }
 
 /** Runs once after all the changes that come together. */

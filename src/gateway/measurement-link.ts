@@ -3,7 +3,9 @@ import type { Log } from '#base/log.ts';
 import type { Random } from '#base/random.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
 import type { FromAutoscaler, RevisionLoad } from '#autoscaler/measurements.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
 import type { ColdStartTimes } from './backend/revision-backend.ts';
+import { meterConnection } from './observe/request-meter.ts';
 import type { ServiceDirectory } from './route/service-directory.ts';
 
 export interface MeasurementLinkOptions {
@@ -12,6 +14,8 @@ export interface MeasurementLinkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Where the connection is measured; nowhere where absent. */
+  readonly metrics?: Metrics | undefined;
 }
 
 const REPORT_EVERY_MS = 1_000;
@@ -36,15 +40,7 @@ export class MeasurementLink implements Disposable {
       onConnected: () => this.#beginAnew(),
     });
     this.#timer = clock.after(REPORT_EVERY_MS, () => this.#report());
-  }
-
-  get isConnected(): boolean {
-    return this.#client.isConnected;
-  }
-
-  /** How often the connection was lost, or was not made. */
-  get failures(): number {
-    return this.#client.failures;
+    if (options.metrics) meterConnection(options.metrics, this.#client);
   }
 
   demand(revision: { namespace: string; name: string }, waiting: number): void {

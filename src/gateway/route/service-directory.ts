@@ -25,8 +25,8 @@ export interface ServiceDirectoryOptions {
     revision: { namespace: string; name: string },
     times: ColdStartTimes,
   ) => void;
-  /** Who looks at the requests of a revision; nobody where absent. */
-  readonly observerOf?: (revision: Revision) => RequestObserver;
+  /** Who looks at the requests of a revision; undefined: nobody. */
+  readonly observerOf: (revision: Revision) => RequestObserver | undefined;
   /** What `find` answers may have changed. */
   readonly onChange: () => void;
 }
@@ -180,7 +180,7 @@ export class ServiceDirectory implements Disposable {
         random,
         onDemand: (waiting) => onDemand({ namespace, name }, waiting),
         onColdStart: (times) => onColdStart({ namespace, name }, times),
-        observer: observerOf?.(current),
+        observer: observerOf(current),
       });
       this.#revisions.set(key, backend);
       for (const service of this.#options.informers.of(Service).list(namespace)) {
