@@ -57,15 +57,13 @@ export async function startGateway<Name extends DoorName>(
   options: GatewayOptions<Name>,
 ): Promise<Gateway<Name>> {
   const { client, informers, clock, random, log, clusterDomain, publicHost, privateHost } = options;
+  const parts = { clock, random, log, metrics: options.metrics };
   await using resources = new AsyncDisposableStack();
   const link = resources.use(
     new MeasurementLink({
       socketPath: options.measurementSocketPath,
       directory: () => directory,
-      clock,
-      random,
-      log,
-      metrics: options.metrics,
+      ...parts,
     }),
   );
   const refresh = coalesced(() => publishNow());
