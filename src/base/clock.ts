@@ -10,8 +10,8 @@ export interface Clock {
   after(delayMs: number, run: () => void): Disposable;
 }
 
-/** performance.now() counts from the start of its process, by the same clock. */
-const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+/** When this process began, by the monotonic clock; performance.now() counts from there. */
+export const PROCESS_START_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 export const systemClock: Clock = {
   now: () => new Date(),

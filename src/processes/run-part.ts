@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from '#base/clock.ts';
+import { PROCESS_START_MS, systemClock, type Clock } from '#base/clock.ts';
 import { lineSink } from '#base/line-sink.ts';
 import { jsonLog, type Log } from '#base/log.ts';
 import { reportToSupervisor } from '#supervisor/part-reporter.ts';
@@ -45,7 +45,7 @@ export async function runPart(
     clock,
   });
   const tookMs: Record<string, number> = {};
-  let sinceMs = 0; // The monotonic clock begins with the process.
+  let sinceMs = PROCESS_START_MS;
   const done = (step: string): void => {
     tookMs[step] = Math.round(clock.monotonicMs() - sinceMs);
     sinceMs = clock.monotonicMs();
