@@ -158,20 +158,25 @@ for (const way of ways) {
   test(`${way.name}: a terminal has the window's size, follows it, and carries the exit code`, async () => {
     // script(1) gives kubectl a terminal; the shell inside says what it sees.
     // The size comes a moment after the program has begun, as with Kubernetes.
-    const seen =
-      'until [ "$(stty size)" = "33 99" ]; do sleep 0.1; done; stty size </dev/tty; exit 3';
+    const sees = (size: string): string =>
+      `until [ "$(stty size)" = "${size}" ]; do sleep 0.1; done; stty size </dev/tty`;
+    const inside = `${sees('33 99')}; ${sees('44 120')}; exit 3`;
     const program = way.kubectl ?? platform.kubectlProgram;
-    const command = `stty rows 33 cols 99; ${program} exec -it tools -- sh -c ${JSON.stringify(seen).replaceAll('$', '\\$')}`;
+    const resized = path.join(platform.home, `resized-${ways.indexOf(way)}`);
+    const later = `until [ -e ${resized} ]; do sleep 0.1; done; stty rows 44 cols 120 </dev/tty`;
+    const command = `stty rows 33 cols 99; (${later}) & ${program} exec -it tools -- sh -c ${JSON.stringify(inside).replaceAll('$', '\\$')}`;
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       env: { ...platform.kubectlEnv, ...way.env },
       timeout: 60_000,
     });
-    const [output, [code]] = await Promise.all([
-      buffer(child.stdout),
-      once(child, 'close') as Promise<[number]>,
-    ]);
-    assert.equal(code, 3, output.toString());
-    assert.match(output.toString(), /^33 99\r\n/);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes('33 99')) writeFileSync(resized, '');
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    assert.equal(code, 3, output);
+    assert.match(output, /^33 99\r\n44 120\r\n/);
   });
 
   test(`${way.name}: a client that is killed leaves nothing behind`, async () => {
@@ -373,34 +378,48 @@ test('logs: a program that writes much keeps its newest lines, none missing betw
   await platform.ok(['wait', 'pod/chatty', '--for=condition=Ready', '--timeout=60s']);
   const address = await platform.ok(['get', 'pod', 'chatty', '-o', 'jsonpath={.status.podIP}']);
   const more = async (): Promise<void> => void (await fetch(`http://${address}:8080/`)).status;
-  const [way] = ways;
-  assert.ok(way);
-  const follower = start(way, ['logs', '-f', 'chatty']);
   await more();
-  let rest = '';
-  let last = 0;
-  for await (const chunk of follower.stdout as AsyncIterable<Buffer>) {
-    const lines = `${rest}${chunk.toString()}`.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      assert.equal(parseInt(line, 10), last + 1);
-      last += 1;
+  // Whoever follows more than four files behind would miss some: the next comes when all have this one.
+  let upTo = 45_000;
+  let waiting = ways.length;
+  let next = Promise.withResolvers<void>();
+  const arrived = async (): Promise<void> => {
+    const { promise } = next;
+    waiting -= 1;
+    if (waiting > 0) return await promise;
+    if (upTo < 450_000) await more();
+    upTo += 45_000;
+    waiting = ways.length;
+    next.resolve();
+    next = Promise.withResolvers<void>();
+  };
+  const followAll = async (way: Way): Promise<void> => {
+    const follower = start(way, ['logs', '-f', 'chatty']);
+    let rest = '';
+    let last = 0;
+    for await (const chunk of follower.stdout as AsyncIterable<Buffer>) {
+      const lines = `${rest}${chunk.toString()}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        assert.equal(parseInt(line, 10), last + 1, way.name);
+        last += 1;
+      }
+      if (last === upTo) await arrived();
+      if (last === 450_000) break;
     }
-    if (last === 450_000) break;
-    // Whoever follows more than four files behind would miss some.
-    if (last % 45_000 === 0) await more();
-  }
-  follower.kill('SIGKILL');
-  const kept = (await platform.ok(['logs', 'chatty']))
-    .trim()
-    .split('\n')
+    follower.kill('SIGKILL');
+  };
+  await Promise.all(ways.map(followAll));
+  for (const way of ways) {
+    const { stdout } = await kubectl(way, ['logs', 'chatty']);
     // The oldest file may begin in the middle of a line.
-    .slice(1)
-    .map((line) => parseInt(line, 10));
-  assert.equal(kept.at(-1), 450_000);
-  assert.equal(450_000 - (kept[0] ?? 0) + 1, kept.length);
-  assert.ok(kept.length * 240 < 70 * 1024 * 1024, `${kept.length} lines are kept`);
-  assert.ok(kept.length * 240 > 30 * 1024 * 1024, `${kept.length} lines are kept`);
+    const lines = stdout.toString().trim().split('\n').slice(1);
+    const kept = lines.map((line) => parseInt(line, 10));
+    assert.equal(kept.at(-1), 450_000, way.name);
+    assert.equal(450_000 - (kept[0] ?? 0) + 1, kept.length, way.name);
+    assert.ok(kept.length * 240 < 70 * 1024 * 1024, `${kept.length} lines are kept`);
+    assert.ok(kept.length * 240 > 30 * 1024 * 1024, `${kept.length} lines are kept`);
+  }
   await platform.ok(['delete', 'pod', 'chatty', '--now']);
 });
 
@@ -432,38 +451,115 @@ test('logs: the last words of pods that are gone', async () => {
   assert.equal(last.stdout, 'hello\nfarewell\n');
   assert.match(last.stderr, /Service gone has no pod now; these are the last words/);
   assert.equal((await platform.knode('logs', 'gone', '--tail', '1')).stdout, 'farewell\n');
+  const owner = ['get', 'rs', '-l', 'serving.knative.dev/service=gone'];
+  const replicaSet = (await platform.ok([...owner, '-o', 'name'])).trim().split('/')[1] ?? '';
+  for (const way of ways) {
+    const kept = `/apis/apps/v1/namespaces/default/replicasets/${replicaSet}/log`;
+    const { stdout } = await kubectl(way, ['get', '--raw', kept]);
+    assert.equal(stdout.toString(), 'hello\nfarewell\n', way.name);
+    const end = await kubectl(way, ['get', '--raw', `${kept}?tailLines=1`]);
+    assert.equal(end.stdout.toString(), 'farewell\n', way.name);
+  }
   await platform.ok(['delete', 'deployment', 'gone']);
   assert.match((await platform.knode('logs', 'gone')).stderr, /has no pod now; --follow waits/);
 });
 
-test('exec: the container ends while somebody is in it', async () => {
-  const [way] = ways;
-  assert.ok(way);
-  const image = (await platform.ok(['get', 'pod', 'tools', '-o', 'jsonpath={..image}'])).split(
-    ' ',
-  )[0];
-  const spec = {
-    terminationGracePeriodSeconds: 1,
-    restartPolicy: 'Never',
-    containers: [{ name: 'main', image, env: TOOLS_ENV, command: ['sleep', '100000'] }],
-  };
-  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'brief' }, spec };
-  await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
-  await platform.ok(['wait', 'pod/brief', '--for=condition=Ready', '--timeout=60s']);
-  const child = start(way, ['exec', '-i', 'brief', '--', 'sh', '-c', 'echo begun; sleep 100000']);
-  await once(child.stdout, 'data');
-  const closed = once(child, 'close') as Promise<[number | null]>;
-  await platform.ok(['delete', 'pod', 'brief', '--wait=false']);
-  assert.equal((await closed)[0], 137);
-});
+for (const [at, way] of ways.entries()) {
+  test(`${way.name}: exec: the container ends while somebody is in it`, async () => {
+    const name = `brief${at}`;
+    const spec = {
+      terminationGracePeriodSeconds: 1,
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name: 'main',
+          image: await toolsReference(),
+          env: TOOLS_ENV,
+          command: ['sleep', '100000'],
+        },
+      ],
+    };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec };
+    await platform.ok(['apply', '-f', '-'], JSON.stringify(pod));
+    await platform.ok(['wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s']);
+    const child = start(way, ['exec', '-i', name, '--', 'sh', '-c', 'echo begun; sleep 100000']);
+    await once(child.stdout, 'data');
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    await platform.ok(['delete', 'pod', name, '--wait=false']);
+    assert.equal((await closed)[0], 137);
+  });
+}
 
-test('exec: what cannot be is said in a sentence', async () => {
-  const [way] = ways;
-  assert.ok(way);
-  const nobody = await kubectl(way, ['exec', 'nobody', '--', 'true']);
-  assert.match(nobody.stderr, /pods "nobody" not found/);
-  const wrong = await kubectl(way, ['exec', 'tools', '-c', 'other', '--', 'true']);
-  assert.match(wrong.stderr, /container other is not valid for pod tools|container not found/);
+/** A pod of three: one that runs beside another, one that waits for its image, and all of another that have ended. */
+async function podsToAsk(): Promise<void> {
+  const image = await toolsReference();
+  const shell = (name: string, script: string, rest: object = {}): object => ({
+    name,
+    image,
+    env: [...TOOLS_ENV, { name: 'ME', value: name }],
+    command: ['sh', '-c', script],
+    ...rest,
+  });
+  const pod = (name: string, spec: object): object => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: { terminationGracePeriodSeconds: 1, ...spec },
+  });
+  const absent = { image: image.replace(/[^/]+$/, 'nobody:1') };
+  const ended = { restartPolicy: 'Never', containers: [shell('main', 'echo over')] };
+  const [one, beside] = ['one', 'beside'].map((name) => shell(name, 'exec sleep 100000'));
+  const containers = [one, beside, shell('waits', '', absent)];
+  const items = [pod('several', { containers }), pod('over', ended)];
+  const list = { apiVersion: 'v1', kind: 'List', items };
+  await platform.ok(['apply', '-f', '-'], JSON.stringify(list));
+  await platform.ok(['wait', 'pod/over', '--for=jsonpath={.status.phase}=Succeeded']);
+  const runs = (container: string): string =>
+    `--for=jsonpath={.status.containerStatuses[?(@.name=="${container}")].started}=true`;
+  for (const container of ['one', 'beside'])
+    await platform.ok(['wait', 'pod/several', runs(container), '--timeout=60s']);
+}
+
+test('exec, attach, port-forward: the container that is meant, and what cannot be in a sentence', async () => {
+  await podsToAsk();
+  const says = async (way: Way, ...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await kubectl(way, args);
+    return `${code} ${stdout.toString()}${stderr}`.replaceAll('\n', ' ');
+  };
+  const me = ['--', 'sh', '-c', 'echo "$ME"'];
+  for (const way of ways) {
+    const rows: readonly (readonly [args: readonly string[], answer: RegExp])[] = [
+      [['exec', 'several', ...me], /^0 one /],
+      [['exec', 'several', '-c', 'beside', ...me], /^0 beside /],
+      [['exec', 'several', '-c', 'beside', '--', 'sh', '-c', 'kill -9 $$'], /^137 .*exit code 137/],
+      [['exec', '-i', 'several', '-c', 'one', '--', 'cat'], /^0 $/],
+      [['exec', 'nobody', ...me], /^1 .*pods "nobody" not found/],
+      [
+        ['exec', 'several', '-c', 'other', ...me],
+        /^1 .*(container other is not valid for pod several|container not found \("other"\))/,
+      ],
+      [
+        ['exec', 'several', '-c', 'waits', ...me],
+        /^1 .*(unable to upgrade connection: )?container not found \("waits"\)/,
+      ],
+      [['attach', 'several', '-c', 'waits'], /^1 .*container not found \("waits"\)/],
+      [
+        ['exec', 'over', ...me],
+        /^1 .*cannot exec into a container in a completed pod; current phase is Succeeded/,
+      ],
+      [
+        ['attach', 'over'],
+        /^1 .*cannot attach (to )?a container in a completed pod; current phase is Succeeded/,
+      ],
+      [['port-forward', 'pod/over', ':80'], /^1 .*(pod is not running|completed pod)/],
+      [['logs', 'several', '-c', 'waits'], /^1 .*container "waits" in pod "several" is waiting/],
+      [['logs', 'over'], /^0 over $/],
+    ];
+    const answers = await Promise.all(rows.map(([args]) => says(way, ...args)));
+    for (const [at, [args, answer]] of rows.entries())
+      assert.match(answers[at] ?? '', answer, `${way.name}: ${args.join(' ')}`);
+  }
+  await platform.ok(['delete', 'pod', 'several', 'over', '--now']);
 });
 
 // The last one: it leaves the platform in the middle of a start.

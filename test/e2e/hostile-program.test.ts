@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { instanceOf } from '#supervisor/settings.ts';
 import { hostileCommand, hostileImage } from '#test/support/hostile-image.ts';
+import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { run, startPlatform, type Platform } from '#test/support/platform.ts';
 import { sampleImage, toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
@@ -266,6 +267,16 @@ test('F37: a fork bomb and a full memory disk end where they began; the neighbou
     if (reply.status === 200) answered += 1;
   }
   assert.equal(answered, 50);
+  // While it goes on everybody else is looked after, and it itself can be looked at.
+  for (const client of kubectlClients(() => platform)) {
+    assert.match(await client.ok(['get', 'pod', 'bomb', '--no-headers']), / 1\/1 +Running +0 /);
+    assert.equal(await client.ok(['exec', 'neighbour', '--', 'node', '-p', '6*7']), '42\n');
+    const brief = { name: client.own('brief'), image: tools, env: TOOLS_ENV };
+    const script = { command: ['sh', '-c', 'echo here'] };
+    const spec = { restartPolicy: 'Never', containers: [{ ...brief, ...script }] };
+    await client.apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name: brief.name }, spec });
+    assert.equal(await client.said(brief.name, brief.name), 'here\n');
+  }
   await platform.ok([
     'wait',
     'pod/filler',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { buildImage } from '#images/layer-builder/build-image.ts';
 import { parseManifest, platformOf } from '#images/manifest.ts';
@@ -51,7 +51,6 @@ after(async () => await owned[Symbol.asyncDispose]());
 const clients = kubectlClients(() => it);
 const every = byEveryKubectl('pulling', () => it);
 const together = byAllKubectls('pulling', () => it);
-const current = clients[0];
 
 /** An image that serves, in the registry; each client has one that the other's pods have not pulled. */
 function imageOf(client: KubectlClient): string {
@@ -166,55 +165,65 @@ together(
   },
 );
 
-test('pulling: every form that a secret may have opens the registry', async () => {
+together('every form that a secret may have opens the registry', async (client) => {
   const { username, password } = registry.credentials;
   const auth = Buffer.from(`${username}:${password}`).toString('base64');
   const { host } = registry;
   const wrong = { username, password: 'wrong' };
-  await secret('names', 'dockerconfigjson', { auths: { [host]: { username, password } } });
-  await secret('encoded', 'dockerconfigjson', { auths: { [`https://${host}/v2/`]: { auth } } });
-  await secret('old', 'dockercfg', { [host]: { auth, email: 'a@example.com' } });
-  await secret('particular', 'dockerconfigjson', {
+  const own = (name: string): string => client.own(name);
+  await secret(own('names'), 'dockerconfigjson', { auths: { [host]: { username, password } } });
+  await secret(own('encoded'), 'dockerconfigjson', {
+    auths: { [`https://${host}/v2/`]: { auth } },
+  });
+  await secret(own('cfg'), 'dockercfg', { [host]: { auth, email: 'a@example.com' } });
+  await secret(own('particular'), 'dockerconfigjson', {
     auths: { [host]: wrong, [`${host}/team`]: { auth }, [`${host}/other`]: wrong },
   });
-  await secret('second', 'dockerconfigjson', { auths: { [host]: wrong } });
-  const forms = [['names'], ['encoded'], ['old'], ['particular'], ['second', 'names']];
-  for (const secrets of forms)
-    await pod(current, `by-${secrets[0]}`, { secrets, policy: 'Always' });
-  for (const [name] of forms) await isReady(current, `by-${name}`);
-  await it.ok(['delete', 'pod', ...forms.map(([name]) => `by-${name}`), '--wait=false']);
-  await pod(current, 'by-nobody', { policy: 'Always' });
-  assert.match(await waits(current, 'by-nobody', 'ImagePullBackOff'), /imagePullSecrets/);
+  await secret(own('second'), 'dockerconfigjson', { auths: { [host]: wrong } });
+  const forms = [['names'], ['encoded'], ['cfg'], ['particular'], ['second', 'names']];
+  const names = forms.map(([name]) => own(`by-${name}`));
+  for (const [at, secrets] of forms.entries())
+    await pod(client, names[at] ?? '', { secrets: secrets.map(own), policy: 'Always' });
+  for (const name of names) await isReady(client, name);
+  await client.ok(['delete', 'pod', ...names, '--wait=false']);
+  await pod(client, own('by-nobody'), { policy: 'Always' });
+  assert.match(await waits(client, own('by-nobody'), 'ImagePullBackOff'), /imagePullSecrets/);
 });
 
-test('pulling: secrets of the service account are for its pods and its Services', async () => {
+together('secrets of the service account are for its pods and its Services', async (client) => {
   const { username, password } = registry.credentials;
   const auths = { auths: { [registry.host]: { username, password } } };
-  await secret('accounts', 'dockerconfigjson', auths);
-  await it.ok(['create', 'serviceaccount', 'puller']);
-  const secrets = JSON.stringify({ imagePullSecrets: [{ name: 'accounts' }] });
-  await it.ok(['patch', 'serviceaccount', 'puller', '-p', secrets]);
-  const service = (serviceAccountName: string): string =>
-    JSON.stringify({
-      apiVersion: 'serving.knative.dev/v1',
-      kind: 'Service',
-      metadata: { name: `as-${serviceAccountName}` },
-      spec: {
-        template: {
-          spec: {
-            serviceAccountName,
-            containers: [{ image: imageOf(current), imagePullPolicy: 'Always' }],
-          },
-        },
-      },
-    });
-  await it.ok(['apply', '-f', '-'], service('puller'));
-  await it.ok(['apply', '-f', '-'], service('default'));
-  await it.ok(['wait', 'ksvc/as-puller', '--for=condition=Ready', '--timeout=50s']);
-  const url = await it.ok(['get', 'ksvc', 'as-puller', '-o', 'jsonpath={.status.url}']);
+  const [puller, theirs] = ['puller', 'accounts'].map((name) => client.own(name)) as [
+    string,
+    string,
+  ];
+  await secret(theirs, 'dockerconfigjson', auths);
+  await client.ok(['create', 'serviceaccount', puller]);
+  const secrets = JSON.stringify({ imagePullSecrets: [{ name: theirs }] });
+  await client.ok(['patch', 'serviceaccount', puller, '-p', secrets]);
+  const containers = [{ name: 'main', image: imageOf(client), imagePullPolicy: 'Always' }];
+  const spec = { serviceAccountName: puller, terminationGracePeriodSeconds: 0, containers };
+  const metadata = { name: client.own('of-account') };
+  const service = (name: string, serviceAccountName: string): object => ({
+    apiVersion: 'serving.knative.dev/v1',
+    kind: 'Service',
+    metadata: { name },
+    spec: { template: { spec: { serviceAccountName, containers } } },
+  });
+  const [allowed, refused] = [client.own('as-puller'), client.own('as-default')];
+  await client.apply(
+    { apiVersion: 'v1', kind: 'Pod', metadata, spec },
+    service(allowed, puller),
+    service(refused, 'default'),
+  );
+  await isReady(client, metadata.name);
+  const said = await client.ok(['get', 'pod', metadata.name, '-o', 'jsonpath={.spec}']);
+  assert.match(said, new RegExp(`"imagePullSecrets":\\[{"name":"${theirs}"}`));
+  await client.ok(['wait', `ksvc/${allowed}`, '--for=condition=Ready', '--timeout=50s']);
+  const url = await client.ok(['get', 'ksvc', allowed, '-o', 'jsonpath={.status.url}']);
   assert.equal((await call(url)).body, 'Hello World!\n');
-  await it.ok(['wait', 'ksvc/as-default', '--for=condition=Ready=False', '--timeout=50s']);
-  const why = await it.ok(['get', 'ksvc', 'as-default', '-o', 'jsonpath={.status.conditions}']);
+  await client.ok(['wait', `ksvc/${refused}`, '--for=condition=Ready=False', '--timeout=50s']);
+  const why = await client.ok(['get', 'ksvc', refused, '-o', 'jsonpath={.status.conditions}']);
   assert.match(why, /Unable to fetch image .*imagePullSecrets/);
 });
 
@@ -233,4 +242,12 @@ every('Never, and names that are none', async (client) => {
   await events(client, invalid, ['Warning InspectFailed', 'Warning Failed']);
   await pod(client, there, { policy: 'Never' });
   await isReady(client, there);
+  // Who names none has the one that goes with the tag.
+  const tags = { latest: 'Always', 'v2-of-it': 'IfNotPresent' };
+  for (const [tag, policy] of Object.entries(tags)) {
+    const command = ['run', client.own(tag), `--image=${registry.host}/team/hello:${tag}`];
+    await client.ok([...command, '--restart=Never']);
+    const found = ['get', 'pod', client.own(tag), '-o', 'jsonpath={..imagePullPolicy}'];
+    assert.equal(await client.ok(found), policy);
+  }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { instanceOf } from '#supervisor/settings.ts';
 import { byEveryKubectl, type KubectlClient } from '#test/support/kubectl-client.ts';
 import { platform, run, type Platform } from '#test/support/platform.ts';
@@ -134,27 +134,38 @@ async function listening(): Promise<AsyncDisposable & { readonly port: number }>
   };
 }
 
-test('outside: who is there reaches neither pods, nor ClusterIPs, nor the pod-facing address', async () => {
-  const pod = await field('pod web', '.status.podIP');
-  const clusterIp = await field('svc web', '.spec.clusterIP');
-  const podFacing = await field('svc web', '.status.loadBalancer.ingress[0].ip');
-  const closed = /^(timeout|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/;
-  assert.match(await fromOutside(pod, 8080), closed);
-  assert.match(await fromOutside(clusterIp, 8880), closed);
-  for (const port of [8880, 53])
-    assert.match(await fromOutside(podFacing, port), closed, `${port}`);
-});
+every(
+  'who is there reaches neither pods, nor ClusterIPs, nor the pod-facing address',
+  async (client) => {
+    const field = async (of: string, jsonPath: string): Promise<string> =>
+      await client.ok(['get', ...of.split(' '), '-o', `jsonpath={${jsonPath}}`]);
+    const pod = await field('pod web', '.status.podIP');
+    const clusterIp = await field('svc web', '.spec.clusterIP');
+    const podFacing = await field('svc web', '.status.loadBalancer.ingress[0].ip');
+    const closed = /^(timeout|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/;
+    const tries = [
+      [pod, 8080],
+      [clusterIp, 8880],
+      [podFacing, 8880],
+      [podFacing, 53],
+    ] as const;
+    const answers = await Promise.all(tries.map(([host, port]) => fromOutside(host, port)));
+    for (const answer of answers) assert.match(answer, closed);
+  },
+);
 
-test('outside: node ports are where --listen says, and nowhere else', async () => {
-  const nodePort = await field('svc web', '.spec.ports[0].nodePort');
+every('node ports are where --listen says, and nowhere else', async (client) => {
+  const name = client.own('door');
+  const exposed = ['expose', 'pod', 'web', `--name=${name}`, '--port=80', '--target-port=8080'];
+  await client.ok([...exposed, '--type=NodePort']);
+  const found = ['get', 'svc', name, '-o', 'jsonpath={.spec.ports[0].nodePort}'];
+  const nodePort = await client.ok(found);
   // A pod answers by way of the machine, so it may see who asks.
-  assert.equal(await fromOutside(HERE, nodePort), OUTSIDE);
+  const ask = (): Promise<string> => fromOutside(HERE, nodePort);
+  await client.until(ask, new RegExp(`^${OUTSIDE}$`));
   assert.equal(await fromOutside(UNASKED, nodePort), 'ECONNREFUSED');
-  await it.ok(['delete', 'svc', 'web']);
-  await apply(service('web', { type: 'ClusterIP' }));
-  const deadline = AbortSignal.timeout(20_000);
-  while ((await fromOutside(HERE, nodePort)) !== 'ECONNREFUSED')
-    assert.ok(!deadline.aborted, 'the node port is still there');
+  await client.ok(['delete', 'svc', name]);
+  await client.until(ask, /^ECONNREFUSED$/);
 });
 
 every('a Service whose endpoint is there is reached by pods and by the machine', async (client) => {

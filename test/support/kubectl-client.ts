@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { stringify } from 'yaml';
 import type { Pod } from '#api/core-v1/pod.ts';
@@ -25,9 +26,8 @@ export class KubectlClient {
   }
 
   async run(args: readonly string[], input?: string): Promise<Outcome> {
-    const { kubectlEnv: env, kubectlProgram } = this.#platform();
-    const program = this.name === 'old' ? oldKubectl() : kubectlProgram;
-    return await run([program, ...args], { env, ...(input !== undefined && { input }) });
+    const { kubectlEnv: env } = this.#platform();
+    return await run([this.#program(), ...args], { env, ...(input !== undefined && { input }) });
   }
 
   /** What it prints; fails where it does. */
@@ -35,6 +35,20 @@ export class KubectlClient {
     const outcome = await this.run(args, input);
     assert.equal(outcome.code, 0, `kubectl (${this.name}) ${args.join(' ')}: ${outcome.stderr}`);
     return outcome.stdout;
+  }
+
+  /** The same, as bytes that need not be text. */
+  async bytes(args: readonly string[]): Promise<Buffer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    const options = {
+      env: this.#platform().kubectlEnv,
+      encoding: 'buffer',
+      maxBuffer: 2 ** 26,
+    } as const;
+    execFile(this.#program(), args, options, (error, stdout) =>
+      error ? reject(error) : resolve(stdout),
+    );
+    return await promise;
   }
 
   async apply(...objects: readonly object[]): Promise<void> {
@@ -72,6 +86,10 @@ export class KubectlClient {
     const text = await this.ok(['logs', name, '-c', container]);
     assert.equal(found.status?.phase, 'Succeeded', `${text} ${JSON.stringify(found.status)}`);
     return text;
+  }
+
+  #program(): string {
+    return this.name === 'old' ? oldKubectl() : this.#platform().kubectlProgram;
   }
 }
 
