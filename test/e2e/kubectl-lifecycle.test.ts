@@ -9,7 +9,7 @@ import {
   type AskedPod,
   type KubectlClient,
 } from '#test/support/kubectl-client.ts';
-import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { call, startPlatform, type Platform } from '#test/support/platform.ts';
 import { processesWith } from '#test/support/processes-with.ts';
 import { pushImage, toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
@@ -286,3 +286,136 @@ together('a deadline ends a pod for good, with the word', async (client) => {
     assert.match(described, new RegExp(` Normal +DeadlineExceeded .*${message}`));
   }
 });
+
+together('each policy says who begins again, later each time', async (client) => {
+  const counted = 'n=$(cat /data/n 2>/dev/null || echo 0); echo $((n+1)) > /data/n; echo "time $n"';
+  const volumes = [{ name: 'data', emptyDir: {} }];
+  const container = { volumeMounts: [{ name: 'data', mountPath: '/data' }] };
+  const rows = {
+    always: ['Always', 'exit 0'],
+    twice: ['OnFailure', '[ $n -gt 0 ]'],
+    once: ['OnFailure', 'exit 0'],
+    never: ['Never', 'exit 5'],
+    crashes: ['Always', 'exit 6'],
+  } as const;
+  const pods = Object.entries(rows).map(([name, [restartPolicy, end]]) =>
+    pod(client.own(name), {
+      script: `${counted}; ${end}`,
+      container,
+      spec: { volumes, restartPolicy },
+    }),
+  );
+  await client.apply(...pods);
+  const endOf = async (name: string, phase: string): Promise<unknown> => {
+    const { status } = await client.podOnce(client.own(name), (each) => each.phase === phase);
+    const [one] = status?.containerStatuses ?? [];
+    return [one?.restartCount, one?.state?.terminated?.exitCode];
+  };
+  /** The first time at once, then after ten seconds and more. */
+  const backsOff = async (name: string, exitCode: number): Promise<void> => {
+    const { status } = await client.podOnce(name, ({ containerStatuses: [one] = [] }) =>
+      Boolean(one?.restartCount === 1 && one.state?.waiting),
+    );
+    const [waits] = status?.containerStatuses ?? [];
+    const { exitCode: code, finishedAt = '' } = waits?.lastState?.terminated ?? {};
+    assert.equal(code, exitCode);
+    assert.match(waits?.state?.waiting?.message ?? '', /^back-off 10s restarting failed container/);
+    const third = await client.podOnce(
+      name,
+      ({ containerStatuses: [one] = [] }) => one?.restartCount === 2,
+    );
+    const { state, lastState } = third.status?.containerStatuses?.[0] ?? {};
+    const { startedAt = '' } = state?.running ?? state?.terminated ?? lastState?.terminated ?? {};
+    // Times of whole seconds.
+    const pauseMs = Date.parse(startedAt) - Date.parse(finishedAt);
+    assert.ok(pauseMs >= 9_000, `${pauseMs} ms`);
+    assert.match(await client.ok(['describe', 'pod', name]), / Warning +BackOff /);
+  };
+  await Promise.all([backsOff(client.own('always'), 0), backsOff(client.own('crashes'), 6)]);
+  assert.deepEqual(await endOf('twice', 'Succeeded'), [1, 0]);
+  assert.deepEqual(await endOf('once', 'Succeeded'), [0, 0]);
+  assert.deepEqual(await endOf('never', 'Failed'), [0, 5]);
+  await client.ok(['delete', 'pod', client.own('always'), client.own('crashes'), '--wait=false']);
+});
+
+together('hooks ask by HTTP, or only wait; a job ends without its sidecar', async (client) => {
+  const [web, waits, job] = ['hooked', 'pauses', 'job'].map((name) => client.own(name)) as [
+    string,
+    string,
+    string,
+  ];
+  const server = `require('http').createServer((q, s) => { console.log('asked', q.url); s.end(); }).listen(8080);
+    process.on('SIGTERM', () => { console.log('told'); process.exit(0); })`;
+  const ask = { httpGet: { path: '/bye', port: 'web' } };
+  const slow = `console.log('begun');
+    process.on('SIGTERM', () => { console.log('told'); process.exit(0); }); setInterval(() => {}, 1e6)`;
+  await client.apply(
+    pod(web, {
+      script: '',
+      spec: {
+        terminationGracePeriodSeconds: 20,
+        containers: [
+          node('main', server, {
+            ports: [{ name: 'web', containerPort: 8080 }],
+            readinessProbe: { tcpSocket: { port: 'web' } },
+            lifecycle: { preStop: ask },
+          }),
+        ],
+      },
+    }),
+    pod(waits, {
+      script: '',
+      spec: {
+        terminationGracePeriodSeconds: 20,
+        containers: [node('main', slow, { lifecycle: { preStop: { sleep: { seconds: 2 } } } })],
+      },
+    }),
+    pod(job, {
+      script: 'echo done',
+      spec: {
+        initContainers: [
+          scriptContainer(image, 'beside', { script: POLITE, restartPolicy: 'Always' }),
+        ],
+      },
+    }),
+  );
+  await client.ok(['wait', '--for=condition=Ready', `pod/${web}`, '--timeout=50s']);
+  const following = client.ok(['logs', '-f', web]);
+  await client.ok(['delete', 'pod', web]);
+  assert.equal(await following, 'asked /bye\ntold\n');
+  await client.until(async () => (await client.run(['logs', waits])).stdout, /^begun$/m);
+  const end = client.ok(['logs', '-f', '--timestamps', waits]);
+  const deletedMs = performance.now();
+  await client.ok(['delete', 'pod', waits]);
+  assert.ok(performance.now() - deletedMs >= 2_000, 'first it has waited');
+  assert.match(await end, / begun\n.* told\n$/);
+  assert.equal(await client.said(job), 'done\n');
+  const { status } = await client.podOnce(job, () => true);
+  assert.equal(status?.initContainerStatuses?.[0]?.state?.terminated?.exitCode, 0);
+});
+
+together(
+  'a Service is asked far more often than once a second until it is ready',
+  async (client) => {
+    const name = client.own('probed');
+    // Asked once a second it would not be ready before the test has given up.
+    const server = `let asked = 0; require('http').createServer((q, s) => {
+    if (!/^kube-probe/.test(q.headers['user-agent'] ?? '')) return void s.end('asked ' + asked);
+    asked += 1; s.writeHead(asked > 60 ? 200 : 503).end(); }).listen(8080)`;
+    const readinessProbe = { httpGet: { path: '/' }, periodSeconds: 0 };
+    const { name: _unnamed, ...container } = node('', server, { readinessProbe }) as {
+      name: string;
+    };
+    await client.apply({
+      apiVersion: 'serving.knative.dev/v1',
+      kind: 'Service',
+      metadata: { name },
+      spec: { template: { spec: { containers: [container] } } },
+    });
+    await client.ok(['wait', `ksvc/${name}`, '--for=condition=Ready', '--timeout=50s']);
+    const url = await client.ok(['get', 'ksvc', name, '-o', 'jsonpath={.status.url}']);
+    const { body } = await call(url);
+    assert.match(body, /^asked 6\d$/, 'and from then on at its period');
+    await client.ok(['delete', 'ksvc', name]);
+  },
+);

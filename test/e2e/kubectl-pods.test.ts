@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before } from 'node:test';
-import { byEveryKubectl, scriptPod, type AskedPod } from '#test/support/kubectl-client.ts';
+import {
+  byAllKubectls,
+  byEveryKubectl,
+  scriptPod,
+  type AskedPod,
+} from '#test/support/kubectl-client.ts';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
 import { toolsImage, TOOLS_ENV } from '#test/support/sample-image.ts';
 
@@ -16,6 +24,7 @@ before(async () => {
 after(async () => await it[Symbol.asyncDispose]());
 
 const every = byEveryKubectl('pods', () => it);
+const together = byAllKubectls('pods', () => it);
 const pod = (name: string, asked: AskedPod): object => scriptPod(image, name, asked);
 
 every(
@@ -240,6 +249,7 @@ every('its names and how it asks for others are as its spec says', async (client
   const own = `named-${client.name}`;
   const none = `none-${client.name}`;
   const machines = `machines-${client.name}`;
+  const both = `both-${client.name}`;
   const script = 'cat /proc/sys/kernel/hostname /etc/hostname /etc/hosts /etc/resolv.conf';
   const hostAliases = [{ ip: '10.9.8.7', hostnames: ['db', 'db.example'] }];
   await client.apply(
@@ -261,6 +271,7 @@ every('its names and how it asks for others are as its spec says', async (client
       },
     }),
     pod(machines, { script, spec: { dnsPolicy: 'Default', hostNetwork: true } }),
+    pod(both, { script, spec: { dnsPolicy: 'ClusterFirstWithHostNet', hostNetwork: true } }),
   );
   const named = await client.said(own);
   assert.match(named, /^own\.team\.default\.svc\.cluster\.local\nown\n/);
@@ -276,6 +287,9 @@ every('its names and how it asks for others are as its spec says', async (client
   assert.match(alone, /^nameserver 192\.0\.2\.1\nsearch x\.example$/m);
   assert.ok(!alone.includes('cluster.local'), alone);
   assert.ok(!(await client.said(machines)).includes('svc.cluster.local'));
+  const mixed = await client.said(both);
+  assert.match(mixed, /^search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local/m);
+  assert.ok(mixed.startsWith(`${os.hostname()}\n`), mixed);
 });
 
 every(
@@ -407,3 +421,110 @@ every(
     await client.ok(['delete', 'pod', unready]);
   },
 );
+
+together(
+  'what keeps it from beginning is said, and it begins once that is there',
+  async (client) => {
+    const [settings, password] = [client.own('settings'), client.own('password')];
+    const data = { volumeMounts: [{ name: 'data', mountPath: '/data' }] };
+    const volume = (source: object): object => ({ volumes: [{ name: 'data', ...source }] });
+    const hostPath = (type: string): object => volume({ hostPath: { path: '/etc', type } });
+    const env = [
+      ...TOOLS_ENV,
+      { name: 'KEY', valueFrom: { secretKeyRef: { name: password, key: 'key' } } },
+    ];
+    const absent = { type: 'Localhost', localhostProfile: 'absent.json' };
+    const folder = path.join(it.home, client.own('folder'));
+    mkdirSync(folder);
+    symlinkSync('/etc', path.join(folder, 'link'));
+    const outside = { mountPath: '/part', subPath: 'link/passwd' };
+    const secured = (securityContext: object): object => ({ container: { securityContext } });
+    const rows: Readonly<Record<string, readonly [reason: string, says: RegExp, asked: object]>> = {
+      variable: [
+        'CreateContainerConfigError',
+        new RegExp(`secret "${password}" not found`),
+        { script: 'echo "$KEY"', container: { env } },
+      ],
+      file: [
+        'FailedMount',
+        new RegExp(`FailedMount .*configmap "${settings}" not found`),
+        {
+          script: 'cat /data/word',
+          container: data,
+          spec: volume({ configMap: { name: settings } }),
+        },
+      ],
+      kind: [
+        'FailedMount',
+        /FailedMount .*hostPath type check failed: \/etc is not a file/,
+        { container: data, spec: hostPath('File') },
+      ],
+      root: [
+        'CreateContainerConfigError',
+        /container has runAsNonRoot and image will run as root/,
+        secured({ runAsNonRoot: true, runAsUser: 0 }),
+      ],
+      filter: [
+        'CreateContainerConfigError',
+        /cannot load seccomp profile .*absent\.json/,
+        secured({ seccompProfile: absent }),
+      ],
+      kernel: [
+        'SysctlForbidden',
+        /"kernel\.msgmax" not allowlisted/,
+        { spec: { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } } },
+      ],
+      leaves: [
+        'CreateContainerConfigError',
+        /leads out of its volume/,
+        {
+          container: { volumeMounts: [{ name: 'data', ...outside }] },
+          spec: volume({ hostPath: { path: folder } }),
+        },
+      ],
+    };
+    const named = Object.entries(rows).map(([name, row]) => [client.own(name), ...row] as const);
+    await client.apply(
+      ...named.map(([name, , , asked]) => pod(name, { script: 'echo begun', ...asked })),
+    );
+    for (const [name, reason, says] of named) {
+      await client.podOnce(
+        name,
+        ({ containerStatuses: [one] = [] }) => one?.state?.waiting?.reason === reason,
+      );
+      await client.until(async () => await client.ok(['describe', 'pod', name]), says);
+    }
+    await client.ok(['create', 'secret', 'generic', password, '--from-literal=key=open']);
+    await client.ok(['create', 'configmap', settings, '--from-literal=word=there']);
+    assert.equal(await client.said(client.own('variable')), 'open\n');
+    assert.equal(await client.said(client.own('file')), 'there');
+  },
+);
+
+together('the last words of a container have their bounds', async (client) => {
+  const lines = (count: number): string =>
+    `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo "line $i"; done`;
+  const fallback = { terminationMessagePolicy: 'FallbackToLogsOnError' };
+  const rows: Readonly<Record<string, readonly [AskedPod, RegExp]>> = {
+    long: [{ script: `node -p "'x'.repeat(1e5)" > /dev/termination-log; exit 1` }, /^x{4095}\n$/],
+    tail: [
+      { script: `${lines(200)}; exit 1`, container: fallback },
+      /^line 121\n(line \d+\n){79}$/,
+    ],
+    well: [{ script: lines(3), container: fallback }, /^$/],
+    either: [
+      {
+        script: 'echo printed; echo written > /dev/termination-log; exit 1',
+        container: fallback,
+      },
+      /^written\n$/,
+    ],
+  };
+  const named = Object.entries(rows).map(([name, row]) => [client.own(name), ...row] as const);
+  await client.apply(...named.map(([name, asked]) => pod(name, asked)));
+  for (const [name, , message] of named) {
+    const { status } = await client.podOnce(name, ({ phase = '' }) => /Succ|Fail/.test(phase));
+    const [one] = status?.containerStatuses ?? [];
+    assert.match(one?.state?.terminated?.message ?? '', message, name);
+  }
+});
