@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathsOf } from '#supervisor/settings.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.ts');
 const READY_WITHIN_MS = 30_000;
@@ -19,6 +20,8 @@ interface ForeignPart extends AsyncDisposable {
 }
 
 export interface ForeignParts extends AsyncDisposable {
+  /** Where the controllers hear of requests, once they lead. */
+  readonly measurementSocket: string;
   /** `knode run PART --kubeconfig …`; resolves when it is ready. */
   start(part: PartName, ...flags: readonly string[]): Promise<ForeignPart>;
   /** What any of them logged as an error, or may not do as who it is: each once, without its time. */
@@ -35,6 +38,7 @@ export async function foreignParts(
   const owned = resources.move();
   const lines: string[] = [];
   return {
+    measurementSocket: pathsOf(home).measurementSocket,
     complaints() {
       const found = lines.filter((line) => /"level":"error"|cannot \w+ resource/.test(line));
       return [...new Set(found.map((line) => line.replace(/^.*?,/, '').slice(0, 500)))];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { at, type WireClient } from './wire.ts';
+import { at, textAt, type WireClient } from './wire.ts';
 
 /** Longer than any controller of either cluster takes; where it passes, the test fails with what was seen last. */
 const WITHIN_SECONDS = 40;
@@ -30,8 +30,11 @@ export async function until(
   if (isSo(seen)) return seen;
   const slash = target.lastIndexOf('/');
   const from = `${target.slice(0, slash)}?fieldSelector=metadata.name%3D${target.slice(slash + 1)}`;
+  // From what was seen: of one that goes meanwhile, a watch that begins later says nothing.
+  const since =
+    seen === undefined ? '' : `&resourceVersion=${textAt(seen, 'metadata.resourceVersion')}`;
   for await (const { type, object } of client.watch(
-    `${from}&watch=1&timeoutSeconds=${WITHIN_SECONDS}`,
+    `${from}&watch=1&timeoutSeconds=${WITHIN_SECONDS}${since}`,
   )) {
     seen = type === 'DELETED' ? undefined : object;
     if (isSo(seen)) return seen;
@@ -49,7 +52,7 @@ export async function untilItems(
   const query = `${target.includes('?') ? '&' : '?'}watch=1&timeoutSeconds=${WITHIN_SECONDS}`;
   if (isSo([])) return [];
   for await (const { type, object } of client.watch(target + query)) {
-    const name = String(at(object, 'metadata.name'));
+    const name = textAt(object, 'metadata.name');
     if (type === 'DELETED') items.delete(name);
     else items.set(name, object);
     if (isSo([...items.values()])) return [...items.values()];

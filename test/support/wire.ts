@@ -13,6 +13,8 @@ export interface WireOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Who asks, where the server is in this process. */
   readonly user?: User;
+  /** Ends a watch that waits. */
+  readonly signal?: AbortSignal;
 }
 
 /** What came back; JSON is parsed (to `unknown`, so tests read it through `at`), other text is text. */
@@ -111,7 +113,8 @@ export function wireClient(
     },
     async *watch(target, options = {}) {
       const gone = new AbortController();
-      const asked = request('GET', target, gone.signal);
+      const signal = AbortSignal.any([gone.signal, ...(options.signal ? [options.signal] : [])]);
+      const asked = request('GET', target, signal);
       const headers = { ...asked.headers, ...options.headers };
       const { status, body } = await carry({ ...asked, headers }, options);
       if (status !== 200 || typeof body === 'string' || body instanceof Uint8Array) {
@@ -119,6 +122,8 @@ export function wireClient(
       }
       try {
         for await (const line of linesOf(body)) yield JSON.parse(line) as WatchEvent;
+      } catch (error) {
+        if (!options.signal?.aborted) throw error;
       } finally {
         gone.abort();
       }
@@ -152,6 +157,11 @@ export function at(value: unknown, path: string): unknown {
     found = (found as Readonly<Record<string, unknown>>)[step];
   }
   return found;
+}
+
+/** The same as text, for names. */
+export function textAt(value: unknown, path: string): string {
+  return String(at(value, path));
 }
 
 /** The next event, which must come. */
