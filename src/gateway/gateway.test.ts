@@ -82,7 +82,7 @@ test('an Ingress becomes Ready once its Service exists, and names the gateway', 
   const made = await bed.ingress('early', {
     rules: [{ hosts: ['early.example'], http: { paths: [{ splits: [split] }] } }],
   });
-  await bed.service('later', []);
+  await bed.service('later', [{ name: 'a', port: 1 }]);
   const { status } = await ready(bed.cluster.client, made);
   assert.deepEqual(status?.publicLoadBalancer?.ingress, [
     { domainInternal: 'gateway.knative-serving.svc.cluster.local' },
@@ -199,7 +199,7 @@ test('a class of another gateway is never touched', async () => {
   const split = { serviceNamespace: 'default', serviceName: 'x', servicePort: 80, percent: 100 };
   const spec = { rules: [{ hosts: ['x.example'], http: { paths: [{ splits: [split] }] } }] };
   const { client } = bed.cluster;
-  await bed.service('x', []);
+  await bed.service('x', [{ name: 'a', port: 1 }]);
   await client.create(Ingress, {
     apiVersion: 'networking.internal.knative.dev/v1alpha1',
     kind: 'Ingress',

@@ -13,6 +13,7 @@ import { tlsOf } from './route/host-secret.ts';
 import { observersOf } from './observe/observers.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
+import { type MissingBackend, missingBackend, ServedVersions } from './route/missing-backend.ts';
 import { RequestRouter } from './route/request-router.ts';
 import { buildRouteTable, isOurs, keyOf, type RouteMemory } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
@@ -99,11 +100,14 @@ export async function startGateway<Name extends DoorName>(
     new ServingCertificates({ client, clock, random, log, signal: stop.signal, onChange: refresh }),
   );
   const memory: RouteMemory = new WeakMap();
+  const versions = new ServedVersions();
   const told: Told = new WeakMap();
   const publishNow = (): void => {
     if (!isSynced()) return;
     const all = ingresses.list();
-    router.table = buildRouteTable(all, memory);
+    const missing = (ingress: Ingress): MissingBackend | undefined =>
+      missingBackend(ingress, directory);
+    router.table = buildRouteTable(versions.choose(all.filter(isOurs), missing), memory);
     const now = clock.now();
     const facts = { publicHost, privateHost, now };
     publish(all, { router, directory, certificates, writer, told, ...facts });
@@ -153,26 +157,14 @@ function publish(
   const { router, directory, certificates, writer, told, publicHost, privateHost, now } = parts;
   for (const ingress of ingresses.filter(isOurs)) {
     const rejection = router.table.rejected.get(keyOf(ingress));
-    const missingService = firstMissing(ingress, directory);
+    const missing = missingBackend(ingress, directory);
     const certificateProblem = firstProblem(ingress, certificates);
-    const news = JSON.stringify([rejection, missingService, certificateProblem]);
+    const news = JSON.stringify([rejection, missing, certificateProblem]);
     if (told.get(ingress) === news) continue;
     told.set(ingress, news);
-    const missing = { missingService, certificateProblem };
-    const facts = { publicHost, privateHost, now, rejection, ...missing };
+    const facts = { publicHost, privateHost, now, rejection, missing, certificateProblem };
     writer.want(ingress, ingressStatus(ingress, facts));
   }
-}
-
-function firstMissing(ingress: Ingress, directory: ServiceDirectory): string | undefined {
-  const paths = (ingress.spec.rules ?? []).flatMap((rule) => rule.http?.paths ?? []);
-  for (const { serviceNamespace, serviceName, servicePort } of paths.flatMap(
-    (path) => path.splits,
-  )) {
-    const port = { namespace: serviceNamespace, service: serviceName, port: servicePort };
-    if (!directory.find(port)) return `${serviceNamespace}/${serviceName}`;
-  }
-  return undefined;
 }
 
 function firstProblem(

@@ -3,10 +3,11 @@ import { backoffMs } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { hasReason } from '#api/meta/api-error.ts';
-import { Conditions } from '#api/meta/conditions.ts';
+import { Conditions, isReady } from '#api/meta/conditions.ts';
 import type { StatusOf } from '#api/kind.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Client } from '#client/client.ts';
+import type { MissingBackend } from './route/missing-backend.ts';
 import { keyOf, type Rejection } from './route/route-table.ts';
 import type { CertificateProblem } from './tls/serving-certificates.ts';
 
@@ -16,8 +17,7 @@ export interface IngressFacts {
   readonly publicHost: string;
   readonly privateHost: string;
   readonly rejection: Rejection | undefined;
-  /** A Service that a split names and that is not there: `namespace/name`. */
-  readonly missingService: string | undefined;
+  readonly missing: MissingBackend | undefined;
   /** Of a Secret that it names. */
   readonly certificateProblem: CertificateProblem | undefined;
   readonly now: Date;
@@ -27,12 +27,12 @@ const WAITING = 'Waiting for load balancer to be ready';
 
 /** The status of an Ingress whose generation the live table holds, or refused to hold. */
 export function ingressStatus(ingress: Ingress, facts: IngressFacts): StatusOf<Ingress> {
-  const { rejection, missingService, certificateProblem, now } = facts;
+  const { rejection, missing, certificateProblem, now } = facts;
   const previous = ingress.status?.conditions;
   const conditions = new Conditions({ set: Ingress.conditions, previous, now });
   if (rejection) conditions.markFalse('LoadBalancerReady', rejection.reason, rejection.message);
-  else if (missingService !== undefined) {
-    const text = `Service ${missingService} does not exist`;
+  else if (missing?.lacks === 'itself') {
+    const text = `Service ${missing.service} does not exist`;
     conditions.markUnknown('NetworkConfigured', 'ServiceMissing', text);
     conditions.markUnknown('LoadBalancerReady', 'Uninitialized', WAITING);
   } else if (certificateProblem) {
@@ -41,11 +41,16 @@ export function ingressStatus(ingress: Ingress, facts: IngressFacts): StatusOf<I
     if (reason === 'SecretInvalid') conditions.markFalse('NetworkConfigured', reason, message);
     else conditions.markUnknown('NetworkConfigured', reason, message);
     conditions.markUnknown('LoadBalancerReady', 'Uninitialized', WAITING);
+  } else if (missing && !isReady(ingress)) {
+    // What was served once goes on to be: pods come and go.
+    conditions.markTrue('NetworkConfigured');
+    const text = `Service ${missing.service} has no ready endpoint yet`;
+    conditions.markUnknown('LoadBalancerReady', 'EndpointsMissing', text);
   } else {
     conditions.markTrue('NetworkConfigured');
     conditions.markTrue('LoadBalancerReady');
   }
-  const isServed = !rejection && missingService === undefined;
+  const isServed = !rejection && missing?.lacks !== 'itself';
   return {
     ...ingress.status,
     ...(ingress.metadata.generation !== undefined && {

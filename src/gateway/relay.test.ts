@@ -376,9 +376,6 @@ test('relay: a plain Service is served by its endpoints, past one that is dead',
   for (let round = 0; round < 10; round += 1) {
     assert.equal((await ask(bed.gateway.ports.public, { host: 'plain.example' })).body, 'plain');
   }
-  await bed.service('empty', []);
-  await bed.route('empty.example', 'empty');
-  assert.equal((await ask(bed.gateway.ports.public, { host: 'empty.example' })).status, 503);
 });
 
 test('relay: a client that reads no interim responses does not make the gateway hold them', async () => {

@@ -6,7 +6,7 @@ import { type AddressInfo, createConnection, type Server as NetServer } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AsyncQueue } from '#base/async-queue.ts';
-import { systemClock } from '#base/clock.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
 import { Secret } from '#api/core-v1/secret.ts';
@@ -61,9 +61,15 @@ interface BedRule {
   >['paths'][number];
 }
 
-export async function startGatewayBed(
-  watched: Pick<GatewayOptions<DoorName>, 'metrics'> = {},
-): Promise<GatewayBed> {
+export interface GatewayBedOptions extends Pick<GatewayOptions<DoorName>, 'metrics'> {
+  /** The gateway's; the machine's unless told. */
+  readonly clock?: Clock;
+}
+
+export async function startGatewayBed({
+  clock = systemClock,
+  ...watched
+}: GatewayBedOptions = {}): Promise<GatewayBed> {
   await using resources = new AsyncDisposableStack();
   const folder = mkdtempSync(path.join(tmpdir(), 'gateway-'));
   resources.defer(() => rmSync(folder, { recursive: true }));
@@ -94,6 +100,7 @@ export async function startGatewayBed(
   const gateway = resources.use(
     await startGateway({
       ...base,
+      clock,
       informers,
       measurementSocketPath: socketPath,
       doors: {
@@ -163,7 +170,7 @@ function makers({ client }: Cluster): Makers {
     }
   };
   const makeService = (name: string, labels: Record<string, string>): Promise<Service> =>
-    client.create(Service, {
+    client.apply(Service, {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { namespace, name, labels },

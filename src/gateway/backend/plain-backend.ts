@@ -17,6 +17,11 @@ export class PlainBackend implements Backend {
     this.#random = random;
   }
 
+  /** Whether a request has anywhere to go. */
+  get hasEndpoints(): boolean {
+    return this.#pods.length > 0;
+  }
+
   setEndpoints(endpoints: readonly PodEndpoint[]): void {
     const ready = endpoints.filter((endpoint) => endpoint.isReady && !endpoint.isTerminating);
     const before = this.#pods;

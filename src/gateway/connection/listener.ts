@@ -10,6 +10,7 @@ import { defaultLimits } from '../http1/limits.ts';
 import { TlsHandshakes } from '../tls/tls-handshakes.ts';
 import { ClientConnection, type ClientConnectionOptions } from './client-connection.ts';
 import type { Door, Exchange } from './exchange.ts';
+import { liveness } from './liveness.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 export interface ListenerOptions {
@@ -135,9 +136,8 @@ export class Listener implements AsyncDisposable {
   /** Returns the port; undefined where the machine has no such address. */
   async #listen(address: string, port: number): Promise<number | undefined> {
     // Half-open: an answer may still be due when a client has said all it will say.
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#accept(socket),
-    );
+    const options = { ...liveness, allowHalfOpen: true, noDelay: true };
+    const server = createServer(options, (socket) => this.#accept(socket));
     server.maxConnections = CONNECTIONS_MAX;
     server.listen({ host: address, port });
     try {

@@ -4,6 +4,7 @@ import type { FieldSection } from '../http1/field-section.ts';
 import type { HttpLimits } from '../http1/limits.ts';
 import { MessageParser, type MessageReader } from '../http1/message-parser.ts';
 import { parseResponseHead, type ResponseHead } from '../http1/response-head.ts';
+import { liveness } from './liveness.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** Whoever sent a request on a connection and gets what comes back. */
@@ -64,7 +65,7 @@ export class PodConnection implements MessageReader {
 
   static open(options: PodConnectionOptions): PodConnection {
     const { address: host, port } = options;
-    return new PodConnection(createConnection({ host, port, noDelay: true }), options);
+    return new PodConnection(createConnection({ ...liveness, host, port, noDelay: true }), options);
   }
 
   /** Takes over a connection that somebody made to see whether the pod answers. */

@@ -1,6 +1,6 @@
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Exchange } from '../connection/exchange.ts';
-import { hashOf } from './route-table.ts';
+import { hashOf } from './ingress-hash.ts';
 
 /** Whether a prober asks what is served here, rather than a client for what is behind (serving specification §5.1). */
 export function isProbe({ head }: Exchange): boolean {

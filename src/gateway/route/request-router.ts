@@ -7,8 +7,9 @@ import { fieldsForRevision, type Onward } from '../forward/forwarded-fields.ts';
 import { Relay } from '../forward/relay.ts';
 import { type AppendedFields, appendedFields, mergedFields, noFields } from './appended-fields.ts';
 import type { DrainRequests } from './drain-requests.ts';
+import { hashOf } from './ingress-hash.ts';
 import { answerProbe, isProbe } from './network-probe.ts';
-import { buildRouteTable, hashOf, pickSplit, type RoutePath } from './route-table.ts';
+import { buildRouteTable, pickSplit, type RoutePath } from './route-table.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 
 export interface RequestRouterOptions {

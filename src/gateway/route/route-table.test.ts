@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
-import { buildRouteTable, hashOf, pickSplit, type RouteTable } from './route-table.ts';
+import { hashOf } from './ingress-hash.ts';
+import { buildRouteTable, pickSplit, type RouteTable } from './route-table.ts';
 
 function split(serviceName: string, percent = 100): IngressPath['splits'][number] {
   return { serviceNamespace: 'default', serviceName, servicePort: 80, percent };

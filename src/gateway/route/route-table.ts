@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { FieldSection } from '../http1/field-section.ts';
@@ -143,14 +142,6 @@ export function buildRouteTable(
 export function pickSplit(path: RoutePath, fraction: number): RouteSplit | undefined {
   const drawn = fraction * 100;
   return path.splits.find((split) => drawn < split.below);
-}
-
-/** What a prober sees when it asks whether this very version is served. */
-export function hashOf(ingress: Ingress): string {
-  const { namespace = '', name = '' } = ingress.metadata;
-  return createHash('sha256')
-    .update(JSON.stringify(ingress.spec) + namespace + name)
-    .digest('hex');
 }
 
 export function keyOf({ metadata }: Pick<Ingress, 'metadata'>): string {

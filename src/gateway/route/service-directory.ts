@@ -7,7 +7,6 @@ import { Revision } from '#api/serving-v1/revision.ts';
 import { parseServiceHost } from '#api/core-v1/service-host.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
-import type { Backend } from '../backend/backend.ts';
 import { PlainBackend } from '../backend/plain-backend.ts';
 import { RevisionBackend, type ColdStartTimes } from '../backend/revision-backend.ts';
 import type { RequestObserver } from '../observe/request-observer.ts';
@@ -38,7 +37,7 @@ export interface ServicePort {
 }
 
 /** Behind a Service: a backend, or this gateway. */
-export type Found = Backend | 'self';
+export type Found = RevisionBackend | PlainBackend | 'self';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 /** An ExternalName may name a Service that is one itself; chains longer than this are a mistake. */
@@ -248,9 +247,11 @@ export class ServiceDirectory implements Disposable {
       this.#revisions.get(`${namespace}/${revision}`)?.pods.setEndpoints(endpoints);
     }
     if (service?.spec?.type === 'ExternalName') return;
-    for (const key of this.#plain.keys()) {
+    for (const [key, backend] of this.#plain) {
       if (!service || !key.startsWith(`${serviceKey}:`)) continue;
+      const { hasEndpoints } = backend;
       this.#plainOf({ namespace, service: name, port: key.slice(serviceKey.length + 1) }, service);
+      if (hasEndpoints !== backend.hasEndpoints) this.#options.onChange();
     }
   }
 
