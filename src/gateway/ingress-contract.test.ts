@@ -359,6 +359,46 @@ test('websockets: a hundred round trips on one, and two Services share them', as
   assert.deepEqual([...seen].toSorted(), ['blue', 'green']);
 });
 
+test('a WebSocket of a revision has its timeouts, one of a plain Service has none', async () => {
+  const clock = new FakeClock();
+  await using bed = await startGatewayBed({ clock });
+  await using echo = await startEcho('here');
+  const { public: port } = bed.gateway.ports;
+  const timeouts = {
+    total: { timeoutSeconds: 10 },
+    start: { timeoutSeconds: 100, responseStartTimeoutSeconds: 10 },
+    idle: { timeoutSeconds: 100, idleTimeoutSeconds: 10 },
+  };
+  for (const [name, spec] of Object.entries(timeouts)) {
+    await bed.revision(name, spec);
+    await bed.pods(name, [{ name: 'a', port: echo.port }]);
+    await bed.route(`${name}.example`, name);
+    const silent = await openWebSocket(port, `${name}.example`);
+    const cut = once(silent, 'close');
+    clock.advance(9_000);
+    assert.equal(silent.destroyed, false, name);
+    clock.advance(1_000);
+    await cut;
+  }
+  const started = await openWebSocket(port, 'start.example');
+  assert.equal(await roundTrip(started, 'a'), 'a here');
+  clock.advance(90_000);
+  assert.equal(await roundTrip(started, 'b'), 'b here', 'only its beginning was waited for');
+  started.destroy();
+  const busy = await openWebSocket(port, 'idle.example');
+  for (let turn = 0; turn < 5; turn += 1) {
+    assert.equal(await roundTrip(busy, 'a'), 'a here');
+    clock.advance(9_000);
+  }
+  busy.destroy();
+  await bed.service('plain', [{ name: 'a', port: echo.port }]);
+  await bed.route('plain.example', 'plain');
+  const endless = await openWebSocket(port, 'plain.example');
+  clock.advance(24 * 3_600_000);
+  assert.equal(await roundTrip(endless, 'a'), 'a here');
+  endless.destroy();
+});
+
 test('updates: what is Ready is served, and no request fails, whatever the Services', async () => {
   await using at = await startBed('first');
   const { bed, call } = at;

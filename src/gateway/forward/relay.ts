@@ -265,7 +265,6 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
       return;
     }
     this.#response = head;
-    this.#backend.deadlines.start?.clear(this);
     const agreed = head.fields.get('upgrade') ?? upgrade;
     this.exchange.status = head.status;
     this.exchange.startResponse(
@@ -276,8 +275,13 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     const { socket: client, rest } = this.exchange.connection.detach();
     const pod = connection.detach();
     if (rest) client.unshift(rest);
+    // As upstream has it, a revision's timeouts go on: the answer begins with the first thing said after the change.
+    const { start, idle } = this.#backend.deadlines;
     splice(client, pod, {
-      onMoved: () => this.#backend.deadlines.idle?.set(this),
+      onMoved: () => {
+        start?.clear(this);
+        idle?.set(this);
+      },
       onClosed: () => {
         this.#leave();
         this.#tell();
