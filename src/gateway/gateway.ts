@@ -7,17 +7,15 @@ import type { Client } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Listener } from './connection/listener.ts';
 import { type DoorName, type DoorOptions, openDoors } from './doors.ts';
-import { type IngressFacts, ingressStatus, IngressStatusWriter } from './ingress-status.ts';
+import { IngressPublisher } from './ingress-publisher.ts';
+import { IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
-import { tlsOf } from './route/host-secret.ts';
 import { observersOf } from './observe/observers.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
-import { type MissingBackend, missingBackend, ServedVersions } from './route/missing-backend.ts';
 import { RequestRouter } from './route/request-router.ts';
-import { buildRouteTable, isOurs, keyOf, type RouteMemory } from './route/route-table.ts';
 import { ServiceDirectory } from './route/service-directory.ts';
-import { type CertificateProblem, ServingCertificates } from './tls/serving-certificates.ts';
+import { ServingCertificates } from './tls/serving-certificates.ts';
 
 export interface GatewayOptions<Name extends DoorName> {
   /** Writes the statuses of Ingresses, reads the Secrets that they name. */
@@ -99,18 +97,10 @@ export async function startGateway<Name extends DoorName>(
   const certificates = resources.use(
     new ServingCertificates({ client, clock, random, log, signal: stop.signal, onChange: refresh }),
   );
-  const memory: RouteMemory = new WeakMap();
-  const versions = new ServedVersions();
-  const told: Told = new WeakMap();
+  const hosts = { publicHost, privateHost };
+  const publisher = new IngressPublisher({ directory, certificates, writer, clock, ...hosts });
   const publishNow = (): void => {
-    if (!isSynced()) return;
-    const all = ingresses.list();
-    const missing = (ingress: Ingress): MissingBackend | undefined =>
-      missingBackend(ingress, directory);
-    router.table = buildRouteTable(versions.choose(all.filter(isOurs), missing), memory);
-    const now = clock.now();
-    const facts = { publicHost, privateHost, now };
-    publish(all, { router, directory, certificates, writer, told, ...facts });
+    if (isSynced()) router.table = publisher.publish(ingresses.list());
   };
   resources.use(ingresses.onChange(refresh));
   await inTime(informers.synced(), clock);
@@ -139,43 +129,6 @@ function coalesced(run: () => void): () => void {
       run();
     });
   };
-}
-
-/** What was last said of each version of an Ingress: there are many beside the one that changed. */
-type Told = WeakMap<Ingress, string>;
-
-function publish(
-  ingresses: readonly Ingress[],
-  parts: Pick<IngressFacts, 'publicHost' | 'privateHost' | 'now'> & {
-    router: RequestRouter;
-    directory: ServiceDirectory;
-    certificates: ServingCertificates;
-    writer: IngressStatusWriter;
-    told: Told;
-  },
-): void {
-  const { router, directory, certificates, writer, told, publicHost, privateHost, now } = parts;
-  for (const ingress of ingresses.filter(isOurs)) {
-    const rejection = router.table.rejected.get(keyOf(ingress));
-    const missing = missingBackend(ingress, directory);
-    const certificateProblem = firstProblem(ingress, certificates);
-    const news = JSON.stringify([rejection, missing, certificateProblem]);
-    if (told.get(ingress) === news) continue;
-    told.set(ingress, news);
-    const facts = { publicHost, privateHost, now, rejection, missing, certificateProblem };
-    writer.want(ingress, ingressStatus(ingress, facts));
-  }
-}
-
-function firstProblem(
-  ingress: Ingress,
-  certificates: ServingCertificates,
-): CertificateProblem | undefined {
-  for (const { secret } of tlsOf(ingress)) {
-    const problem = certificates.problemOf(secret);
-    if (problem) return problem;
-  }
-  return undefined;
 }
 
 /** Waits for what is being read, but not for ever. */

@@ -563,7 +563,7 @@ async function startEcho(name: string): Promise<App> {
     socket.on('data', (frame: Buffer) => {
       const mask = frame.subarray(2, 6);
       const text = frame.subarray(6).map((byte, index) => byte ^ (mask[index % 4] ?? 0));
-      const reply = Buffer.from(`${Buffer.from(text)} ${name}`);
+      const reply = Buffer.from(`${Buffer.from(text).toString()} ${name}`);
       socket.write(Buffer.concat([Buffer.from([0x81, reply.length]), reply]));
     });
   });
