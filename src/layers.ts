@@ -4,13 +4,16 @@
  */
 export const layers = {
   base: { imports: [] },
+  acme: { imports: ['base'] },
   api: { imports: ['base'] },
   telemetry: { imports: ['base'] },
   store: { imports: ['base'] },
   apiserver: { imports: ['base', 'telemetry', 'api', 'store'] },
   client: { imports: ['base', 'api'] },
   reconcile: { imports: ['base', 'telemetry', 'api', 'client'] },
-  controllers: { imports: ['base', 'telemetry', 'api', 'client', 'reconcile', 'autoscaler'] },
+  controllers: {
+    imports: ['base', 'acme', 'telemetry', 'api', 'client', 'reconcile', 'autoscaler'],
+  },
   autoscaler: { imports: ['base', 'telemetry', 'api', 'client', 'reconcile'] },
   webhook: { imports: ['base', 'api'] },
   gateway: { imports: ['base', 'telemetry', 'api', 'client', 'autoscaler'] },
@@ -23,6 +26,7 @@ export const layers = {
     imports: [
       'base',
       'telemetry',
+      'acme',
       'api',
       'store',
       'apiserver',

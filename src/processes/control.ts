@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { ChallengeResponder } from '#acme/challenge-responder.ts';
 import { startCommandShells } from '#base/command-shells.ts';
 import { systemRandom } from '#base/random.ts';
 import { startAgent, type Agent, type AgentOptions } from '#agent/agent.ts';
@@ -90,7 +91,17 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   resources.use(
     tellMetrics({ ...context, part: 'control', keys: 'metrics', metrics, live, addressOf }),
   );
-  const running = { api, informers, content, autoscaler, network, live, metrics };
+  const challenges = resources.use(new ChallengeResponder(ranges.podFacing));
+  const running = {
+    api,
+    informers,
+    content,
+    autoscaler,
+    network,
+    live,
+    metrics,
+    challenges,
+  };
   agent = await openAgent(context, running);
   const started = agent;
   resources.defer(async () => {
@@ -116,6 +127,7 @@ interface Running {
   readonly network: Network;
   readonly live: LiveSettings;
   readonly metrics: Metrics;
+  readonly challenges: ChallengeResponder;
 }
 
 async function openAutoscaler(
@@ -162,7 +174,7 @@ async function openAgent(
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  { api, informers, content, autoscaler, network, live, metrics }: Running,
+  { api, informers, content, autoscaler, network, live, metrics, challenges }: Running,
 ): Promise<AsyncDisposable> {
   const { podFacing } = network.ranges;
   const { tcp, udp } = ownPorts(settings);
@@ -179,6 +191,7 @@ async function startControllers(
       ...servingDefaults,
       publicPort: settings.httpPort,
       publicTlsPort: 443,
+      challenges,
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
       settings: live.current,
     },

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { ChallengeResponder } from '#acme/challenge-responder.ts';
 import { systemRandom } from '#base/random.ts';
 import { CustomResourceDefinition } from '#api/apiextensions-v1/custom-resource-definition.ts';
 import { crdOf } from '#api/apiextensions-v1/crd-of.ts';
@@ -92,6 +93,7 @@ async function lead(
       ...servingDefaults,
       publicPort: context.settings.httpPort,
       publicTlsPort: 443,
+      challenges: resources.use(new ChallengeResponder(foreign.address)),
       backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
       settings: live.current,
       drain: { address: await drainAddress(client), port: 80 },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { ChallengeResponder } from '#acme/challenge-responder.ts';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { systemClock } from '#base/clock.ts';
@@ -73,7 +74,8 @@ export async function servingStage({
   const socketPath = path.join(folder, 'measurements.sock');
   const clock = new FakeClock();
   const live = new LiveSettings();
-  const config: ServingConfig = { ...places, settings: live.current };
+  const challenges = new ChallengeResponder('127.0.0.1');
+  const config: ServingConfig = { ...places, challenges, settings: live.current };
   const autoscaler = await startAutoscaler({ socketPath, clock, log: silentLog });
   const cluster = await startCluster({
     clock,
@@ -161,6 +163,7 @@ export async function servingStage({
       gateway[Symbol.dispose]();
       await cluster[Symbol.asyncDispose]();
       await autoscaler[Symbol.asyncDispose]();
+      await challenges[Symbol.asyncDispose]();
       await rm(folder, { recursive: true });
     },
   };

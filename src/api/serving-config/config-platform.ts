@@ -4,7 +4,9 @@ import {
   duration,
   integer,
   keyOf,
+  names,
   readKeys,
+  text,
   type ConfigData,
   type ConfigKey,
   yamlEntries,
@@ -77,13 +79,48 @@ function level(component: string): ConfigKey<(typeof LEVELS)[number]> {
   return choice(`loglevel.${component}`, { fallback: 'info', words: LEVELS, about: NOBODY });
 }
 
+/** A text that is a URL of https, or nothing. */
+const acmeDirectory: ConfigKey<string> = keyOf(
+  'acme-directory',
+  {
+    fallback: '',
+    about:
+      'Of an ACME server: who gives certificates for public hosts; saying so agrees to its terms. Without it the cluster signs them itself.',
+  },
+  (value, at) => {
+    if (value === '' || URL.parse(value)?.protocol === 'https:') return value;
+    throw new ConfigError(`${at}: ${JSON.stringify(value)}, wanted a URL with https`);
+  },
+);
+
+/** What the server of acme-directory is known by, besides what is usual. */
+const acmeRoots: ConfigKey<string> = keyOf(
+  'acme-roots',
+  { fallback: '', about: 'PEM of authorities that the server itself is known by, if unusual.' },
+  (value, at) => {
+    if (value.trim() === '' || value.trim().startsWith('-----BEGIN CERTIFICATE-----\n'))
+      return value;
+    throw new ConfigError(`${at}: wanted certificates in PEM`);
+  },
+);
+
 export const certManagerKeys = {
+  acmeDirectory,
+  acmeRoots,
+  acmeEmail: text('acme-email', {
+    fallback: '',
+    about: 'Where the people of that server write to.',
+  }),
+  builtInDomains: names('built-in-domains', {
+    fallback: '',
+    about: 'Domains, with commas, whose hosts no such server knows: the cluster signs for them.',
+  }),
   issuer: issuer('issuerRef'),
   clusterLocalIssuer: issuer('clusterLocalIssuerRef'),
   systemInternalIssuer: issuer('systemInternalIssuerRef'),
 } as const;
 
 function issuer(name: string): ConfigKey<ReadonlyMap<string, unknown>> {
-  const about = 'Who signs, in YAML: kind, name and group.';
+  const about = 'Who signs for cert-manager, in YAML: kind, name and group. Nothing here reads it.';
   return keyOf(name, { fallback: '', about }, (value, at) => new Map(yamlEntries(value, at)));
 }

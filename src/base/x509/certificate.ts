@@ -77,7 +77,28 @@ export function makeCertificate(wish: CertificateWish): KeyPair {
   };
 }
 
-/** A private key alone, PEM (PKCS #8): for signing tokens. */
+/** A request for a certificate of `key` (PEM) for `names`, DER (RFC 2986). Without a subject: nobody reads those any more. */
+export function makeSigningRequest({
+  key,
+  names,
+}: {
+  readonly key: string;
+  readonly names: readonly string[];
+}): Buffer {
+  const privateKey = createPrivateKey(key);
+  // §4.1, and RFC 2985 §5.4.2: the extensions that are asked for.
+  const asked = sequence(extension('2.5.29.17', sequence(...names.map(generalName))));
+  const attribute = sequence(objectIdentifier('1.2.840.113549.1.9.14'), set(asked));
+  const body = sequence(
+    integer(0),
+    sequence(),
+    spki(createPublicKey(privateKey)),
+    context(0, 'constructed', attribute),
+  );
+  return sequence(body, ECDSA_WITH_SHA256, bitString(sign('sha256', body, privateKey)));
+}
+
+/** A private key alone, PEM (PKCS #8). */
 export function makeKey(): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();

@@ -1,3 +1,4 @@
+import type { ChallengeResponder } from '#acme/challenge-responder.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 
 /** What decides how Serving behaves on this cluster: where its parts are, and what its ConfigMaps say. */
@@ -18,6 +19,8 @@ export interface ServingConfig {
    * where whoever stops pods waits for that himself.
    */
   readonly drain?: { readonly address: string; readonly port: number };
+  /** Who answers for hosts that an ACME server asks about. */
+  readonly challenges: ChallengeResponder;
   /** As the ConfigMaps are now; a reconcile asks once. */
   readonly settings: () => ServingSettings;
 }
