@@ -121,7 +121,7 @@ async function exchanged({ url, method, body, roots, until }: Exchange): Promise
 }
 
 /** Seconds, or a date (RFC 9110 §10.2.3). */
-export function parseRetryAfter(text: string | undefined, now: Date): number | undefined {
+function parseRetryAfter(text: string | undefined, now: Date): number | undefined {
   if (text === undefined) return undefined;
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now.getTime();
   if (Number.isNaN(waitMs)) return undefined;

@@ -1,7 +1,12 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import { pipeline } from 'node:stream/promises';
+import { rootCertificates } from 'node:tls';
+import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { TRUST_BUNDLE, TRUST_KEY } from '#api/networking-v1alpha1/networking-keys.ts';
 import { Service } from '#api/serving-v1/service.ts';
+import type { Client } from '#client/client.ts';
 import { connect } from './cluster.ts';
 import type { Invocation } from './invocation.ts';
 import { print, UserError } from './terminal.ts';
@@ -25,7 +30,7 @@ export async function curl(invocation: Invocation, call: CurlCall): Promise<void
   }
   const url = service.status?.url;
   if (!url) throw new UserError(`Service ${call.name} has no URL yet; 'knode list' says why`);
-  const response = await callGateway(url, {
+  const response = await callGateway(url, cluster.client, {
     path: call.path,
     method: call.data !== undefined && call.request === 'GET' ? 'POST' : call.request,
     headers: Object.fromEntries(call.header.map(splitHeader)),
@@ -52,20 +57,30 @@ export interface GatewayCall {
 /** Calls a Service's URL through the gateway on this machine, whatever the machine's resolver knows of the name. */
 export async function callGateway(
   url: string,
+  client: Client,
   { path = '/', method = 'GET', headers = {}, body }: GatewayCall = {},
 ): Promise<http.IncomingMessage> {
-  const { host, port } = new URL(url);
-  const request = http.request({
-    host: '127.0.0.1',
-    port: port === '' ? 80 : Number(port),
-    path,
-    method,
-    headers: { ...headers, host },
-    agent: false,
-  });
+  const { protocol, hostname, host, port } = new URL(url);
+  const call = { host: '127.0.0.1', path, method, headers: { ...headers, host }, agent: false };
+  const request =
+    protocol === 'https:'
+      ? https.request({
+          ...call,
+          port: port === '' ? 443 : Number(port),
+          servername: hostname,
+          ca: [...rootCertificates, ...(await ownAuthority(client))],
+        })
+      : http.request({ ...call, port: port === '' ? 80 : Number(port) });
   request.end(body);
   const [response] = (await once(request, 'response')) as [http.IncomingMessage];
   return response;
+}
+
+/** Whom the cluster signs its own certificates by. */
+async function ownAuthority(client: Client): Promise<readonly string[]> {
+  const bundle = await client.get(ConfigMap, TRUST_BUNDLE);
+  const authority = bundle?.data?.[TRUST_KEY];
+  return authority === undefined ? [] : [authority];
 }
 
 function splitHeader(line: string): [string, string] {

@@ -112,13 +112,13 @@ async function walk(
     (ready) => ready.status?.url ?? '',
   );
   const url = service.status?.url ?? '';
-  const first = await ask(url);
+  const first = await ask(url, client);
   const toZeroMs = await step('no pod is left', async (update) => {
     const startMs = performance.now();
     await untilNoPods(client, update);
     return performance.now() - startMs;
   });
-  const cold = await ask(url);
+  const cold = await ask(url, client);
   const walked = { first, toZeroMs, cold };
   return trace ? { ...walked, stages: await tracedStages(invocation, cold) } : walked;
 }
@@ -179,9 +179,9 @@ interface TimedAnswer extends CallTimes {
   readonly tookMs: number;
 }
 
-async function ask(url: string): Promise<TimedAnswer> {
+async function ask(url: string, client: Client): Promise<TimedAnswer> {
   const startMs = systemClock.monotonicMs();
-  const response = await callGateway(url);
+  const response = await callGateway(url, client);
   const body = await text(response);
   if (response.statusCode !== 200) {
     throw new UserError(`Calling ${url}: it answered ${response.statusCode}: ${body.trim()}`);

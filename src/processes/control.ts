@@ -190,7 +190,7 @@ async function startControllers(
     config: {
       ...servingDefaults,
       publicPort: settings.httpPort,
-      publicTlsPort: 443,
+      publicHttpsPort: settings.httpsPort,
       challenges,
       backend: { address: podFacing, port: GATEWAY_PORTS.backend },
       settings: live.current,

@@ -92,7 +92,7 @@ async function lead(
     config: {
       ...servingDefaults,
       publicPort: context.settings.httpPort,
-      publicTlsPort: 443,
+      publicHttpsPort: context.settings.httpsPort,
       challenges: resources.use(new ChallengeResponder(foreign.address)),
       backend: { address: foreign.address, port: GATEWAY_PORTS.backend },
       settings: live.current,

@@ -36,7 +36,7 @@ import { fixture } from '#test/support/fixture.ts';
 export const places = {
   ...servingDefaults,
   publicPort: 8080,
-  publicTlsPort: 8443,
+  publicHttpsPort: 8443,
   backend: { address: '10.1.0.1', port: 8012 },
 };
 export const namespace = 'default';

@@ -43,5 +43,9 @@ export const networkingAliases = {
 
 /** The class that our gateway serves. */
 export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';
+/** The ConfigMap that holds, in PEM, the authority of the cluster's own; and in which key. */
+export const TRUST_BUNDLE = { namespace: 'knative-serving', name: 'certificate-authority' };
+export const TRUST_KEY = 'ca.crt';
+
 /** The class that is provided here. */
 export const CERTIFICATE_CLASS = 'knode.certificate.networking.knative.dev';

@@ -9,7 +9,7 @@ export interface ServingConfig {
   /** Where the gateway listens for the public; shown in URLs where it is not 80, and never part of a host. */
   readonly publicPort: number;
   /** Where it listens for TLS; shown in URLs where it is not 443. */
-  readonly publicTlsPort: number;
+  readonly publicHttpsPort: number;
   /** The name by which the cluster reaches the gateway's private listener. */
   readonly privateGateway: string;
   /** Where a revision's public Service leads: the gateway's trusted listener. */

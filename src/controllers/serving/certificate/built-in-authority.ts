@@ -3,13 +3,18 @@ import { makeCertificate, type KeyPair } from '#base/x509/certificate.ts';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { hasReason } from '#api/meta/api-error.ts';
-import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
-import { CONFIG_NAMESPACE } from '#api/serving-config/config-maps.ts';
+import {
+  networkingKeys,
+  TRUST_BUNDLE,
+  TRUST_KEY,
+} from '#api/networking-v1alpha1/networking-keys.ts';
 import type { Context } from '#reconcile/controller.ts';
 import { base64, secretPair } from '#controllers/serving/certificate/held-certificate.ts';
 
-/** The Secret with its key, and the ConfigMap that tells others whom to trust. */
-const REF = { namespace: CONFIG_NAMESPACE, name: 'certificate-authority' };
+/** The Secret with its key has the name of the ConfigMap that tells others whom to trust. */
+const REF = TRUST_BUNDLE;
+/** Not kubernetes.io/tls, which a gateway may read. */
+const TYPE = 'knode.dev/certificate-authority';
 const SUBJECT = 'knode certificate authority';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const LIFETIME_MS = 3650 * DAY_MS;
@@ -48,7 +53,7 @@ export async function openAuthority(context: Context): Promise<KeyPair> {
     if (existing) await live.update(Secret, { ...existing, data });
     else {
       const head = { apiVersion: 'v1', kind: 'Secret', metadata: { ...REF } } as const;
-      await live.create(Secret, { ...head, type: 'kubernetes.io/tls', data });
+      await live.create(Secret, { ...head, type: TYPE, data });
     }
     return made;
   } catch (error) {
@@ -90,12 +95,11 @@ function parsed(
   throw complaint('its certificate is not of its key');
 }
 
-const KEY = 'ca.crt';
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
 
 /** Those that are told already stay until they end: what they signed is still in use. */
 async function publish({ certificate }: KeyPair, { live, clock }: Context): Promise<void> {
-  const told = (await live.get(ConfigMap, REF))?.data?.[KEY] ?? '';
+  const told = (await live.get(ConfigMap, REF))?.data?.[TRUST_KEY] ?? '';
   const others = (told.match(BLOCK) ?? []).filter(
     (block) => block.trim() !== certificate.trim() && isValid(block, clock.now()),
   );
@@ -103,7 +107,7 @@ async function publish({ certificate }: KeyPair, { live, clock }: Context): Prom
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { ...REF, labels: { [networkingKeys.trustBundle]: 'true' } },
-    data: { [KEY]: [certificate, ...others].map((block) => `${block.trim()}\n`).join('') },
+    data: { [TRUST_KEY]: [certificate, ...others].map((block) => `${block.trim()}\n`).join('') },
   });
 }
 

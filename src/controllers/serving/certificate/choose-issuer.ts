@@ -49,7 +49,7 @@ export class Issuers {
 const LOCAL = ['localhost', 'local', 'internal', 'test', 'home.arpa'];
 
 /** What is the cluster's own to vouch for. */
-export function isOfCluster(
+function isOfCluster(
   { metadata, spec }: Pick<Certificate, 'metadata' | 'spec'>,
   { acmeDirectory, builtInDomains }: Pick<CertificateSettings, 'acmeDirectory' | 'builtInDomains'>,
 ): boolean {
@@ -76,7 +76,7 @@ async function openAccountKey(context: Context): Promise<string> {
   try {
     const head = { apiVersion: 'v1', kind: 'Secret', metadata: { ...ACCOUNT } } as const;
     if (existing) await live.update(Secret, { ...existing, data: { [KEY]: base64(key) } });
-    else await live.create(Secret, { ...head, data: { [KEY]: base64(key) } });
+    else await live.create(Secret, { ...head, type: 'Opaque', data: { [KEY]: base64(key) } });
     return key;
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists') && !hasReason(error, 'Conflict')) throw error;

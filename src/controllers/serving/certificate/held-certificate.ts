@@ -74,7 +74,7 @@ function leafOf(secret: Secret | undefined): X509Certificate | undefined {
   }
 }
 
-/** Of a Secret of the type kubernetes.io/tls. */
+/** Under the keys that Secrets of the type kubernetes.io/tls have. */
 export function secretPair(secret: Secret | undefined): KeyPair | undefined {
   const { 'tls.crt': certificate, 'tls.key': key } = secret?.data ?? {};
   if (!certificate || !key) return undefined;

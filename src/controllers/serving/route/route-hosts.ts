@@ -112,7 +112,7 @@ export function localUrl({ local }: RouteHosts, secure: Secure): string {
 /** Where a client outside reaches a host. */
 export function publicUrl(host: string, secure: Secure, config: ServingConfig): string {
   if (secure.has(host)) {
-    return `https://${host}${config.publicTlsPort === 443 ? '' : `:${config.publicTlsPort}`}`;
+    return `https://${host}${config.publicHttpsPort === 443 ? '' : `:${config.publicHttpsPort}`}`;
   }
   const { externalScheme } = config.settings().network;
   const usual = externalScheme === 'https' ? 443 : 80;
