@@ -58,6 +58,8 @@ export async function startPebble(httpPort: number): Promise<Pebble> {
       PEBBLE_VA_SLEEPTIME: '1',
       // As often as its authors think that clients should be tried.
       PEBBLE_WFE_NONCEREJECT: '15',
+      // Every order asks for its own proofs.
+      PEBBLE_AUTHZREUSE: '0',
     }),
   );
   await server.says(/ACME directory available at/);
