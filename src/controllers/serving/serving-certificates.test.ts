@@ -381,3 +381,94 @@ test('certificates: a namespace that is selected has one for all its hosts', asy
   assert.equal((await routeOf(on))?.status?.url, 'https://hello.default.localhost:8443');
   await on.cluster.steady();
 });
+
+test('certificates: what others ask of a host is answered there, before all else', async () => {
+  await using on = await stage({
+    'external-domain-tls': 'Enabled',
+    'certificate-class': 'cert-manager.certificate.networking.knative.dev',
+  });
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  const [certificate] = await certificates(on);
+  assert.ok(certificate);
+  const challenge = {
+    url: 'http://hello.default.localhost/.well-known/acme-challenge/token',
+    serviceName: 'solver',
+    serviceNamespace: namespace,
+    servicePort: 8089,
+  };
+  await client.updateStatus(Certificate, {
+    ...certificate,
+    status: { observedGeneration: 1, http01Challenges: [challenge] },
+  });
+  await on.play();
+  const ingress = await client.get(Ingress, { namespace, name: 'hello' });
+  const paths = Object.fromEntries(
+    (ingress?.spec.rules ?? []).map(({ visibility, http }) => [
+      visibility,
+      http?.paths.map(({ path, splits }) => [path, splits[0]?.serviceName]),
+    ]),
+  );
+  assert.deepEqual(paths, {
+    ClusterLocal: [[undefined, 'hello-00001']],
+    ExternalIP: [
+      ['/.well-known/acme-challenge/token', 'solver'],
+      [undefined, 'hello-00001'],
+    ],
+  });
+});
+
+test('certificates: an ACME server is asked for hosts that the world knows alone, and not again at once', async () => {
+  await using on = await stage({ 'external-domain-tls': 'Enabled', 'http-protocol': 'Redirected' });
+  const { client } = on.cluster;
+  // Nobody listens there.
+  say(on, 'config-certmanager', {
+    'acme-directory': 'https://127.0.0.1:1/dir',
+    'built-in-domains': 'corp.example.org',
+  });
+  await client.create(Service, hello());
+  const made = async (name: string, dnsNames: string[]) =>
+    await client.create(Certificate, {
+      apiVersion: 'networking.internal.knative.dev/v1alpha1',
+      kind: 'Certificate',
+      metadata: { namespace, name },
+      spec: { dnsNames, secretName: name },
+    });
+  await made('corp', ['a.corp.example.org']);
+  await made('world', ['a.example.org']);
+  await made('wild', ['*.example.org']);
+  await made('wrong', ['a..b']);
+  await on.play();
+  const ready = async (name: string) => {
+    const found = await client.get(Certificate, { namespace, name });
+    return found && conditionOf(found, 'Ready');
+  };
+  assert.equal((await conditionsOf(on.cluster, Route, 'hello'))['CertificateProvisioned'], 'True');
+  assert.equal((await ready('corp'))?.status, 'True');
+  assert.equal((await ready('wild'))?.reason, 'WildcardNotProvable');
+  assert.equal((await ready('wrong'))?.reason, 'InvalidDNSName');
+  const said = await ready('world');
+  assert.deepEqual([said?.status, said?.reason], ['False', 'ServerUnavailable']);
+  const words = 'https://127.0.0.1:1 does not answer: connect ECONNREFUSED 127.0.0.1:1';
+  assert.equal(said?.message, `${words}; tried again at 2026-01-01T00:02:00Z`);
+  await on.cluster.steady();
+  on.clock.jump(121_000);
+  on.cluster.running.enqueueAll();
+  await on.cluster.settled();
+  assert.match((await ready('world'))?.message ?? '', /; tried again at 2026-01-01T00:06:01Z$/);
+  const { items } = await client.list(Secret, {
+    namespace,
+    fieldSelector: 'type=knode.dev/acme-order',
+  });
+  assert.equal(items.length, 1);
+  // The cluster signs for it again: nothing of the order is left.
+  say(on, 'config-certmanager', {});
+  await on.play();
+  assert.equal((await ready('world'))?.status, 'True');
+  assert.deepEqual(
+    (await client.list(Secret, { namespace, fieldSelector: 'type=knode.dev/acme-order' })).items,
+    [],
+  );
+  await on.cluster.steady();
+});

@@ -50,12 +50,17 @@ export function acmeIssuer(options: AcmeIssuerOptions): Issuer {
         return await advance({ ...options, certificate, context, order });
       } catch (error) {
         if (!(error instanceof AcmeError)) throw error;
-        const reason = error.type === 'rateLimited' ? 'RateLimited' : 'ServerRefused';
         const { message, retryAfterMs } = error;
-        return await failed({ certificate, context, order }, { reason, message, retryAfterMs });
+        const failure = { reason: reasonOf(error), message, retryAfterMs };
+        return await failed({ certificate, context, order }, failure);
       }
     },
   };
+}
+
+function reasonOf({ type, status }: AcmeError): string {
+  if (type === 'rateLimited') return 'RateLimited';
+  return status === 0 ? 'ServerUnavailable' : 'ServerRefused';
 }
 
 interface At {
