@@ -91,17 +91,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   resources.use(
     tellMetrics({ ...context, part: 'control', keys: 'metrics', metrics, live, addressOf }),
   );
-  const challenges = resources.use(new ChallengeResponder(ranges.podFacing));
-  const running = {
-    api,
-    informers,
-    content,
-    autoscaler,
-    network,
-    live,
-    metrics,
-    challenges,
-  };
+  const running = { api, informers, content, autoscaler, network, live, metrics };
   agent = await openAgent(context, running);
   const started = agent;
   resources.defer(async () => {
@@ -127,7 +117,6 @@ interface Running {
   readonly network: Network;
   readonly live: LiveSettings;
   readonly metrics: Metrics;
-  readonly challenges: ChallengeResponder;
 }
 
 async function openAutoscaler(
@@ -174,9 +163,11 @@ async function openAgent(
 /** Kubernetes' own and Serving's, on the API in this process. */
 async function startControllers(
   { settings, clock, log, signal }: PartContext,
-  { api, informers, content, autoscaler, network, live, metrics, challenges }: Running,
+  { api, informers, content, autoscaler, network, live, metrics }: Running,
 ): Promise<AsyncDisposable> {
   const { podFacing } = network.ranges;
+  await using resources = new AsyncDisposableStack();
+  const challenges = resources.use(new ChallengeResponder(podFacing));
   const { tcp, udp } = ownPorts(settings);
   const own = [...tcp.map((port) => `TCP/${port}`), ...udp.map((port) => `UDP/${port}`)];
   const loadBalancers = { address: podFacing, ownPorts: new Set(own) };
@@ -205,7 +196,7 @@ async function startControllers(
     clock,
     metrics,
   });
-  return await runControllers({
+  const running = await runControllers({
     client: api.client,
     informers,
     controllers: [...core.controllers, ...serving],
@@ -216,6 +207,8 @@ async function startControllers(
     log,
     signal,
   });
+  resources.use(running);
+  return resources.move();
 }
 
 async function openStore({ settings, acceptLoss, clock, log }: PartContext): Promise<Store> {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
+import { ChallengeResponder } from '#acme/challenge-responder.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { systemRandom } from '#base/random.ts';
@@ -67,7 +68,8 @@ async function reconcile(client: Client, socketPath: string): Promise<void> {
     config: {
       ...servingDefaults,
       publicPort: 80,
-      publicTlsPort: 443,
+      publicHttpsPort: 443,
+      challenges: resources.use(new ChallengeResponder('127.0.0.1')),
       backend: { address: '192.0.2.1', port: 8012 },
       settings: live.current,
     },
