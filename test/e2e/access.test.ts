@@ -18,16 +18,27 @@ interface Way {
   readonly name: string;
   readonly kubectl: string | undefined;
   readonly env: NodeJS.ProcessEnv;
+  /** What a client says of the connections that it has with `-v=9`: of commands, and of ports. */
+  readonly speaks: readonly [commands: RegExp, ports: RegExp];
 }
 
 const overSpdy = {
   KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false',
   KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false',
 };
+const SPDY = /Upgrade: SPDY\/3\.1\n/;
 const ways: readonly Way[] = [
-  { name: 'WebSockets', kubectl: undefined, env: {} },
-  { name: 'SPDY', kubectl: undefined, env: overSpdy },
-  { name: 'an old kubectl', kubectl: oldKubectl(), env: {} },
+  {
+    name: 'WebSockets',
+    kubectl: undefined,
+    env: {},
+    speaks: [
+      /Sec-Websocket-Protocol: v5\.channel\.k8s\.io\n/i,
+      /Sec-Websocket-Protocol: SPDY\/3\.1\+portforward\.k8s\.io\n/i,
+    ],
+  },
+  { name: 'SPDY', kubectl: undefined, env: overSpdy, speaks: [SPDY, SPDY] },
+  { name: 'an old kubectl', kubectl: oldKubectl(), env: {}, speaks: [SPDY, SPDY] },
 ];
 
 let platform: Platform;
@@ -83,12 +94,12 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Resolves once the stream has brought `text`. */
-async function said(stream: Readable, text: string): Promise<void> {
+/** Resolves once what the stream has brought matches. */
+async function matched(stream: Readable, wanted: RegExp): Promise<void> {
   let all = '';
   for await (const [chunk] of on(stream, 'data') as AsyncIterable<[Buffer]>) {
     all += chunk.toString();
-    if (all.includes(text)) return;
+    if (wanted.test(all)) return;
   }
 }
 
@@ -118,6 +129,8 @@ for (const way of ways) {
     assert.equal(ended.code, 7, ended.stderr);
     assert.equal(ended.stdout.toString(), 'out\n');
     assert.match(ended.stderr, /^err$/m);
+    const loud = await kubectl(way, ['-v=9', 'exec', 'tools', '--', 'sh', '-c', script]);
+    assert.match(loud.stderr, way.speaks[0]);
     const absent = await kubectl(way, ['exec', 'tools', '--', 'absent']);
     assert.equal(absent.code, 126);
     assert.match(absent.stderr, /"absent": executable file not found/);
@@ -191,8 +204,11 @@ for (const way of ways) {
   });
 
   test(`${way.name}: ports are forwarded, several at once, also of localhost only`, async () => {
-    const child = start(way, ['port-forward', 'pod/tools', ':7000', ':8080']);
-    const [echo = 0, http = 0] = await forwardedPorts(child.stdout, 2);
+    const child = start(way, ['-v=9', 'port-forward', 'pod/tools', ':7000', ':8080']);
+    const [[echo = 0, http = 0]] = await Promise.all([
+      forwardedPorts(child.stdout, 2),
+      matched(child.stderr, way.speaks[1]),
+    ]);
     const trips = [1, 2, 3, 4].map(async () => {
       const socket = connect({ port: echo, host: '127.0.0.1', allowHalfOpen: true });
       socket.end(BLOB);
@@ -293,7 +309,10 @@ for (const [at, way] of ways.entries()) {
       const child = start(way, ['attach', '-i', name]);
       child.stdin.on('error', () => undefined); // It is killed below.
       child.stdin.write(`${word}\n`);
-      await Promise.all([said(child.stdout, `got ${word}\n`), said(child.stderr, `err ${word}\n`)]);
+      await Promise.all([
+        matched(child.stdout, new RegExp(`got ${word}\n`)),
+        matched(child.stderr, new RegExp(`err ${word}\n`)),
+      ]);
       child.kill('SIGKILL');
       await noneWith(`UNIX-CONNECT`);
     }

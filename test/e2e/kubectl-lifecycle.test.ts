@@ -339,11 +339,9 @@ together('each policy says who begins again, later each time', async (client) =>
 });
 
 together('hooks ask by HTTP, or only wait; a job ends without its sidecar', async (client) => {
-  const [web, waits, job] = ['hooked', 'pauses', 'job'].map((name) => client.own(name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [web, waits, job, fails] = ['hooked', 'pauses', 'job', 'unhooked'].map((name) =>
+    client.own(name),
+  ) as [string, string, string, string];
   const server = `require('http').createServer((q, s) => { console.log('asked', q.url); s.end(); }).listen(8080);
     process.on('SIGTERM', () => { console.log('told'); process.exit(0); })`;
   const ask = { httpGet: { path: '/bye', port: 'web' } };
@@ -370,6 +368,12 @@ together('hooks ask by HTTP, or only wait; a job ends without its sidecar', asyn
         containers: [node('main', slow, { lifecycle: { preStop: { sleep: { seconds: 2 } } } })],
       },
     }),
+    pod(fails, {
+      script: POLITE,
+      container: {
+        lifecycle: { postStart: { exec: { command: ['sh', '-c', 'echo no; exit 1'] } } },
+      },
+    }),
     pod(job, {
       script: 'echo done',
       spec: {
@@ -389,6 +393,9 @@ together('hooks ask by HTTP, or only wait; a job ends without its sidecar', asyn
   await client.ok(['delete', 'pod', waits]);
   assert.ok(performance.now() - deletedMs >= 2_000, 'first it has waited');
   assert.match(await end, / begun\n.* told\n$/);
+  await client.podOnce(fails, ({ phase = '' }) => /Succeeded|Failed/.test(phase));
+  const described = async (): Promise<string> => await client.ok(['describe', 'pod', fails]);
+  await client.until(described, / Warning +FailedPostStartHook .* exited with 1: no/);
   assert.equal(await client.said(job), 'done\n');
   const { status } = await client.podOnce(job, () => true);
   assert.equal(status?.initContainerStatuses?.[0]?.state?.terminated?.exitCode, 0);

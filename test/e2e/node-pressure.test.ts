@@ -9,6 +9,7 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import type { EnvVar } from '#api/generated/core-v1.ts';
 import { diskUsage } from '#agent/volumes/disk-usage.ts';
 import { isReady, NODE_IMAGE, startAgentBed } from '#test/support/agent-bed.ts';
+import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { startPlatform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 import { SmallDisk } from '#test/support/small-disk.ts';
@@ -111,7 +112,15 @@ test('pressure: short of disk, the machine ends who fills it, and says so until 
   assert.equal(status?.phase, 'Failed');
   assert.match(status?.message ?? '', /^The node was low on resource: ephemeral-storage\. Thresh/);
   await it.ok(['wait', 'node', '--all', '--for=condition=DiskPressure', '--timeout=30s']);
-  assert.match(await it.ok(['describe', 'node']), /DiskPressure +True .*KubeletHasDiskPressure/);
+  for (const client of kubectlClients(() => it)) {
+    const node = await client.ok(['describe', 'node']);
+    assert.match(node, /DiskPressure +True .*KubeletHasDiskPressure/);
+    const pod = await client.ok(['describe', 'pod', 'full']);
+    assert.match(
+      pod,
+      /^Reason: +Evicted\nMessage: +The node was low on resource: ephemeral-storage/m,
+    );
+  }
   const taints = await it.ok(['get', 'node', '-o', 'jsonpath={.items[0].spec.taints[*].key}']);
   assert.equal(taints, 'node.kubernetes.io/disk-pressure');
   assert.equal(((await read('pod', 'little')) as Pod).status?.phase, 'Running');

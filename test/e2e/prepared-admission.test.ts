@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { sleep, systemClock } from '#base/clock.ts';
 import { kubectlClients } from '#test/support/kubectl-client.ts';
 import { startPlatform, type Platform } from '#test/support/platform.ts';
@@ -7,6 +7,15 @@ import { sampleImage } from '#test/support/sample-image.ts';
 import { startWebhookServer } from '#test/support/webhook-server.ts';
 
 const WITHIN_MS = 30_000;
+
+let it: Platform;
+let image: string;
+
+before(async () => {
+  it = await startPlatform();
+  image = await sampleImage(it);
+});
+after(async () => await it[Symbol.asyncDispose]());
 
 interface Prepared {
   readonly ready: number;
@@ -30,9 +39,7 @@ async function preparedOnce(
 }
 
 test('prepared: a webhook that refuses pods leaves none, and one that is gone brings it back', async () => {
-  await using it = await startPlatform();
   await using hooks = await startWebhookServer();
-  const image = await sampleImage(it);
   const apply = async (object: object): Promise<string> =>
     await it.ok(['apply', '-f', '-'], JSON.stringify(object));
   await apply({
@@ -86,5 +93,41 @@ test('prepared: a webhook that refuses pods leaves none, and one that is gone br
     assert.ok((await preparedOnce(it, () => true)).used > used, 'it was a prepared one');
     await client.ok(['scale', 'deployment', 'web', '--replicas=0']);
     await client.until(async () => await client.ok(pods), /^$/);
+  }
+  await it.ok(['delete', 'deployment', 'web']);
+  await preparedOnce(it, ({ ready }) => ready === 0);
+});
+
+test('prepared: a program that is kept frozen has begun long before its pod is asked for', async () => {
+  const server = `console.log('begun ' + Date.now());
+    require('node:http').createServer((q, s) => s.end('here')).listen(8080)`;
+  const container = {
+    name: 'main',
+    image,
+    command: ['node', '-e', server],
+    readinessProbe: { httpGet: { port: 8080 } },
+  };
+  for (const client of kubectlClients(() => it)) {
+    const app = client.own('frozen');
+    const labels = { app };
+    const metadata = { labels, annotations: { 'knode.dev/freeze': 'true' } };
+    const spec = { terminationGracePeriodSeconds: 0, containers: [container] };
+    const template = { metadata, spec };
+    await client.apply({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: app, annotations: { 'knode.dev/prepared-sandboxes': '1' } },
+      spec: { replicas: 0, selector: { matchLabels: labels }, template },
+    });
+    await preparedOnce(it, ({ ready }) => ready === 1);
+    const asked = systemClock.now().getTime();
+    await client.ok(['scale', 'deployment', app, '--replicas=1']);
+    await client.ok(['rollout', 'status', `deployment/${app}`, '--timeout=50s']);
+    const said = await client.ok(['logs', `deployment/${app}`]);
+    const [, begun = ''] = /^begun (\d+)$/m.exec(said) ?? [];
+    assert.ok(Number(begun) < asked, `begun at ${begun}, asked for at ${asked}`);
+    assert.ok(Number(begun) > 0, said);
+    await client.ok(['delete', 'deployment', app]);
+    await preparedOnce(it, ({ ready }) => ready === 0);
   }
 });

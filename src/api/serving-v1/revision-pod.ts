@@ -84,12 +84,15 @@ function probes(
   };
 }
 
-/** The probe as Kubernetes takes it: with a port, and with its own period where the user wants it as often as it helps. */
+/**
+ * The probe as Kubernetes takes it: with a port, and with its own period where the user wants it as often as it helps. Then
+ * one success is enough: Knative counts several within a moment, which periods of whole seconds would make half a minute of.
+ */
 function kubernetesProbe(probe: RevisionProbe, port: number): Probe {
   const { httpGet, tcpSocket, grpc, periodSeconds, ...rest } = probe;
   return {
     ...rest,
-    ...(periodSeconds && { periodSeconds }),
+    ...(periodSeconds ? { periodSeconds } : rest.successThreshold && { successThreshold: 1 }),
     ...(httpGet && { httpGet: { ...httpGet, port: httpGet.port || port } }),
     ...(tcpSocket && { tcpSocket: { ...tcpSocket, port: tcpSocket.port || port } }),
     ...(grpc && { grpc: { ...grpc, port: grpc.port || port } }),

@@ -112,6 +112,20 @@ test('deployment: the serving container alone has the port, and probes without a
   );
 });
 
+test('deployment: successes are counted at a period, and without one the first is enough', () => {
+  const thresholdOf = (period: string): unknown => {
+    const probe = `{ httpGet: {}, successThreshold: 3${period} }`;
+    const spec = `spec: { containers: [{ name: a, image: i, readinessProbe: ${probe} }] }`;
+    const { spec: made } = deploymentOf(`${metadata}, ${spec}`, new Map());
+    const { periodSeconds, successThreshold } =
+      made?.template.spec?.containers[0]?.readinessProbe ?? {};
+    return [periodSeconds, successThreshold];
+  };
+  assert.deepEqual(thresholdOf(', periodSeconds: 2'), [2, 3]);
+  assert.deepEqual(thresholdOf(', periodSeconds: 0'), [undefined, 1]);
+  assert.deepEqual(thresholdOf(''), [undefined, 1]);
+});
+
 test('deployment: where a kubelet stops pods, each container asks the gateway before it ends', () => {
   const spec = 'spec: { containers: [{ name: a, image: i, ports: [{}] }, { name: b, image: j }] }';
   const drain = { address: '10.96.7.7', port: 80 };
