@@ -1,5 +1,6 @@
 import os from 'node:os';
 import { backoffMs } from '#base/backoff.ts';
+import { onceATurn } from '#base/once-a-turn.ts';
 import type { PreparedCounts } from '#base/prepared-counts.ts';
 import type { Kind } from '#api/kind.ts';
 import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
@@ -69,6 +70,8 @@ export class PreparedPool implements AsyncDisposable {
   readonly #stop = new AbortController();
   /** Whose pods admission might refuse now, or make otherwise; one question at a time, however often a quota changes. */
   readonly #doubted: WorkQueue<Client>;
+  /** Wherever a place is free or somebody wants one: it looks at all ReplicaSets, so once for many changes. */
+  readonly #fill = onceATurn(() => this.#fillNow());
   #making = 0;
   readonly #counters = { used: 0, discarded: 0 };
   readonly #capacity: number;
@@ -244,8 +247,7 @@ export class PreparedPool implements AsyncDisposable {
     this.#fill();
   }
 
-  /** Makes what is missing, as far as there is room. Called whenever a place is free or somebody wants one. */
-  #fill(): void {
+  #fillNow(): void {
     while (!this.#signal.aborted && this.#making < MAKING_MAX) {
       const place = nextPlace([...this.#clients.values()].map(contender), this.#capacity);
       if (!place) return;
