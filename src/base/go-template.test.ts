@@ -25,6 +25,9 @@ for (const [text, expected] of [
   ['{{ .Name | printf "%s!" }}', 'hello!'],
   ['{{ len .Labels }}{{ print `a` "}}" }}', '1a}}'],
   ['{{ $.Name }}', 'hello'],
+  [`{{ js "a'b" }}`, String.raw`a\'b`],
+  ['{{ js "<a href=\\"x\\">&\\\\\\n" }}', String.raw`\u003Ca href\u003D\"x\"\u003E\u0026\\\u000A`],
+  ['{{ .Labels.Get "team" }}{{ .Labels.Get "nobody" }}', 'a'],
 ] as const) {
   test(`go template: ${text}`, () => {
     assert.equal(parseGoTemplate(text).execute(data), expected);

@@ -13,6 +13,9 @@ interface TemplateData {
 }
 type TemplateValue = string | number | boolean | ReadonlyMap<string, string> | TemplateData;
 
+/** Maps answer to `Get` as Go's headers do. */
+const GET = 'Get';
+
 export class GoTemplateError extends Error {
   override readonly name = 'GoTemplateError';
 }
@@ -230,7 +233,12 @@ function evaluate(pipeline: Pipeline, data: TemplateData): TemplateValue {
     const given = rest.map((operand) => valueOf(operand, data));
     if (previous !== undefined) given.push(previous);
     if (first?.type === 'function') previous = call(first.name, given);
-    else if (first && given.length === 0) previous = valueOf(first, data);
+    else if (first?.type === 'field' && first.path.at(-1) === GET && given.length === 1) {
+      previous = call('index', [
+        valueOf({ ...first, path: first.path.slice(0, -1) }, data),
+        ...given,
+      ]);
+    } else if (first && given.length === 0) previous = valueOf(first, data);
     else throw new GoTemplateError('template: cannot give arguments to what is no function');
   }
   return previous ?? '';
@@ -264,6 +272,7 @@ const FUNCTIONS: Readonly<Record<string, (given: readonly TemplateValue[]) => Te
     }
     return collection.get(printed(key)) ?? '';
   },
+  js: ([value = '']) => escapedForScript(printed(value)),
   eq: ([first, ...others]) => others.some((other) => other === first),
   ne: ([first, second]) => first !== second,
   not: ([value]) => !isTruthy(value ?? ''),
@@ -283,6 +292,22 @@ const FUNCTIONS: Readonly<Record<string, (given: readonly TemplateValue[]) => Te
     });
   },
 };
+
+const SCRIPT_ESCAPES: Readonly<Record<string, string>> = {
+  '\\': String.raw`\\`,
+  "'": String.raw`\'`,
+  '"': String.raw`\"`,
+};
+
+/** As Go's `js`: what may stand between quotes of JavaScript, and in HTML too. */
+function escapedForScript(text: string): string {
+  return text.replaceAll(
+    /[\\'"<>&=\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (found) =>
+      SCRIPT_ESCAPES[found] ??
+      String.raw`\u${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+  );
+}
 
 function isTruthy(value: TemplateValue): boolean {
   if (value instanceof Map) return value.size > 0;

@@ -6,6 +6,8 @@ export interface Random {
   fraction(): number;
   /** An RFC 9562 version 4 UUID. */
   uuid(): string;
+  /** `length` hexadecimal digits in lower case, an even number of them. */
+  hex(length: number): string;
   /** `length` characters of Kubernetes' name alphabet: no vowels, none that look alike. */
   suffix(length: number): string;
 }
@@ -15,6 +17,7 @@ const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 export const systemRandom: Random = {
   fraction: Math.random,
   uuid: randomUUID,
+  hex: (length) => randomBytes(length / 2).toString('hex'),
   suffix: (length) => suffixOf(randomBytes(length)),
 };
 
@@ -36,6 +39,7 @@ export function seededRandom(seed: number): Random {
       const hex = bytes(16).toString('hex');
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
     },
+    hex: (length) => bytes(length / 2).toString('hex'),
     suffix: (length) => suffixOf(bytes(length)),
   };
 }

@@ -11,6 +11,8 @@ import { IngressPublisher } from './ingress-publisher.ts';
 import { IngressStatusWriter } from './ingress-status.ts';
 import { MeasurementLink } from './measurement-link.ts';
 import { observersOf } from './observe/observers.ts';
+import type { RequestLog } from './observe/request-log.ts';
+import type { Tracer } from './observe/tracer.ts';
 import { DrainRequests } from './route/drain-requests.ts';
 import type { EndingPods } from './route/ending-pods.ts';
 import { RequestRouter } from './route/request-router.ts';
@@ -34,6 +36,9 @@ export interface GatewayOptions<Name extends DoorName> {
   readonly endingPods?: EndingPods;
   /** Where requests are counted and timed; nowhere where absent. */
   readonly metrics?: Metrics;
+  /** Where they are logged, and what makes traces of them; nowhere, and nothing, where absent. */
+  readonly requestLog?: RequestLog;
+  readonly tracer?: Tracer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -14,6 +14,7 @@ import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS, GATEWAY_SERVICES, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
 import { clusterAddresses, openMetrics, tellMetrics } from './telling.ts';
+import { watchRequests } from './watch-requests.ts';
 
 /** Requests that are on their way when the gateway is told to stop have this long to end. */
 const DRAIN_MS = 30_000;
@@ -48,13 +49,13 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     done('dns');
   }
   const own = ['127.0.0.1', '::1', ...listen];
-  const metrics = openMetrics();
   const live = new LiveSettings();
   resources.use(followLate(live, { ...parts, client }));
   const addressOf = clusterAddresses(informers);
-  resources.use(
-    tellMetrics({ ...context, part: 'gateway', keys: 'request-metrics', metrics, live, addressOf }),
-  );
+  const metrics = openMetrics();
+  const telling = { ...context, part: 'gateway', metrics, live, addressOf };
+  resources.use(tellMetrics({ ...telling, keys: 'request-metrics' }));
+  const watched = watchRequests(telling, resources);
   const gateway = await startGateway({
     ...parts,
     client,
@@ -73,6 +74,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
     privateHost: `${GATEWAY_SERVICES.private}.${SYSTEM_NAMESPACE}.svc.${CLUSTER_DOMAIN}`,
     clusterDomain: CLUSTER_DOMAIN,
     metrics,
+    ...watched,
     // Here the agent lets pods end only when they are drained; a kubelet has to be told to ask.
     ...(foreign && { endingPods: endingPodsOf(client) }),
   });

@@ -22,9 +22,12 @@ const KEYS = {
   'request-metrics': { port: 9091 },
 } as const;
 
-export interface TellingOptions extends Pick<PartContext, 'clock' | 'log' | 'signal' | 'foreign'> {
+/** What a part says of itself, and to whom it may. */
+export interface Telling extends Pick<
+  PartContext,
+  'clock' | 'log' | 'signal' | 'foreign' | 'settings'
+> {
   readonly part: string;
-  readonly keys: keyof typeof KEYS;
   readonly metrics: Metrics;
   readonly live: LiveSettings;
   readonly addressOf: OtlpTarget['addressOf'];
@@ -42,7 +45,9 @@ export function resourceOf(part: string): Resource {
 }
 
 /** Tells what is measured as config-observability says, now and whenever it says something else. */
-export function tellMetrics(options: TellingOptions): AsyncDisposable {
+export function tellMetrics(
+  options: Telling & { readonly keys: keyof typeof KEYS },
+): AsyncDisposable {
   const { part, keys, metrics, live, addressOf, clock, log, signal, foreign } = options;
   const teller = new MetricsTeller({ metrics, resource: resourceOf(part), addressOf, clock, log });
   // Whoever scrapes a foreign cluster's parts is not on this machine.

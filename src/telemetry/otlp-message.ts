@@ -12,10 +12,11 @@ import {
   string,
 } from '#base/protobuf-writer.ts';
 import { type Attributes, type Family, Histogram, type Metrics } from '#telemetry/metrics.ts';
+import type { Span } from '#telemetry/span.ts';
 import { type Resource, resourceAttributes } from '#telemetry/resource.ts';
 
 /*
- * OpenTelemetry's protocol 1.x (opentelemetry-proto, `ExportMetricsServiceRequest`): the
+ * OpenTelemetry's protocol 1.x (opentelemetry-proto, `ExportMetricsServiceRequest` and `ExportTraceServiceRequest`): the
  * numbers are those of the fields there.
  */
 
@@ -43,6 +44,11 @@ export function metricsMessage(metrics: Metrics, resource: Resource, period: Per
       ),
     ),
   );
+}
+
+export function spansMessage(spans: readonly Span[], resource: Resource, scope: string): Buffer {
+  const scoped = message(embedded(1, string(1, scope)), repeated(2, spans, spanMessage));
+  return message(embedded(1, message(embedded(1, resourceMessage(resource)), embedded(2, scoped))));
 }
 
 function resourceMessage(resource: Resource): Uint8Array {
@@ -93,6 +99,24 @@ function histogramPoint(series: Histogram, period: Period): Buffer {
 function times({ sinceMs, nowMs }: Period): Uint8Array {
   return message(fixed64(2, nanos(sinceMs)), fixed64(3, nanos(nowMs)));
 }
+
+function spanMessage(span: Span): Buffer {
+  return message(
+    bytes(1, Buffer.from(span.traceId, 'hex')),
+    bytes(2, Buffer.from(span.spanId, 'hex')),
+    string(3, span.traceState),
+    span.parentId === undefined ? message() : bytes(4, Buffer.from(span.parentId, 'hex')),
+    string(5, span.name),
+    integer(6, SPAN_KINDS[span.kind]),
+    fixed64(7, nanos(span.startMs)),
+    fixed64(8, nanos(span.endMs)),
+    attributesField(9, span.attributes),
+    span.isError ? embedded(15, integer(3, STATUS_ERROR)) : message(),
+  );
+}
+
+const SPAN_KINDS = { internal: 1, server: 2, client: 3 } as const;
+const STATUS_ERROR = 2;
 
 function attributesField(field: number, attributes: Attributes): Uint8Array {
   return repeated(field, Object.entries(attributes), ([key, value]) =>

@@ -61,7 +61,10 @@ interface BedRule {
   >['paths'][number];
 }
 
-export interface GatewayBedOptions extends Pick<GatewayOptions<DoorName>, 'metrics'> {
+export interface GatewayBedOptions extends Pick<
+  GatewayOptions<DoorName>,
+  'metrics' | 'requestLog' | 'tracer'
+> {
   /** The gateway's; the machine's unless told. */
   readonly clock?: Clock;
 }

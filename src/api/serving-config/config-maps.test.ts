@@ -379,3 +379,22 @@ test('config-observability: an endpoint that nobody could use is refused', () =>
   ];
   for (const [data, pattern] of refused) assert.match(complaint(data) ?? '', pattern);
 });
+
+test('config-observability: a template of the request log that no line could be made by is refused', () => {
+  const complaint = (template: string): string | undefined =>
+    configMapComplaint({
+      metadata: { name: 'config-observability' },
+      data: { 'logging.request-log-template': template },
+    });
+  for (const template of [
+    '',
+    '{{.Request.Method}} {{js .Request.UserAgent}} {{.Response.Code}} {{.TraceID}}',
+    '{{.Request.Header.Get "X-Request-Id"}} {{index .Request.Header "Accept"}}',
+    '{{if .Request.TLS}}https{{else}}http{{end}} {{.Response.PayloadSize}} {{.Revision.PodIP}}',
+  ]) {
+    assert.equal(complaint(template), undefined, template);
+  }
+  assert.match(complaint('{{.Request.Nobody}}') ?? '', /request-log-template: template: can't/);
+  assert.match(complaint('{{.Request.Method') ?? '', /unclosed action/);
+  assert.match(complaint('{{upper .Request.Method}}') ?? '', /function "upper" not defined/);
+});

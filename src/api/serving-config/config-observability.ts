@@ -9,6 +9,7 @@ import {
   type ConfigData,
   type ValuesOf,
 } from '#api/serving-config/config-key.ts';
+import { parseRequestLogTemplate } from '#api/serving-config/request-log.ts';
 
 const METRICS = ['none', 'prometheus', 'http/protobuf', 'grpc'] as const;
 const TRACES = ['none', 'http/protobuf', 'grpc', 'stdout'] as const;
@@ -88,6 +89,7 @@ export function parseObservabilityConfig(data: ConfigData): ObservabilityConfig 
   refuseEndpoint('metrics', config.metricsProtocol, config.metricsEndpoint);
   refuseEndpoint('request metrics', config.requestMetricsProtocol, config.requestMetricsEndpoint);
   refuseEndpoint('tracing', config.tracingProtocol, config.tracingEndpoint);
+  parseRequestLogTemplate(config.requestLogTemplate);
   const { tracingSamplingRate } = config;
   if (tracingSamplingRate < 0 || tracingSamplingRate > 1) {
     throw new ConfigError(`tracing-sampling-rate ${tracingSamplingRate} should be between 0 and 1`);

@@ -66,6 +66,10 @@ export class RevisionBackend implements Backend {
     this.observer?.watch(this);
   }
 
+  get hasPods(): boolean {
+    return this.pods.usable.length > 0;
+  }
+
   get inFlight(): number {
     return this.meter.count;
   }

@@ -37,6 +37,8 @@ const UPGRADES_REFUSED = /(^|,)\s*(h2c?|HTTP\/2(\.0)?|TLS\/)/i;
 export interface Onward {
   readonly host: string;
   readonly append: AppendedFields;
+  /** Instead of what the client says; its own passes where absent. */
+  readonly traceParent?: string;
 }
 
 /** A route's fields are the same objects for all its requests: what is left of them is found once. */
@@ -53,7 +55,7 @@ export function fieldsForRevision(append: AppendedFields): AppendedFields {
 }
 
 /** The head of the request as the pod gets it. Fields go as they came, but for those that are not the client's to say. */
-export function requestHeadText(exchange: Exchange, { host, append }: Onward): string {
+export function requestHeadText(exchange: Exchange, { host, append, traceParent }: Onward): string {
   const { head } = exchange;
   const { fields } = head;
   const isForwarded = isForwardedAlready(exchange);
@@ -62,9 +64,11 @@ export function requestHeadText(exchange: Exchange, { host, append }: Onward): s
     const name = fields.names[index] ?? '';
     if (dropped.has(name) || append.values.has(name) || head.connection?.includes(name)) continue;
     if (!isForwarded && (name === 'forwarded' || name.startsWith('x-forwarded-'))) continue;
+    if (traceParent !== undefined && name === 'traceparent') continue;
     text += fields.line(index);
   }
   if (!isForwarded) text += forwardedText(exchange);
+  if (traceParent !== undefined) text += `traceparent: ${traceParent}\r\n`;
   text += append.text;
   if (head.bodyLength === CHUNKED) text += 'transfer-encoding: chunked\r\n';
   const upgrade = upgradeOf(head);

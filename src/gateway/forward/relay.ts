@@ -6,7 +6,7 @@ import type { Answerer, Exchange } from '../connection/exchange.ts';
 import type { PodConnection, ResponseReader } from '../connection/pod-connection.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { CHUNKED, UNTIL_CLOSE } from '../http1/framing.ts';
-import type { ObservedRequest } from '../observe/request-observer.ts';
+import type { ObservedRequest, RequestTrace } from '../observe/request-observer.ts';
 import { ProtocolError } from '../http1/protocol-error.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { type Onward, requestHeadText, responseHeadText, upgradeOf } from './forwarded-fields.ts';
@@ -28,6 +28,8 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
   readonly arrivedMs: number;
   admittedMs: number | undefined;
   servedBy: Pod | undefined;
+  hasWaited = false;
+  readonly trace: RequestTrace | undefined;
   readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #onward: Onward;
@@ -51,13 +53,15 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     this.arrivedMs = clock.monotonicMs();
     this.#clock = clock;
     this.#backend = backend;
-    this.#onward = onward;
+    this.trace = backend.observer?.began(exchange);
+    this.#onward = this.trace ? { ...onward, traceParent: this.trace.traceParent } : onward;
     this.#requestFraming = exchange.head.bodyLength === CHUNKED ? 'chunked' : 'raw';
   }
 
   start(): void {
     this.exchange.answerWith(this);
     this.#backend.enter(this);
+    this.hasWaited = this.admittedMs === undefined;
   }
 
   // The backend's side.

@@ -1,24 +1,82 @@
 import type { Clock } from '#base/clock.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
+import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
-import type { Metrics } from '#telemetry/metrics.ts';
+import type { Attributes, Metrics } from '#telemetry/metrics.ts';
+import type { Exchange } from '../connection/exchange.ts';
+import { isProbeRequest, type LoggedRevision, type RequestLog } from './request-log.ts';
 import { RequestMeter } from './request-meter.ts';
-import type { RequestObserver } from './request-observer.ts';
+import type {
+  ObservedBackend,
+  ObservedRequest,
+  RequestObserver,
+  RequestTrace,
+} from './request-observer.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface ObserversOptions {
   /** Where requests are counted and timed; nowhere where absent. */
   readonly metrics?: Metrics;
+  readonly requestLog?: RequestLog;
+  readonly tracer?: Tracer;
   readonly clock: Clock;
 }
 
 /** Who looks at the requests of a revision. */
-export function observersOf({
-  metrics,
-  clock,
-}: ObserversOptions): (revision: Revision) => RequestObserver | undefined {
-  return ({ metadata }) => {
-    const { namespace = '', name: revision = '', labels } = metadata;
-    const attributes = revisionAttributes({ namespace, revision, labels });
-    return metrics && new RequestMeter(metrics, attributes, clock);
-  };
+export function observersOf(
+  options: ObserversOptions,
+): (revision: Revision) => RequestObserver | undefined {
+  const { metrics, requestLog, tracer } = options;
+  if (!metrics && !requestLog && !tracer) return () => undefined;
+  return (revision) => new RevisionObserver(revision, options);
+}
+
+class RevisionObserver implements RequestObserver {
+  readonly #options: ObserversOptions;
+  readonly #attributes: Attributes;
+  readonly #logged: LoggedRevision;
+  readonly #meter: RequestMeter | undefined;
+  #backend: ObservedBackend | undefined;
+
+  constructor({ metadata }: Revision, options: ObserversOptions) {
+    const { metrics, clock } = options;
+    const { namespace = '', name: revision = '', labels = {} } = metadata;
+    this.#options = options;
+    this.#attributes = revisionAttributes({ namespace, revision, labels });
+    this.#logged = {
+      Name: revision,
+      Namespace: namespace,
+      Service: labels[servingKeys.service] ?? '',
+      Configuration: labels[servingKeys.configuration] ?? '',
+    };
+    this.#meter = metrics && new RequestMeter(metrics, this.#attributes, clock);
+  }
+
+  watch(backend: ObservedBackend): void {
+    this.#backend = backend;
+    this.#meter?.watch(backend);
+  }
+
+  began(exchange: Exchange): RequestTrace | undefined {
+    return this.#options.tracer?.begin(exchange, this.#backend?.hasPods ?? false);
+  }
+
+  ended(request: ObservedRequest): void {
+    const { requestLog, tracer } = this.#options;
+    const { exchange, trace } = request;
+    this.#meter?.ended(request);
+    if (requestLog?.wants(false) && (requestLog.wants(true) || !isProbeRequest(exchange))) {
+      requestLog.log(request, this.#logged, trace?.traceId);
+    }
+    if (trace) tracer?.end(trace, request, this.#attributes);
+  }
+
+  probed(request: ObservedRequest): void {
+    const { requestLog } = this.#options;
+    if (requestLog?.wants(true)) requestLog.log(request, this.#logged, undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.#meter?.[Symbol.dispose]();
+  }
 }

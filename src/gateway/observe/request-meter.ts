@@ -8,7 +8,7 @@ import {
   SeriesGroup,
 } from '#telemetry/metrics.ts';
 import type { Exchange } from '../connection/exchange.ts';
-import type { ObservedBackend, ObservedRequest, RequestObserver } from './request-observer.ts';
+import type { ObservedBackend, ObservedRequest } from './request-observer.ts';
 
 const QUEUE = 'knative.dev/serving/pkg/queue';
 const ACTIVATOR = 'knative.dev/serving/pkg/activator';
@@ -84,7 +84,7 @@ interface Answered {
 }
 
 /** Counts and times the requests of one revision. One that was asked and answered like another before costs no memory. */
-export class RequestMeter implements RequestObserver {
+export class RequestMeter implements Disposable {
   readonly #metrics: Metrics;
   readonly #group: SeriesGroup;
   readonly #clock: Clock;

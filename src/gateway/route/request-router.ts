@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Random } from '#base/random.ts';
+import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { parseServiceHost } from '#api/core-v1/service-host.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { Exchange } from '../connection/exchange.ts';
@@ -90,7 +91,7 @@ export class RequestRouter {
   ): void {
     const { authority } = exchange.head;
     if (backend.kind === 'revision') {
-      if (isProbe(exchange)) answerProbe(exchange, path.ingress);
+      if (isProbe(exchange)) this.#answerProbe(exchange, backend, path.ingress);
       else {
         // Whatever hosts the routes went through, the program sees the one that its caller wrote.
         const host = append.values.get('k-original-host') ?? authority;
@@ -121,13 +122,20 @@ export class RequestRouter {
     }
     if (!backend || backend === 'self' || backend.kind !== 'revision') {
       this.#refuseUnknown(exchange, name ?? host);
-    } else if (isProbe(exchange)) answerProbe(exchange, undefined);
+    } else if (isProbe(exchange)) this.#answerProbe(exchange, backend);
     else {
       this.#relay(exchange, backend, {
         host: fields.get('k-original-host') ?? authority,
         append: noFields,
       });
     }
+  }
+
+  #answerProbe(exchange: Exchange, { observer }: Backend, ingress?: Ingress): void {
+    const arrivedMs = this.#options.clock.monotonicMs();
+    answerProbe(exchange, ingress);
+    const unseen = { admittedMs: undefined, servedBy: undefined, trace: undefined };
+    observer?.probed({ exchange, arrivedMs, hasWaited: false, ...unseen });
   }
 
   #relay(exchange: Exchange, backend: Backend, onward: Onward): void {
