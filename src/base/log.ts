@@ -26,6 +26,29 @@ export function jsonLog(write: (line: string) => void, clock: Clock, bound: Fiel
   };
 }
 
+/** Which lines are written: these and those that matter more. */
+export type LogLevel = (typeof LEVELS)[number];
+
+/** `debug` is what `info` is: nothing here says less. */
+const LEVELS = ['debug', 'info', 'warn', 'error', 'none'] as const;
+
+/** The same log without what matters less than `least` says at the time. */
+export function atLeast(log: Log, least: () => LogLevel): Log {
+  const isWritten = (level: LogLevel): boolean => LEVELS.indexOf(level) >= LEVELS.indexOf(least());
+  return {
+    info(message, fields) {
+      if (isWritten('info')) log.info(message, fields);
+    },
+    warn(message, fields) {
+      if (isWritten('warn')) log.warn(message, fields);
+    },
+    error(message, fields) {
+      if (isWritten('error')) log.error(message, fields);
+    },
+    with: (fields) => atLeast(log.with(fields), least),
+  };
+}
+
 /** Drops every line: for tests that look at the world and not at the log. */
 export const silentLog: Log = {
   info: () => undefined,

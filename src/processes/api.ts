@@ -63,7 +63,7 @@ import { GATEWAY_PORTS } from './platform-services.ts';
 import { packageVersion } from './package-version.ts';
 import type { PartContext } from './run-part.ts';
 
-export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign'> {
+export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign' | 'setLogLevel'> {
   readonly store: Store;
   readonly random: Random;
   /** IPv4 range of ClusterIPs, the address in it of the Service `kubernetes`, and this machine's for pods. */

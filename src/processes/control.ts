@@ -24,6 +24,7 @@ import { prometheusText } from '#telemetry/prometheus-text.ts';
 import { agentAnswers } from './agent-answers.ts';
 import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects } from './cluster-objects.ts';
+import { followLogLevel } from './log-level.ts';
 import { localVolumes } from './local-volumes.ts';
 import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
@@ -78,6 +79,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
   const addresses = { podFacing: ranges.podFacing, apiPort, registryPort, apiService, dnsService };
   await ensureClusterObjects(api.client, addresses);
   resources.use(await followSettings(live, { ...parts, client: api.client, signal }));
+  followLogLevel(context, { live, component: 'controller' });
   await api.serve();
   resources.use(await content.openToPods(api, ranges.podFacing));
   done('api');

@@ -26,6 +26,7 @@ import { becomeLeader } from '#reconcile/leader-election.ts';
 import { runControllers } from '#reconcile/run-controllers.ts';
 import { pathsOf, registriesFileOf } from '#supervisor/settings.ts';
 import { foreignOf, kubeconfigClient } from './foreign-client.ts';
+import { followLogLevel } from './log-level.ts';
 import { parsePartFlags, type ForeignCluster } from './part-flags.ts';
 import {
   ensureConfigMaps,
@@ -68,11 +69,15 @@ async function lead(
   const { clock, log, signal } = context;
   const parts = { client, clock, random: systemRandom, log, signal };
   await using resources = new AsyncDisposableStack();
+  const live = new LiveSettings();
+  resources.use(await followSettings(live, parts));
+  followLogLevel(context, { live, component: 'controller' });
   const leadership = resources.use(
     await becomeLeader({
       ...parts,
       lease: { namespace: SYSTEM_NAMESPACE, name: 'controllers' },
       identity: `${hostname()}_${systemRandom.uuid()}`,
+      times: () => live.current()['leader-election'],
     }),
   );
   log.info('leads');
@@ -86,8 +91,6 @@ async function lead(
       log,
     }),
   );
-  const live = new LiveSettings();
-  resources.use(await followSettings(live, parts));
   const controllers = servingControllers({
     config: {
       ...servingDefaults,

@@ -10,6 +10,7 @@ import { endingPodsOf } from '#gateway/route/ending-pods.ts';
 import { instanceOf, networkFileOf, pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import { kubeconfigClient } from './foreign-client.ts';
+import { followLogLevel } from './log-level.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS, GATEWAY_SERVICES, SYSTEM_NAMESPACE } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
@@ -51,6 +52,7 @@ async function startGatewayPart(context: PartContext): Promise<AsyncDisposable> 
   const own = ['127.0.0.1', '::1', ...listen];
   const live = new LiveSettings();
   resources.use(followLate(live, { ...parts, client }));
+  followLogLevel(context, { live, component: 'activator' });
   const addressOf = clusterAddresses(informers);
   const metrics = openMetrics();
   const telling = { ...context, part: 'gateway', metrics, live, addressOf };

@@ -1,6 +1,6 @@
 import { PROCESS_START_MS, systemClock, type Clock } from '#base/clock.ts';
 import { lineSink } from '#base/line-sink.ts';
-import { jsonLog, type Log } from '#base/log.ts';
+import { atLeast, jsonLog, type Log, type LogLevel } from '#base/log.ts';
 import { reportToSupervisor } from '#supervisor/part-reporter.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import type { PartFlags } from './part-flags.ts';
@@ -10,6 +10,8 @@ const STDOUT = 1;
 export interface PartContext extends PartFlags {
   readonly clock: Clock;
   readonly log: Log;
+  /** From now on nothing below it is logged; `info` until then. */
+  readonly setLogLevel: (least: LogLevel) => void;
   /** Aborted when the part is told to stop. */
   readonly signal: AbortSignal;
   /** Says that a step of the start is done; the log line `ready` has what each took. */
@@ -29,7 +31,11 @@ export async function runPart(
 ): Promise<void> {
   const { settings } = flags;
   const clock = systemClock;
-  const log = jsonLog(lineSink(STDOUT), clock).with({ part: name });
+  let least: LogLevel = 'info';
+  const log = atLeast(jsonLog(lineSink(STDOUT), clock).with({ part: name }), () => least);
+  const setLogLevel = (level: LogLevel): void => {
+    least = level;
+  };
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   process.once('SIGINT', () => stop.abort());
@@ -53,7 +59,7 @@ export async function runPart(
   done('load');
   let running: AsyncDisposable;
   try {
-    running = await start({ ...flags, clock, log, signal: stop.signal, done, fail });
+    running = await start({ ...flags, clock, log, setLogLevel, signal: stop.signal, done, fail });
   } catch (error) {
     log.error('cannot start', { error });
     await reporter.failed(error instanceof Error ? error.message : String(error));

@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import { seededRandom } from '#base/random.ts';
+import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { Lease } from '#api/coordination-v1/lease.ts';
 import type { Client } from '#client/client.ts';
-import { becomeLeader, type Leadership } from '#reconcile/leader-election.ts';
+import { becomeLeader, type ElectionOptions, type Leadership } from '#reconcile/leader-election.ts';
 import { startCluster, type Cluster } from '#test/support/cluster.ts';
 
 const LEASE = { namespace: 'default', name: 'controllers' };
 
-interface Asking {
+interface Asking extends Partial<Pick<ElectionOptions, 'times'>> {
   readonly clock?: FakeClock;
   readonly client?: Client;
   readonly signal?: AbortSignal;
@@ -21,6 +22,7 @@ function ask({ client }: Cluster, identity: string, asking: Asking = {}): Promis
     client,
     lease: LEASE,
     identity,
+    times: () => defaultSettings['leader-election'],
     clock: new FakeClock(),
     random: seededRandom(1),
     log: silentLog,
@@ -133,4 +135,15 @@ test('leader: of many that ask at once one leads', async () => {
   assert.equal((await holder(cluster))?.holderIdentity, leaders[0]);
   stop.abort();
   await Promise.allSettled(asking);
+});
+
+test('leader: the times are those that are configured', async () => {
+  await using cluster = await startCluster();
+  const clock = new FakeClock();
+  const times = () => ({ leaseDurationMs: 4_000, renewDeadlineMs: 3_000, retryPeriodMs: 1_000 });
+  await using _first = await ask(cluster, 'a', { times });
+  assert.equal((await holder(cluster))?.leaseDurationSeconds, 4);
+  // The first one's clock stands still: for the second it is gone.
+  await using _second = await within(clock, 10, ask(cluster, 'b', { clock, times }));
+  assert.equal((await holder(cluster))?.holderIdentity, 'b');
 });

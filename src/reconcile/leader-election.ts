@@ -11,6 +11,8 @@ export interface ElectionOptions {
   readonly lease: { readonly namespace: string; readonly name: string };
   /** Of this process, and of no other that ever asks for the lease. */
   readonly identity: string;
+  /** Asked whenever they matter. */
+  readonly times: () => LeaseTimes;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -24,10 +26,15 @@ export interface Leadership extends AsyncDisposable {
   readonly lost: AbortSignal;
 }
 
-/** client-go's figures, which other programs that elect their leaders by Leases have as well. */
-const LEASE_MS = 15_000;
-const RENEWED_WITHIN_MS = 10_000;
-const RETRY_MS = 2_000;
+interface LeaseTimes {
+  /** So long after the holder was last seen nobody else takes the lease. */
+  readonly leaseDurationMs: number;
+  /** A holder that could not renew for so long gives up; less than the above. */
+  readonly renewDeadlineMs: number;
+  /** Between two attempts, to take or to renew. */
+  readonly retryPeriodMs: number;
+}
+
 const JITTER = 1.2;
 
 /**
@@ -52,7 +59,8 @@ class Candidate {
 
   async pause(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    await sleep(clock, RETRY_MS * (1 + random.fraction() * (JITTER - 1)), signal);
+    const { retryPeriodMs } = this.#options.times();
+    await sleep(clock, retryPeriodMs * (1 + random.fraction() * (JITTER - 1)), signal);
     signal.throwIfAborted();
   }
 
@@ -99,11 +107,12 @@ class Candidate {
     const { clock, log } = this.#options;
     let renewedMs = clock.monotonicMs();
     for (;;) {
-      await sleep(clock, RETRY_MS, signal).catch(() => undefined);
+      const { retryPeriodMs, renewDeadlineMs } = this.#options.times();
+      await sleep(clock, retryPeriodMs, signal).catch(() => undefined);
       if (signal.aborted) return;
       const startMs = clock.monotonicMs();
       if (await this.attempt().catch(() => false)) renewedMs = startMs;
-      else if (clock.monotonicMs() - renewedMs >= RENEWED_WITHIN_MS) {
+      else if (clock.monotonicMs() - renewedMs >= renewDeadlineMs) {
         log.error('leader election: the lease was not renewed in time');
         lost.abort(new Error('the lease was not renewed in time'));
         return;
@@ -116,7 +125,7 @@ class Candidate {
     const version = metadata.resourceVersion ?? '';
     if (!spec?.holderIdentity) return true;
     if (this.#seen.version !== version) this.#seen = { version, sinceMs: clock.monotonicMs() };
-    const heldMs = (spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
+    const heldMs = (spec.leaseDurationSeconds ?? leaseSeconds(this.#options)) * 1000;
     return clock.monotonicMs() - this.#seen.sinceMs >= heldMs;
   }
 
@@ -131,11 +140,16 @@ class Candidate {
       metadata: current?.metadata ?? { ...lease },
       spec: {
         holderIdentity: identity,
-        leaseDurationSeconds: LEASE_MS / 1000,
+        leaseDurationSeconds: leaseSeconds(this.#options),
         acquireTime: isOurs ? acquireTime : now,
         renewTime: now,
         leaseTransitions: current && !isOurs ? leaseTransitions + 1 : leaseTransitions,
       },
     };
   }
+}
+
+/** A Lease has whole seconds. */
+function leaseSeconds({ times }: Pick<ElectionOptions, 'times'>): number {
+  return Math.ceil(times().leaseDurationMs / 1000);
 }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { startCollector } from '#test/support/collector.ts';
+import { call, startPlatform, type Platform } from '#test/support/platform.ts';
+import { parsePrometheusText } from '#test/support/prometheus-parser.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
 
 /** A round of measuring and more: nobody tells when one is over, so what it brings is asked for. */
@@ -73,4 +77,108 @@ test('kubectl autoscale: a busy Deployment grows', async () => {
   const described = await it.ok(['describe', 'hpa', 'busy']);
   assert.match(described, /ScalingActive\s+True\s+ValidMetricFound/);
   assert.match(described, /SuccessfulRescale .*New size: 2; reason: cpu resource utilization/);
+});
+
+/** The ConfigMap says this from now on. */
+async function configure(name: string, data: Readonly<Record<string, string>>): Promise<void> {
+  const patch = JSON.stringify({ data });
+  await it.ok([
+    ...['-n', 'knative-serving', 'patch', 'configmap', `config-${name}`],
+    ...['--type', 'merge', '-p', patch],
+  ]);
+}
+
+/** Once `look` finds what it looks for. */
+async function found<T>(
+  what: string,
+  look: () => T | undefined | Promise<T | undefined>,
+): Promise<T> {
+  const untilMs = performance.now() + WAIT_MS;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined) return value;
+    assert.ok(performance.now() < untilMs, `never there: ${what}`);
+    await delay(ASK_AGAIN_MS / 10);
+  }
+}
+
+test('a Service is seen by metrics, request log, spans and its cold starts, while all of it is configured', async () => {
+  await using collector = await startCollector();
+  const log = path.join(it.home, 'logs', 'gateway.log');
+  await configure('observability', {
+    'metrics-protocol': 'http/protobuf',
+    'metrics-endpoint': `http://127.0.0.1:${collector.port}`,
+    'metrics-export-interval': '1s',
+    'request-metrics-protocol': 'prometheus',
+    'request-metrics-endpoint': '127.0.0.1:0',
+    'logging.enable-request-log': 'true',
+    'logging.request-log-template': '{{.Request.Method}} {{.Response.Code}} {{.Revision.Service}}',
+    'tracing-protocol': 'stdout',
+    'tracing-sampling-rate': '1',
+  });
+  await configure('autoscaler', { 'allow-zero-initial-scale': 'true' });
+  const deployed = await it.knode(
+    'deploy',
+    'seen',
+    '--image',
+    image,
+    '--annotation',
+    'autoscaling.knative.dev/initial-scale=0',
+  );
+  assert.equal(deployed.code, 0, deployed.stderr);
+  const url = await it.ok(['get', 'ksvc', 'seen', '-o', 'jsonpath={.status.url}']);
+  const told = /"metrics are told".*"at":"([^"]+)"/;
+  const at = await found(
+    'where the gateway tells',
+    () => told.exec(readFileSync(log, 'utf8'))?.[1],
+  );
+  assert.equal((await call(url)).status, 200);
+  const scrape = parsePrometheusText(await (await fetch(at)).text());
+  const of = { kn_service_name: 'seen', kn_revision_name: 'seen-00001' };
+  assert.equal(scrape.value('kn_serving_invocation_duration_seconds_count', of), 1);
+  const requests = path.join(it.home, 'logs', 'requests.log');
+  assert.equal(readFileSync(requests, 'utf8'), 'GET 200 seen\n');
+  await found(
+    'the spans of a cold start',
+    () =>
+      /"name":"throttler_try".*\n.*"name":"kn.queueproxy.proxy"/.exec(
+        readFileSync(log, 'utf8'),
+      )?.[0],
+  );
+  const raw = await it.ok(['get', '--raw', '/metrics']);
+  const total = { ...of, stage: 'total' };
+  assert.equal(parsePrometheusText(raw).value('knode_cold_start_duration_seconds_count', total), 1);
+  const { stdout } = await it.knode('coldstarts', 'seen');
+  assert.match(stdout, /^default\/seen-00001 {3}1 cold start$/m);
+  assert.match(stdout, /^total +1 +\d+/m);
+  const { message } = await collector.next();
+  const names = message
+    .message(1)
+    .messages(2)
+    .flatMap((scoped) => scoped.messages(2));
+  assert.ok(names.some((metric) => metric.text(1) === 'kn.workqueue.depth'));
+  await configure('observability', {
+    'metrics-protocol': 'none',
+    'metrics-endpoint': '',
+    'request-metrics-protocol': 'none',
+    'request-metrics-endpoint': '',
+    'logging.enable-request-log': 'false',
+    'tracing-protocol': 'none',
+  });
+  await found('that nobody is told any more', () =>
+    fetch(at).then(
+      () => undefined,
+      () => true,
+    ),
+  );
+});
+
+test('what nobody could use is refused with a sentence', async () => {
+  const patch = JSON.stringify({ data: { 'logging.request-log-template': '{{.Request.Nobody}}' } });
+  const { code, stderr } = await it.kubectl([
+    ...['-n', 'knative-serving', 'patch', 'configmap', 'config-observability'],
+    ...['--type', 'merge', '-p', patch],
+  ]);
+  assert.equal(code, 1);
+  assert.match(stderr, /logging.request-log-template: template: can't evaluate field Nobody/);
 });

@@ -290,6 +290,11 @@ for (const [name, data, expected] of [
   ],
   ['config-leader-election', { buckets: '11' }, 'buckets: value must be between 1 <= 11 <= 10'],
   [
+    'config-leader-election',
+    { 'renew-deadline': '20s' },
+    'lease-duration 15s should be more than renew-deadline 20s, which should be more than retry-period 2s, which should be more than 0s',
+  ],
+  [
     'config-logging',
     { 'loglevel.controller': 'loud' },
     /^unsupported loglevel\.controller value: "loud"/,

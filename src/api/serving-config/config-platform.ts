@@ -18,19 +18,19 @@ const NOBODY = 'Kept for those who read it; nothing here does.';
 
 export const leaderElectionKeys = {
   leaseDurationMs: duration('lease-duration', {
-    fallback: '60s',
+    fallback: '15s',
     aliases: ['leaseDuration'],
-    about: NOBODY,
+    about: 'How long after the last sign of a leader another process takes its place.',
   }),
   renewDeadlineMs: duration('renew-deadline', {
-    fallback: '40s',
+    fallback: '10s',
     aliases: ['renewDeadline'],
-    about: NOBODY,
+    about: 'How long a leader goes on that cannot renew its lease.',
   }),
   retryPeriodMs: duration('retry-period', {
-    fallback: '10s',
+    fallback: '2s',
     aliases: ['retryPeriod'],
-    about: NOBODY,
+    about: 'Between two attempts to take or to renew the lease.',
   }),
   buckets: integer('buckets', { fallback: '1', about: NOBODY }),
 } as const;
@@ -43,6 +43,16 @@ export function parseLeaderElectionConfig(data: ConfigData): ValuesOf<typeof lea
   const { buckets } = config;
   if (buckets < 1 || buckets > BUCKETS_MAX) {
     throw new ConfigError(`buckets: value must be between 1 <= ${buckets} <= ${BUCKETS_MAX}`);
+  }
+  const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = config;
+  if (
+    retryPeriodMs <= 0 ||
+    renewDeadlineMs <= retryPeriodMs ||
+    leaseDurationMs <= renewDeadlineMs
+  ) {
+    throw new ConfigError(
+      `lease-duration ${leaseDurationMs / 1000}s should be more than renew-deadline ${renewDeadlineMs / 1000}s, which should be more than retry-period ${retryPeriodMs / 1000}s, which should be more than 0s`,
+    );
   }
   return config;
 }
@@ -67,16 +77,19 @@ const loggerConfig: ConfigKey<string> = keyOf(
 
 export const loggingKeys = {
   loggerConfig,
-  controller: level('controller'),
+  controller: level(
+    'controller',
+    'What the controllers, and all that runs in their process, log: this and what matters more.',
+  ),
   autoscaler: level('autoscaler'),
   queueproxy: level('queueproxy'),
   webhook: level('webhook'),
-  activator: level('activator'),
+  activator: level('activator', 'What the gateway logs.'),
   hpaautoscaler: level('hpaautoscaler'),
 } as const;
 
-function level(component: string): ConfigKey<(typeof LEVELS)[number]> {
-  return choice(`loglevel.${component}`, { fallback: 'info', words: LEVELS, about: NOBODY });
+function level(component: string, about = NOBODY): ConfigKey<(typeof LEVELS)[number]> {
+  return choice(`loglevel.${component}`, { fallback: 'info', words: LEVELS, about });
 }
 
 /** A text that is a URL of https, or nothing. */
