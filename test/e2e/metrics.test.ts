@@ -79,13 +79,15 @@ test('kubectl autoscale: a busy Deployment grows', async () => {
   assert.match(described, /SuccessfulRescale .*New size: 2; reason: cpu resource utilization/);
 });
 
+function patchOf(name: string, data: Readonly<Record<string, string>>): readonly string[] {
+  const patch = JSON.stringify({ data });
+  const configMap = `-n knative-serving patch configmap config-${name} --type merge -p`;
+  return [...configMap.split(' '), patch];
+}
+
 /** The ConfigMap says this from now on. */
 async function configure(name: string, data: Readonly<Record<string, string>>): Promise<void> {
-  const patch = JSON.stringify({ data });
-  await it.ok([
-    ...['-n', 'knative-serving', 'patch', 'configmap', `config-${name}`],
-    ...['--type', 'merge', '-p', patch],
-  ]);
+  await it.ok(patchOf(name, data));
 }
 
 /** Once `look` finds what it looks for. */
@@ -174,11 +176,8 @@ test('a Service is seen by metrics, request log, spans and its cold starts, whil
 });
 
 test('what nobody could use is refused with a sentence', async () => {
-  const patch = JSON.stringify({ data: { 'logging.request-log-template': '{{.Request.Nobody}}' } });
-  const { code, stderr } = await it.kubectl([
-    ...['-n', 'knative-serving', 'patch', 'configmap', 'config-observability'],
-    ...['--type', 'merge', '-p', patch],
-  ]);
+  const data = { 'logging.request-log-template': '{{.Request.Nobody}}' };
+  const { code, stderr } = await it.kubectl(patchOf('observability', data));
   assert.equal(code, 1);
   assert.match(stderr, /logging.request-log-template: template: can't evaluate field Nobody/);
 });
