@@ -111,9 +111,9 @@ async function untilReady(
 }
 
 export function describePlatform(settings: Settings, write = remark): void {
-  const { home, httpPort, apiPort, registryPort } = settings;
+  const { home, httpPort, httpsPort, apiPort, registryPort } = settings;
   const port = httpPort === 80 ? '' : `:${httpPort}`;
-  write(`  gateway     http://NAME.NAMESPACE.localhost${port}`);
+  write(`  gateway     http://NAME.NAMESPACE.localhost${port} (https: port ${httpsPort})`);
   write(`  API         https://127.0.0.1:${apiPort}`);
   write(`  registry    127.0.0.1:${registryPort} (plain HTTP)`);
   write(`  state       ${home}`);
