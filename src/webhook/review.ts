@@ -4,7 +4,11 @@ import type { Pod } from '#api/core-v1/pod.ts';
 import { apiVersionOf, type AdmissionContext, type Kind } from '#api/kind.ts';
 import { ApiError, refusalText } from '#api/meta/api-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
-import { configMapComplaint, type ServingSettings } from '#api/serving-config/config-maps.ts';
+import {
+  configMapComplaint,
+  configMapWarnings,
+  type ServingSettings,
+} from '#api/serving-config/config-maps.ts';
 import type { Service } from '#api/serving-v1/service.ts';
 import { hasTemplate, trialComplaint, trialPod } from '#api/serving-v1/template-trial.ts';
 
@@ -88,7 +92,10 @@ function configResponse({ uid, object }: ReviewRequest): AdmissionResponse {
   const { metadata, data } = (object ?? { metadata: {} }) as Pick<ConfigMap, 'metadata' | 'data'>;
   const written = { metadata: metadata ?? {}, ...(data && { data }) };
   const complaint = object ? configMapComplaint(written) : undefined;
-  if (complaint === undefined) return { uid, allowed: true };
+  if (complaint === undefined) {
+    const warnings = object ? configMapWarnings(written) : [];
+    return { uid, allowed: true, ...(warnings.length > 0 && { warnings: [...warnings] }) };
+  }
   const message = `validation failed: ${complaint}`;
   return { uid, allowed: false, status: { code: 400, reason: 'BadRequest', message } };
 }

@@ -105,3 +105,15 @@ test('serving config: a feature opens its field for whoever writes next, and clo
   await say(cluster, 'config-features', { [key]: null });
   await eventually(isAnswered(400));
 });
+
+test('serving config: what has no effect here is told whoever writes it', async () => {
+  const cluster = await servingUnderTest();
+  const on = { data: { 'system-internal-tls': 'Enabled' } };
+  const { status, headers } = await cluster.send('PATCH', `${MAPS}/config-network`, on, merge);
+  assert.equal(status, 200);
+  assert.match(
+    headers['warning'] ?? '',
+    /system-internal-tls changes nothing: between the gateway/,
+  );
+  await say(cluster, 'config-network', { 'system-internal-tls': null });
+});

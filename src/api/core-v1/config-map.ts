@@ -1,6 +1,7 @@
 import type { ConfigMap as Generated } from '#api/generated/core-v1.ts';
 import { keyErrors, keptErrors } from '#api/core-v1/data-errors.ts';
 import { defineCoreKind } from '#api/kind.ts';
+import { CONFIG_NAMESPACE, configMapWarnings } from '#api/serving-config/config-maps.ts';
 import { wrongValue } from '#api/meta/field-error.ts';
 
 export type ConfigMap = Generated;
@@ -21,5 +22,9 @@ export const ConfigMap = defineCoreKind<ConfigMap>({
         .map((key) => wrongValue(`data[${key}]`, key, 'duplicate of key present in binaryData')),
       ...keptErrors(configMap, previous),
     ];
+  },
+  warnings({ metadata, data }) {
+    if (metadata.namespace !== CONFIG_NAMESPACE) return [];
+    return [...configMapWarnings({ metadata, ...(data && { data }) })];
   },
 });

@@ -125,6 +125,15 @@ export function configMapComplaint({ metadata, data = {} }: Written): string | u
   }
 }
 
+/** What of a ConfigMap of the namespace is checked, kept, and has no effect, though its author may count on it. */
+export function configMapWarnings({ metadata, data = {} }: Written): readonly string[] {
+  if (metadata.name !== nameOf('network')) return [];
+  const { systemInternalTls } = networkKeys;
+  const name = systemInternalTls.names.find((each) => data[each]?.toLowerCase() === 'enabled');
+  if (name === undefined) return [];
+  return [`${name} changes nothing: between the gateway and a program is nobody who could decrypt`];
+}
+
 /** Of the text with its line breaks as upstream spells them before it counts. */
 export function checksumOf(example: string): string {
   const text = example.trim().replaceAll(/[\r\n]+/g, String.raw`\n`);

@@ -4,6 +4,7 @@ import type { Deployment } from '#api/apps-v1/deployment.ts';
 import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
+import type { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import type { Configuration } from '#api/serving-v1/configuration.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
 import type { Route } from '#api/serving-v1/route.ts';
@@ -157,6 +158,23 @@ const cases: readonly Case[] = [
     },
     chain: ['Service failed RevisionMissing', 'Route failed RevisionMissing'],
     next: /spec\.traffic/,
+  },
+  {
+    title: 'a host that an ACME server does not find',
+    found: {
+      service: service('Ready=False CertificateProvisionFailed: x'),
+      configuration: configuration(...READY),
+      route: object<Route>('Route', 'hello', ['Ready=False CertificateProvisionFailed: x']),
+      certificates: [object<Certificate>('Certificate', 'c', ['Ready=False ChallengeFailed: no'])],
+      revision: revision(...READY),
+      pods: [],
+    },
+    chain: [
+      'Service failed CertificateProvisionFailed',
+      'Route failed CertificateProvisionFailed',
+      'Certificate failed ChallengeFailed',
+    ],
+    next: /leads to port 80/,
   },
   {
     title: 'what nobody has looked at since it was changed',

@@ -3,6 +3,7 @@ import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts'
 import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { isReady, type Condition } from '#api/meta/conditions.ts';
+import type { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Configuration } from '#api/serving-v1/configuration.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
@@ -17,6 +18,8 @@ export interface Found {
   readonly configuration?: Configuration | undefined;
   readonly route?: Route | undefined;
   readonly ingress?: Ingress | undefined;
+  /** Of the Route's hosts. */
+  readonly certificates?: readonly Certificate[];
   /** The one that was made last, which the others follow from. */
   readonly revision?: Revision | undefined;
   readonly autoscaler?: PodAutoscaler | undefined;
@@ -102,9 +105,11 @@ function link(object: Described, kind: string): Link {
   return { kind, name, state, reason, message };
 }
 
-function routeChain({ route, ingress }: Found): readonly Link[] {
+function routeChain({ route, ingress, certificates = [] }: Found): readonly Link[] {
+  const missing = certificates.find((certificate) => !isReady(certificate));
   return [
     ...(route ? [link(route, 'Route')] : []),
+    ...(missing ? [link(missing, 'Certificate')] : []),
     ...(ingress && !isReady(ingress) ? [link(ingress, 'Ingress')] : []),
   ];
 }

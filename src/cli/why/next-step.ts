@@ -34,6 +34,14 @@ const ADVICE: readonly (readonly [reasons: RegExp, advice: string])[] = [
     'Name revisions that there are in spec.traffic: `kubectl get revisions` lists them.',
   ],
   [/^RevisionNameTaken$/, 'Choose another spec.template.metadata.name, or none, and deploy again.'],
+  [
+    /^(ChallengeFailed|ChallengeNotOffered)$/,
+    'See that the host leads to port 80 of this gateway from where the ACME server is; deleting the Secret acme-… of the namespace has it tried at once.',
+  ],
+  [
+    /^(ServerUnavailable|ServerRefused|RateLimited)$/,
+    'The ACME server of config-certmanager gives no certificate now; it is asked again at the time that the message says.',
+  ],
   [/^NotOwned$/, 'Something else has this name: delete it, or give the Service another name.'],
   [
     /^ErrorConfig$/,

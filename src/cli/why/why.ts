@@ -4,6 +4,7 @@ import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { childName } from '#api/meta/child-name.ts';
+import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -60,8 +61,11 @@ async function find(
     client.get(Route, ref),
     client.get(Ingress, { namespace, name: childName(name, '') }),
   ]);
+  const byRoute = `${servingKeys.route}=${name}`;
+  const asked = { namespace, labelSelector: byRoute };
+  const { items: certificates } = await client.list(Certificate, asked);
   const latest = configuration?.status?.latestCreatedRevisionName;
-  if (!latest) return { service, configuration, route, ingress, pods: [] };
+  if (!latest) return { service, configuration, route, ingress, certificates, pods: [] };
   const labelSelector = `${servingKeys.revision}=${latest}`;
   const [revision, autoscaler, { items: deployments }, { items: pods }] = await Promise.all([
     client.get(Revision, { namespace, name: latest }),
@@ -70,7 +74,8 @@ async function find(
     client.list(Pod, { namespace, labelSelector }),
   ]);
   const [deployment] = deployments;
-  return { service, configuration, route, ingress, revision, autoscaler, deployment, pods };
+  const above = { service, configuration, route, ingress, certificates };
+  return { ...above, revision, autoscaler, deployment, pods };
 }
 
 async function words(

@@ -117,7 +117,8 @@ export function markCertificates(conditions: Conditions, { said }: TlsState): vo
 export function challengePaths(host: string, { challenges }: TlsState): IngressPath[] {
   return challenges.flatMap(
     ({ url = '', serviceName = '', serviceNamespace = '', servicePort }) => {
-      const { hostname, pathname } = new URL(url);
+      // Of another class' provider it may be anything.
+      const { hostname, pathname = '' } = URL.parse(url) ?? {};
       if (hostname !== host || servicePort === undefined) return [];
       const split = { serviceName, serviceNamespace, servicePort, percent: 100 };
       return [{ path: pathname, splits: [split] }];
