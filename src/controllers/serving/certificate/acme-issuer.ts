@@ -51,11 +51,21 @@ export function acmeIssuer(options: AcmeIssuerOptions): Issuer {
       } catch (error) {
         if (!(error instanceof AcmeError)) throw error;
         const { message, retryAfterMs } = error;
-        const failure = { reason: reasonOf(error), message, retryAfterMs };
+        const failure = {
+          reason: reasonOf(error),
+          message,
+          retryAfterMs,
+          goesOn: isPassing(error),
+        };
         return await failed({ certificate, context, order }, failure);
       }
     },
   };
+}
+
+/** The server has trouble, or too much to do: the order is as it was. */
+function isPassing({ status }: AcmeError): boolean {
+  return status === 0 || status === 429 || status >= 500;
 }
 
 function reasonOf({ type, status }: AcmeError): string {
@@ -90,6 +100,7 @@ async function failed(
     readonly reason: string;
     readonly message: string;
     readonly retryAfterMs?: number | undefined;
+    readonly goesOn?: boolean;
   },
 ): Promise<Issuance> {
   const now = context.clock.now();

@@ -36,23 +36,26 @@ export function newOrder({ spec }: Certificate, directory: string): AcmeOrder {
   return { directory, names: spec.dnsNames ?? [], key: makeKey(), failures: 0 };
 }
 
-/** The order came to nothing, and another one must wait. */
+/** What comes next must wait: a new order, where this one came to nothing, or the same where that `goesOn`. */
 export function failedOrder(
-  { directory, names, key, failures }: AcmeOrder,
+  { directory, names, key, failures, url }: AcmeOrder,
   {
     now,
     retryAfterMs = 0,
+    goesOn = false,
     ...lastFailure
   }: {
     readonly now: Date;
     readonly retryAfterMs?: number | undefined;
+    readonly goesOn?: boolean;
     readonly reason: string;
     readonly message: string;
   },
 ): AcmeOrder {
   const waitMs = Math.max(retryAfterMs, backoffMs(FAILURE_BACKOFF, failures + 1));
   const notBefore = new Date(now.getTime() + waitMs).toISOString();
-  return { directory, names, key, failures: failures + 1, lastFailure, notBefore };
+  const same = goesOn && url !== undefined ? { url } : {};
+  return { directory, names, key, ...same, failures: failures + 1, lastFailure, notBefore };
 }
 
 /** Of the Secret, and of the Service and its endpoints that lead to whoever answers challenges. */

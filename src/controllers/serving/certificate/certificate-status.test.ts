@@ -72,4 +72,6 @@ test('acme order: each failure waits twice as long, the server longer still wher
   assert.deepEqual(waits, [2, 4, 8, 16, 32, 64, 128, 256, 360, 360]);
   const later = failedOrder(order, { ...failure, retryAfterMs: 24 * HOUR_MS });
   assert.equal(later.notBefore, at(24).toISOString());
+  const same = { ...order, url: 'https://acme.test/order/2' };
+  assert.equal(failedOrder(same, { ...failure, goesOn: true }).url, same.url);
 });
