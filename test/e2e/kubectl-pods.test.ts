@@ -501,6 +501,47 @@ together(
   },
 );
 
+together('what is said of it, from the first word to the last', async (client) => {
+  const names = ['well', 'crash', 'absent', 'unready', 'unpulled'].map((name) => client.own(name));
+  const [well, crash, absent, unready, unpulled] = names as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const always = { spec: { restartPolicy: 'Always' } };
+  const stays = 'trap "exit 0" TERM; while true; do sleep 0.1; done';
+  const readinessProbe = { tcpSocket: { port: 1 }, periodSeconds: 1 };
+  await client.apply(
+    pod(well, { script: stays }),
+    pod(crash, { script: 'exit 3', ...always }),
+    pod(absent, { script: '', container: { command: ['/bin/absent'] }, ...always }),
+    pod(unready, { script: stays, container: { readinessProbe } }),
+    pod(unpulled, { script: '', container: { image: image.replace(/[^/]+$/, 'nobody:1') } }),
+  );
+  const says = async (name: string, ...all: readonly RegExp[]): Promise<void> => {
+    for (const words of all)
+      await client.until(async () => await client.ok(['describe', 'pod', name]), words);
+  };
+  await says(well, /Scheduled .*assigned/, /Pulling image/, /Created container: main/);
+  await says(well, /Started container main/);
+  const backOff = `BackOff .*restarting failed container main in pod ${crash}_default`;
+  await says(crash, new RegExp(`CrashLoopBackOff[^]*Exit Code: +3[^]*${backOff}`));
+  await says(absent, /StartError[^]*Message: +runc create failed: [^]*"\/bin\/absent"/);
+  const refused = /Unhealthy .*Readiness probe failed: dial tcp .*:1: connect: connection refused/;
+  await says(unready, refused);
+  await says(unpulled, /(ErrImagePull|ImagePullBackOff)[^]*Failed to pull image/);
+  await client.ok(['delete', 'pod', ...names]);
+  const events = await client.ok([
+    'get',
+    'events',
+    '--field-selector',
+    `involvedObject.name=${well}`,
+  ]);
+  assert.match(events, /Killing .*Stopping container main/);
+});
+
 together('the last words of a container have their bounds', async (client) => {
   const lines = (count: number): string =>
     `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo "line $i"; done`;

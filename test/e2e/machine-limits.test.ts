@@ -83,29 +83,45 @@ test('limits: few files are enough for few; more connections than files cost nob
   assert.equal((await call(again.stdout.trim())).status, 200);
 });
 
-test('limits: the processes that a service manager leaves it are those that it counts', async () => {
-  await using it = platform();
+/** A cgroup as a service manager makes one for what it starts; `bounds` are its files in either version. */
+function unit(it: Platform, controller: 'memory' | 'pids', bounds: readonly string[]) {
   const version2 = '/sys/fs/cgroup/cgroup.controllers';
-  const root = existsSync(version2) ? '/sys/fs/cgroup' : '/sys/fs/cgroup/pids';
+  const isNew = existsSync(version2);
+  const root = isNew ? '/sys/fs/cgroup' : `/sys/fs/cgroup/${controller}`;
   const cgroup = path.join(root, `knode-test-${instanceOf(it.home)}`);
   mkdirSync(cgroup);
-  try {
-    const inside = async (processes: number, ...args: string[]): Promise<Outcome> => {
-      writeFileSync(path.join(cgroup, 'pids.max'), String(processes));
+  return {
+    async knode(limit: number, ...args: string[]): Promise<Outcome> {
+      writeFileSync(path.join(cgroup, bounds[isNew ? 1 : 0] ?? ''), String(limit));
       const script = 'echo $$ > "$0/cgroup.procs" && exec ./knode "$@"';
       return await run(['sh', '-c', script, cgroup, ...args], { env: it.env });
-    };
-    const refused = await inside(150, 'up', '-d', ...it.ports);
-    assert.equal(refused.code, 1);
-    assert.match(
-      refused.stderr,
-      /^knode: Cannot start: \d+ of 150 processes may still be started here, wanted 200 or more; raise the limit \(TasksMax=/,
-    );
-    const up = await it.knode('up', '-d', ...it.ports);
-    assert.equal(up.code, 0, up.stderr);
-    const status = JSON.parse((await inside(3000, 'status', '-o', 'json')).stdout) as Status;
-    assert.equal(status.machine.find(({ name }) => name === 'processes')?.total, 3000);
-  } finally {
-    rmdirSync(cgroup);
-  }
+    },
+    [Symbol.dispose]: () => rmdirSync(cgroup),
+  };
+}
+
+test('limits: the processes that a service manager leaves it are those that it counts', async () => {
+  await using it = platform();
+  using inside = unit(it, 'pids', ['pids.max', 'pids.max']);
+  const refused = await inside.knode(150, 'up', '-d', ...it.ports);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^knode: Cannot start: \d+ of 150 processes may still be started here, wanted 200 or more; raise the limit \(TasksMax=/,
+  );
+  const up = await it.knode('up', '-d', ...it.ports);
+  assert.equal(up.code, 0, up.stderr);
+  const status = JSON.parse((await inside.knode(3000, 'status', '-o', 'json')).stdout) as Status;
+  assert.equal(status.machine.find(({ name }) => name === 'processes')?.total, 3000);
+});
+
+test('limits: so is the memory', async () => {
+  await using it = platform();
+  using inside = unit(it, 'memory', ['memory.limit_in_bytes', 'memory.max']);
+  const refused = await inside.knode(250 * 1024 * 1024, 'up', '-d', ...it.ports);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^knode: Cannot start: \d+ of 250 MiB of memory are left here, wanted 256 or more; end something, or raise the limit \(MemoryMax=/,
+  );
 });
