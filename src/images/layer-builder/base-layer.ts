@@ -27,7 +27,7 @@ const LOADED_BY_NAME = [
   'libstdc++.so.6',
 ];
 /** To be raised when other entries are made of the same files. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 
 /** The layer that Node programs run on, made from this machine: its Node and the libraries that loads. */
 export async function nodeBaseLayer(store: ContentStore, nodePath: string): Promise<BuiltLayer> {
@@ -111,8 +111,8 @@ function systemEntries(): readonly LayerEntry[] {
     ...['etc/hosts', 'etc/hostname', 'etc/resolv.conf'].map((at) => text(at, '')),
     ...['dev', 'proc', 'run', 'sys'].map((at) => folder(at, 0o755)),
     folder('root', 0o700),
-    folder('tmp', 0o1777),
-    folder('var/tmp', 0o1777),
+    // Knative's runtime contract: every program may write to these.
+    ...['tmp', 'var/tmp', 'var/log'].map((at) => folder(at, 0o1777)),
   ];
 }
 
