@@ -13,6 +13,7 @@ import {
 } from '#reconcile/controller.ts';
 import { meterOf, type Loop, type LoopContext } from '#reconcile/loop.ts';
 import { publishFailure, publishStatus } from '#reconcile/publish-status.ts';
+import { recordEvent } from '#reconcile/record-event.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
 
 const CONCURRENCY = 4;
@@ -162,11 +163,18 @@ async function finalize(
 const FINALIZE_AGAIN_MS = 1_000;
 
 /** With the version that was read, since others have finalizers too. */
-function setFinalizers(
+async function setFinalizers(
   kind: Kind,
   { object, context, finalizers }: At & { readonly finalizers: readonly string[] },
 ): Promise<KubeObject> {
-  const { resourceVersion } = object.metadata;
+  const { resourceVersion, name } = object.metadata;
   const patch = { metadata: { resourceVersion, finalizers } };
-  return context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' });
+  const patched = await context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' });
+  if (kind.conditions) {
+    // As upstream's reconcilers tell it (serving specification §1.1).
+    const text = { reason: 'FinalizerUpdate', message: `Updated "${name}" finalizers` };
+    const component = `${kind.kind.toLowerCase()}-controller`;
+    await recordEvent(context, object, { type: 'Normal', component, ...text });
+  }
+  return patched;
 }

@@ -112,6 +112,12 @@ async function podOf(name: string, template: string): Promise<string> {
 }
 
 const DEVICES = ['full', 'null', 'random', 'tty', 'urandom', 'zero'].map((name) => `/dev/${name}`);
+const LINKS = {
+  '/dev/fd': '/proc/self/fd',
+  '/dev/stdin': '/proc/self/fd/0',
+  '/dev/stdout': '/proc/self/fd/1',
+  '/dev/stderr': '/proc/self/fd/2',
+};
 const CGROUP = {
   memory: ['/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory.max'],
   shares: ['/sys/fs/cgroup/cpu/cpu.shares', '/sys/fs/cgroup/cpu.weight'],
@@ -126,8 +132,12 @@ test(
     const seen = await look(url, {
       files: [
         ...DEVICES,
-        ...['/dev/ptmx', '/dev/fd', '/dev/stdin', '/dev/stdout', '/dev/stderr', '/dev/console'],
-        ...['/proc/self/fd', '/proc/self/fd/0', '/tmp', '/var/log', '/etc/resolv.conf'],
+        ...Object.keys(LINKS),
+        '/dev/ptmx',
+        '/dev/console',
+        '/tmp',
+        '/var/log',
+        '/etc/resolv.conf',
       ],
       folders: ['/tmp', '/var/log', '/dev/shm', '/etc', '/proc/sys/kernel'],
       values: [...Object.values(CGROUP).flat(), '/proc/sys/kernel/hostname', '/etc/hosts'],
@@ -153,12 +163,7 @@ test(
       const { isDevice, mode } = seen.files[device] as FileSeen;
       assert.deepEqual([isDevice, mode], [true, '666'], device);
     }
-    for (const [file, link] of Object.entries({
-      '/dev/fd': '/proc/self/fd',
-      '/dev/stdin': '/proc/self/fd/0',
-      '/dev/stdout': '/proc/self/fd/1',
-      '/dev/stderr': '/proc/self/fd/2',
-    })) {
+    for (const [file, link] of Object.entries(LINKS)) {
       assert.equal((seen.files[file] as FileSeen).link, link);
     }
     assert.equal((seen.files['/dev/ptmx'] as FileSeen).isDevice, true);

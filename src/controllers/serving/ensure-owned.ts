@@ -1,4 +1,5 @@
 import type { Kind } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import {
   controllerReference,
   isOwnedBy,
@@ -8,6 +9,8 @@ import {
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Client } from '#client/client.ts';
 import { isSameContent } from '#client/overlay.ts';
+import type { Context } from '#reconcile/controller.ts';
+import { recordEvent } from '#reconcile/record-event.ts';
 
 interface Specified extends KubeObject {
   readonly spec?: unknown;
@@ -17,11 +20,14 @@ interface Wanted<T> {
   readonly owner: KubeObject;
   readonly desired: T;
   readonly settings?: ServingSettings;
+  /** Who tells of a new child, or why it could not be made, in an Event about the owner. */
+  readonly teller?: Teller;
 }
 
-export interface Ensured<T> {
-  readonly object: T;
-  readonly isNew: boolean;
+export interface Teller {
+  readonly context: Context;
+  /** `route-controller` */
+  readonly component: string;
 }
 
 /**
@@ -33,22 +39,56 @@ export interface Ensured<T> {
 export async function ensureOwned<T extends Specified>(
   client: Client,
   kind: Kind<T>,
-  { owner, desired, settings }: Wanted<T>,
-): Promise<Ensured<T> | undefined> {
+  { owner, desired, settings, teller }: Wanted<T>,
+): Promise<T | undefined> {
   const { name = '', namespace = '' } = desired.metadata;
   const current = await client.get(kind, { namespace, name });
   if (!current) {
     const metadata = { ...desired.metadata, ownerReferences: [controllerReference(owner)] };
-    return { object: await client.create(kind, { ...desired, metadata }), isNew: true };
+    const create = async (): Promise<T> => await client.create(kind, { ...desired, metadata });
+    return await (teller
+      ? toldCreation(`${kind.kind} "${name}"`, create, { owner, teller })
+      : create());
   }
   if (!isOwnedBy(current, owner)) return undefined;
   const asNow = (object: T): T =>
     settings ? defaulted(kind, { object, owner, settings }) : object;
-  if (isAsDesired(asNow(current), asNow(desired))) return { object: current, isNew: false };
+  if (isAsDesired(asNow(current), asNow(desired))) return current;
   const { labels = {}, annotations = {} } = desired.metadata;
   const metadata = { ...current.metadata, labels, annotations };
   const next = { ...current, metadata, spec: desired.spec };
-  return { object: await client.update(kind, next), isNew: false };
+  return await client.update(kind, next);
+}
+
+/** Makes `what`, and says in an Event about the owner that it is there, or why not. */
+export async function toldCreation<T>(
+  what: string,
+  create: () => Promise<T>,
+  {
+    owner,
+    teller: { context, component },
+  }: { readonly owner: KubeObject; readonly teller: Teller },
+): Promise<T> {
+  try {
+    const made = await create();
+    const message = `Created ${what}`;
+    await recordEvent(context, owner, { type: 'Normal', reason: 'Created', message, component });
+    return made;
+  } catch (error) {
+    // Somebody took the name since it was looked up: the next attempt sees whose it is.
+    if (!(error instanceof ApiError) || error.reason === 'AlreadyExists') throw error;
+    const message = `Failed to create ${what}: ${error.message}`;
+    const failed = { type: 'Warning', reason: 'CreationFailed', message, component } as const;
+    await recordEvent(context, owner, failed);
+    throw error;
+  }
+}
+
+/** What an owner fails with whose child's name is somebody else's: it is tried again, since that one may go. */
+export function doesNotOwn(owner: KubeObject, kind: string, name: string): ApiError {
+  const { metadata } = owner;
+  const message = `${owner.kind.toLowerCase()}: "${metadata.name}" does not own ${kind}: "${name}"`;
+  return new ApiError('Forbidden', message);
 }
 
 function defaulted<T extends Specified>(

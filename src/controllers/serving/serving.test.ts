@@ -244,24 +244,6 @@ test('serving: a program that exits is said with its code and last words', async
   await on.cluster.steady();
 });
 
-test('serving: a Configuration of somebody else is not touched', async () => {
-  await using on = await servingStage();
-  const { client } = on.cluster;
-  await client.create(Configuration, {
-    ...fixture<Configuration>(
-      '{ apiVersion: serving.knative.dev/v1, kind: Configuration, metadata: { name: hello, namespace: default } }',
-    ),
-    spec: hello().spec,
-  });
-  await client.create(Service, hello());
-  await on.play();
-  const service = await client.get(Service, { namespace, name: 'hello' });
-  const ready = service?.status?.conditions?.find(({ type }) => type === 'Ready');
-  assert.equal(ready?.reason, 'NotOwned');
-  assert.equal(ready?.message, 'There is an existing Configuration "hello" that we do not own.');
-  await on.cluster.steady();
-});
-
 test('serving: back to an older revision by its name', async () => {
   await using on = await servingStage();
   const { client } = on.cluster;

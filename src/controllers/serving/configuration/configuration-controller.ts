@@ -1,4 +1,6 @@
+import type { StatusOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
+import { conditionOf } from '#api/meta/conditions.ts';
 import { isOwnedBy } from '#api/meta/object-meta.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -21,14 +23,8 @@ export function configurationController(): Controller<Configuration> {
     async reconcile(configuration, context) {
       const observed = await observe(configuration, context);
       const status = configurationStatus(configuration, observed, context.clock.now());
-      const ready = status.latestReadyRevisionName;
-      if (ready !== undefined && ready !== configuration.status?.latestReadyRevisionName) {
-        await tell(configuration, context, {
-          type: 'Normal',
-          reason: 'LatestReadyUpdate',
-          message: `LatestReadyRevisionName updated to "${ready}"`,
-        });
-      }
+      for (const text of newsOf(configuration, status)) await tell(configuration, context, text);
+      if ('latest' in observed) await tellFailure(configuration, status, context);
       return { status };
     },
   });
@@ -77,11 +73,41 @@ async function created(
   }
 }
 
-async function tell(
+type News = Omit<EventText, 'component'>;
+
+/** What has changed for whoever waits for a revision. */
+function* newsOf(configuration: Configuration, status: StatusOf<Configuration>): Generator<News> {
+  const { latestReadyRevisionName: before } = configuration.status ?? {};
+  const { latestReadyRevisionName: ready, latestCreatedRevisionName: latest = '' } = status;
+  if (before === undefined && ready !== undefined && ready === latest) {
+    const message = 'Configuration becomes ready';
+    yield { type: 'Normal', reason: 'ConfigurationReady', message };
+  }
+  if (ready !== undefined && ready !== before) {
+    const message = `LatestReadyRevisionName updated to "${ready}"`;
+    yield { type: 'Normal', reason: 'LatestReadyUpdate', message };
+  }
+}
+
+/** Once for each failure: where the condition says so already, it was told. */
+async function tellFailure(
   configuration: Configuration,
+  status: StatusOf<Configuration>,
   context: Context,
-  text: Omit<EventText, 'component'>,
 ): Promise<void> {
+  const failed = status.conditions?.find(({ type }) => type === 'Ready');
+  const isKnown = failed?.message === conditionOf(configuration, 'Ready')?.message;
+  if (failed?.status !== 'False' || isKnown) return;
+  const { latestCreatedRevisionName: latest } = status;
+  const wasReady = latest === configuration.status?.latestReadyRevisionName;
+  await tell(configuration, context, {
+    type: 'Warning',
+    reason: wasReady ? 'LatestReadyFailed' : 'LatestCreatedFailed',
+    message: `Latest ${wasReady ? 'ready' : 'created'} revision "${latest}" has failed`,
+  });
+}
+
+async function tell(configuration: Configuration, context: Context, text: News): Promise<void> {
   await recordEvent(context, configuration, { ...text, component: 'configuration-controller' });
 }
 

@@ -28,11 +28,13 @@ import {
   TARGETS,
 } from '#controllers/serving/domain-mapping/resolve-reference.ts';
 import { markIngress } from '#controllers/serving/ingress-condition.ts';
-import { ensureOwned } from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned } from '#controllers/serving/ensure-owned.ts';
 import { publicUrl } from '#controllers/serving/route/route-hosts.ts';
 import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
 
 type Status = StatusOf<DomainMapping>;
+
+const COMPONENT = 'domainmapping-controller';
 
 /** DomainMapping → a claim of its domain and an Ingress for it (serving specification §3.10). */
 export function domainMappingController(config: ServingConfig): Controller<DomainMapping> {
@@ -111,9 +113,11 @@ async function reconcileMapping(
   conditions.markTrue('ReferenceResolved');
   const settings = config.settings();
   const desired = desiredDomainIngress(mapping, { ...resolution, tls, settings });
-  const ensured = await ensureOwned(client, Ingress, { owner: mapping, desired, settings });
-  markIngress(conditions, desired.metadata.name ?? '', ensured?.object);
-  return { status: told() };
+  const teller = { context, component: COMPONENT };
+  const ingress = await ensureOwned(client, Ingress, { owner: mapping, desired, settings, teller });
+  const { name: own = '' } = desired.metadata;
+  markIngress(conditions, own, ingress);
+  return { status: told(), ...(!ingress && { failure: doesNotOwn(mapping, 'Ingress', own) }) };
 }
 
 /** Once: whoever gives the claim away is watched, and nothing is tried again until then. */
@@ -123,12 +127,11 @@ async function tellUnclaimed(
   message: string,
 ): Promise<void> {
   if (conditionOf(mapping, 'DomainClaimed')?.status === 'False') return;
-  const component = 'domainmapping-controller';
   await recordEvent(context, mapping, {
     type: 'Warning',
     reason: 'InternalError',
     message,
-    component,
+    component: COMPONENT,
   });
 }
 

@@ -51,8 +51,7 @@ export async function ensureMappingTls(
     domain: host,
   };
   const desired = desiredCertificate(mapping, wish, settings);
-  const ensured = await ensureOwned(client, Certificate, { owner: mapping, desired, settings });
-  const certificate = ensured?.object;
+  const certificate = await ensureOwned(client, Certificate, { owner: mapping, desired, settings });
   const all = [{ name: wish.name, certificate, hosts: [host], isLocal: false }];
   return tlsState(all, settings, WORDS);
 }

@@ -57,7 +57,8 @@ async function reconcileNamespace(
       const message = `namespace ${namespace} does not own Knative Certificate: ${name}`;
       throw new TerminalError(message);
     }
-    if (ensured.isNew) await tell(context, owner, { reason: 'Created', name });
+    if (!existing.some(({ metadata }) => metadata.name === name))
+      await tell(context, owner, { reason: 'Created', name });
   }
   for (const certificate of existing) {
     const { name = '' } = certificate.metadata;

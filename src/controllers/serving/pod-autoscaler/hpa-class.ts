@@ -6,11 +6,12 @@ import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.t
 import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Client } from '#client/client.ts';
 import type { Context, Outcome } from '#reconcile/controller.ts';
-import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import { desiredHorizontalPodAutoscaler } from '#controllers/serving/pod-autoscaler/desired-horizontal-pod-autoscaler.ts';
 import { desiredServerlessService } from '#controllers/serving/pod-autoscaler/desired-serverless-service.ts';
 import {
   markInitialized,
+  markNotOwned,
   podAutoscalerStatus,
 } from '#controllers/serving/pod-autoscaler/pod-autoscaler-status.ts';
 
@@ -29,22 +30,24 @@ export async function reconcileHpaClass(
     desired: desiredServerlessService(autoscaler, { mode: 'Serve', numActivators: 0 }),
   });
   const { desiredReplicas = 0, currentReplicas = 0 } = hpa?.status ?? {};
+  const { name } = placeOf(autoscaler.metadata);
+  const taken = hpa ? (sks ? undefined : ServerlessService.kind) : HorizontalPodAutoscaler.kind;
   const status = podAutoscalerStatus(autoscaler, {
-    sks: sks?.object,
+    sks,
+    unready: 'SKS Services are not ready yet',
     now: clock.now(),
     ...(hpa?.status && { desiredScale: desiredReplicas }),
     actualScale: currentReplicas,
     mark(conditions) {
-      if (hpa) conditions.markTrue('Active');
-      else conditions.markFalse('Active', 'NotOwned', notOwned(autoscaler));
+      if (taken === undefined) conditions.markTrue('Active');
+      else markNotOwned(conditions, taken, name);
       markInitialized(conditions, { readyPods: currentReplicas, settings });
     },
   });
-  return { status };
-}
-
-function notOwned({ metadata }: PodAutoscaler): string {
-  return `There is an existing ${HorizontalPodAutoscaler.kind} "${metadata.name}" that we do not own.`;
+  return {
+    status,
+    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, name) }),
+  };
 }
 
 /** Undefined where somebody else has one of that name, which is left alone. */

@@ -28,7 +28,7 @@ import {
   type Key,
   type Outcome,
 } from '#reconcile/controller.ts';
-import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import { desiredMetric } from '#controllers/serving/pod-autoscaler/desired-metric.ts';
 import {
   activatorsFor,
@@ -42,6 +42,7 @@ import {
 } from '#controllers/serving/pod-autoscaler/pod-meters.ts';
 import { ConditionAges } from '#controllers/serving/pod-autoscaler/condition-ages.ts';
 import {
+  markNotOwned,
   markScale,
   podAutoscalerStatus,
 } from '#controllers/serving/pod-autoscaler/pod-autoscaler-status.ts';
@@ -147,26 +148,32 @@ async function reconcileKpaClass(
     mode: isServing ? 'Serve' : 'Proxy',
     numActivators: activatorsFor(readyPods, observed.settings),
   });
-  const ensured = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
+  const sks = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
+  let taken = sks ? undefined : ServerlessService.kind;
   const { settings } = observed;
   const { privateServiceName } = observed.sks?.status ?? {};
   if (privateServiceName !== undefined) {
     const metric = desiredMetric(autoscaler, { settings, privateServiceName });
-    await ensureOwned(client, Metric, { owner: autoscaler, desired: metric });
+    const ensured = await ensureOwned(client, Metric, { owner: autoscaler, desired: metric });
+    if (!ensured) taken ??= Metric.kind;
   }
-  const serviceName = ensured?.object.status?.serviceName ?? '';
+  const serviceName = sks?.status?.serviceName ?? '';
   const { wanted } = replicas;
   options.meters?.record(autoscaler, observed.pods, wanted);
   const status = podAutoscalerStatus(autoscaler, {
-    sks: ensured?.object,
+    sks,
     now,
     ...(wanted >= 0 && { desiredScale: wanted }),
     actualScale: readyPods,
-    mark: (conditions) => markScale(conditions, { wanted, readyPods, serviceName }, settings),
+    mark(conditions) {
+      markScale(conditions, { wanted, readyPods, serviceName }, settings);
+      if (taken !== undefined) markNotOwned(conditions, taken, name);
+    },
   });
   return {
     status,
     ...(replicas.againAfterMs !== undefined && { againAfterMs: replicas.againAfterMs }),
+    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, name) }),
   };
 }
 

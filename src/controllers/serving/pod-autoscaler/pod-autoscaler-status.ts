@@ -14,6 +14,8 @@ export interface ObservedScale {
 /** What a pass has found, whichever class decides. */
 export interface ObservedAutoscaler {
   readonly sks: ServerlessService | undefined;
+  /** What is said of Services that are not there yet; their own words unless told. */
+  readonly unready?: string;
   readonly now: Date;
   /** Absent where nothing is known, which does not unsay what was known last. */
   readonly desiredScale?: number;
@@ -24,14 +26,15 @@ export interface ObservedAutoscaler {
 
 export function podAutoscalerStatus(
   { status, metadata }: PodAutoscaler,
-  { sks, now, desiredScale = status?.desiredScale ?? -1, actualScale, mark }: ObservedAutoscaler,
+  observed: ObservedAutoscaler,
 ): StatusOf<PodAutoscaler> {
+  const { sks, now, desiredScale = status?.desiredScale ?? -1, actualScale, mark } = observed;
   const conditions = new Conditions({
     set: PodAutoscaler.conditions,
     previous: status?.conditions,
     now,
   });
-  markServerlessService(conditions, sks);
+  markServerlessService(conditions, observed);
   mark(conditions);
   const serviceName = sks?.status?.serviceName ?? '';
   return {
@@ -85,12 +88,22 @@ function markNoTraffic(conditions: Conditions): void {
   conditions.markFalse('Active', 'NoTraffic', 'The target is not receiving traffic.');
 }
 
-function markServerlessService(conditions: Conditions, sks: ServerlessService | undefined): void {
-  if (!sks?.status?.privateServiceName) {
-    conditions.markUnknown('SKSReady', 'NotReady', 'No Private Service Name');
+/** What the class needs has a name that somebody else's object has. */
+export function markNotOwned(conditions: Conditions, kind: string, name: string): void {
+  const message = `There is an existing ${kind} "${name}" that we do not own.`;
+  conditions.markFalse('Active', 'NotOwned', message);
+}
+
+function markServerlessService(
+  conditions: Conditions,
+  { sks, unready }: Pick<ObservedAutoscaler, 'sks' | 'unready'>,
+): void {
+  const ready = sks && conditionOf(sks, 'Ready');
+  const isServed = (sks?.status?.privateServiceName ?? '') !== '';
+  if (isServed && ready?.status === 'True') {
+    conditions.markTrue('SKSReady');
     return;
   }
-  const ready = conditionOf(sks, 'Ready');
-  if (ready?.status === 'True') conditions.markTrue('SKSReady');
-  else conditions.markUnknown('SKSReady', 'NotReady', ready?.message);
+  const own = isServed ? ready?.message : 'No Private Service Name';
+  conditions.markUnknown('SKSReady', 'NotReady', unready ?? own);
 }

@@ -19,7 +19,7 @@ import {
   type Outcome,
 } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
-import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   deploymentName,
   desiredDeployment,
@@ -94,7 +94,6 @@ class Pass {
     };
     const made = await this.#children(resolved);
     if (made instanceof ApiError) return this.#failed(resolved, made);
-    if (!made) return { status: this.#status(resolved) };
     const { actualScale, desiredScale } = made.status ?? {};
     const status = this.#status({
       ...resolved,
@@ -105,14 +104,13 @@ class Pass {
     return { status };
   }
 
-  /** Undefined where one of that name is somebody else's. */
-  async #children(resolved: Status): Promise<PodAutoscaler | ApiError | undefined> {
+  /** Or why not all of them are there: that one of that name is somebody else's, for one. */
+  async #children(resolved: Status): Promise<PodAutoscaler | ApiError> {
     try {
       const deployment = await this.#deployment(resolved);
-      if (!deployment) return undefined;
       const autoscaler = await this.#podAutoscaler(deployment);
       // Nobody waits for these, so they come last.
-      if (autoscaler) await ensureImages(this.#context.client, this.#revision, resolved);
+      await ensureImages(this.#context.client, this.#revision, resolved);
       return autoscaler;
     } catch (error) {
       if (error instanceof ApiError) return error;
@@ -123,7 +121,9 @@ class Pass {
   /** Digests are told all the same, so that nobody asks registries for them again at each attempt. */
   #failed(resolved: Status, failure: ApiError): Outcome<Status> {
     const { metadata, status } = this.#revision;
-    if (status?.observedGeneration !== metadata.generation) this.#conditions.markUnobserved();
+    const isObserved = status?.observedGeneration === metadata.generation;
+    // What is known to be wrong says more than that not all could be looked at.
+    if (!isObserved && !this.#conditions.isFalse('Ready')) this.#conditions.markUnobserved();
     return { status: this.#status(resolved), failure };
   }
 
@@ -164,15 +164,14 @@ class Pass {
     return Number.isNaN(failedForMs) ? 1_000 : Math.min(1_000_000, Math.max(1_000, failedForMs));
   }
 
-  async #deployment(resolved: Status): Promise<Deployment | undefined> {
+  async #deployment(resolved: Status): Promise<Deployment> {
     const { client } = this.#context;
     const { deployment: settings, autoscaler } = this.#options.config.settings();
     const { name, namespace } = placeOf(this.#revision.metadata);
     const ref = { namespace, name: deploymentName(name) };
     const existing = await client.get(Deployment, ref);
     if (existing && !isOwnedBy(existing, this.#revision)) {
-      markNotOwned(this.#conditions, 'Deployment', ref.name);
-      return undefined;
+      throw this.#notOwned('Deployment', ref.name);
     }
     const { initialScale } = parseScaleAnnotations(this.#revision.metadata.annotations);
     const statuses = [
@@ -205,16 +204,21 @@ class Pass {
     return items.find((pod) => pod.metadata.deletionTimestamp === undefined);
   }
 
-  async #podAutoscaler(deployment: Deployment): Promise<PodAutoscaler | undefined> {
+  async #podAutoscaler(deployment: Deployment): Promise<PodAutoscaler> {
     const { client } = this.#context;
     const existing = await client.get(PodAutoscaler, placeOf(this.#revision.metadata));
     const desired = desiredPodAutoscaler(this.#revision, { deployment, existing });
     const settings = this.#options.config.settings();
     const wanted = { owner: this.#revision, desired, settings };
     const ensured = await ensureOwned(client, PodAutoscaler, wanted);
-    if (ensured) markPodAutoscaler(this.#conditions, ensured.object);
-    else markNotOwned(this.#conditions, 'PodAutoscaler', desired.metadata.name ?? '');
-    return ensured?.object;
+    if (!ensured) throw this.#notOwned('PodAutoscaler', desired.metadata.name ?? '');
+    markPodAutoscaler(this.#conditions, ensured);
+    return ensured;
+  }
+
+  #notOwned(kind: string, name: string): ApiError {
+    markNotOwned(this.#conditions, kind, name);
+    return doesNotOwn(this.#revision, kind, name);
   }
 
   #status(found: Status): Status {

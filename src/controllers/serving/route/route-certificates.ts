@@ -82,7 +82,7 @@ async function ensured(
   { desired, config }: { readonly desired: Certificate; readonly config: ServingConfig },
 ): Promise<Certificate | undefined> {
   const settings = config.settings();
-  return (await ensureOwned(client, Certificate, { owner: route, desired, settings }))?.object;
+  return await ensureOwned(client, Certificate, { owner: route, desired, settings });
 }
 
 /** One for each host outside the cluster. */

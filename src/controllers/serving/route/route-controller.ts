@@ -16,8 +16,13 @@ import {
   type Context,
   type Controller,
 } from '#reconcile/controller.ts';
-import { recordEvent } from '#reconcile/record-event.ts';
-import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import {
+  doesNotOwn,
+  ensureOwned,
+  placeOf,
+  toldCreation,
+  type Teller,
+} from '#controllers/serving/ensure-owned.ts';
 import {
   assignTraffic,
   type AssignedTarget,
@@ -91,23 +96,28 @@ async function reconcileRoute(
   });
   const tls = await ensureRouteTls(route, context, { hosts, config });
   const desired = desiredIngress(route, { hosts, tls, settings, ...rollout });
-  const ensured = await ensureOwned(client, Ingress, { owner: route, desired });
-  if (ensured?.isNew) await tellCreated(context, route, `Ingress "${desired.metadata.name}"`);
-  const gateway = ensured
-    ? gatewayOf(ensured.object, config.privateGateway)
-    : config.privateGateway;
+  const teller = { context, component: 'route-controller' };
+  const ingress = await ensureOwned(client, Ingress, { owner: route, desired, teller });
+  const gateway = ingress ? gatewayOf(ingress, config.privateGateway) : config.privateGateway;
   const names = [...hosts.values()].map(({ name }) => name);
-  const takenPlaceholder = await ensurePlaceholders(route, context, { names, gateway });
+  const takenPlaceholder = await ensurePlaceholders(route, { names, gateway, teller });
   const observed = {
     assignment,
     hosts,
     rollouts: rollout.rollouts,
     tls,
-    ingress: ensured?.object,
+    ingress,
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
   const status = routeStatus(route, observed, { now, config });
-  return { status, ...(againAfterMs !== undefined && { againAfterMs }) };
+  return {
+    status,
+    ...(againAfterMs !== undefined && { againAfterMs }),
+    ...(!ingress && { failure: doesNotOwn(route, 'Ingress', desired.metadata.name ?? '') }),
+    ...(takenPlaceholder !== undefined && {
+      failure: doesNotOwn(route, 'Service', takenPlaceholder),
+    }),
+  };
 }
 
 /** What the spec names, and where traffic went until now. */
@@ -175,16 +185,21 @@ async function readHosts(
 /** Makes the wanted Services and deletes the others; a name that somebody else has is returned. */
 async function ensurePlaceholders(
   route: Route,
-  context: Context,
-  { names, gateway }: { readonly names: readonly string[]; readonly gateway: string },
+  {
+    names,
+    gateway,
+    teller,
+  }: { readonly names: readonly string[]; readonly gateway: string; readonly teller: Teller },
 ): Promise<string | undefined> {
-  const { client } = context;
+  const { client } = teller.context;
   const { name: routeName, namespace } = placeOf(route.metadata);
   for (const name of names) {
     const existing = await client.get(Service, { namespace, name });
     if (existing && !isOwnedBy(existing, route)) return name;
-    await client.apply(Service, desiredPlaceholder(route, { host: name, gateway }));
-    if (!existing) await tellCreated(context, route, `placeholder service "${name}"`);
+    const apply = async (): Promise<Service> =>
+      await client.apply(Service, desiredPlaceholder(route, { host: name, gateway }));
+    if (existing) await apply();
+    else await toldCreation(`placeholder service "${name}"`, apply, { owner: route, teller });
   }
   const labelSelector = `${servingKeys.route}=${routeName}`;
   const { items } = await client.list(Service, { namespace, labelSelector });
@@ -195,13 +210,4 @@ async function ensurePlaceholders(
     }
   }
   return undefined;
-}
-
-async function tellCreated(context: Context, route: Route, what: string): Promise<void> {
-  await recordEvent(context, route, {
-    type: 'Normal',
-    reason: 'Created',
-    message: `Created ${what}`,
-    component: 'route-controller',
-  });
 }

@@ -3,6 +3,7 @@ import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { endpointsOf } from '#api/discovery-v1/endpoints-of.ts';
 import type { Kind, StatusOf } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { Conditions } from '#api/meta/conditions.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
@@ -84,7 +85,7 @@ async function reconcileServerlessService(
     ...(!taken && privateService && { privateServiceName: privateServiceName(sks) }),
     conditions: conditions.list(),
   };
-  return { status };
+  return { status, ...(taken && { failure: new ApiError('Forbidden', taken) }) };
 }
 
 function markUnready(conditions: Conditions, reason: string): void {

@@ -1,4 +1,4 @@
-import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
+import { isOwnedBy } from '#api/meta/object-meta.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -8,8 +8,7 @@ import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import { isSameContent } from '#client/overlay.ts';
 import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
-import { recordEvent } from '#reconcile/record-event.ts';
-import { ensureOwned, placeOf, type Ensured } from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   desiredConfiguration,
   desiredRoute,
@@ -34,11 +33,10 @@ async function reconcileService(
   const { client, clock } = context;
   const existing = await client.get(Configuration, placeOf(service.metadata));
   const desired = desiredConfiguration(service, existing);
-  const configuration = await told(
-    await ensureOwned(client, Configuration, { owner: service, desired, settings }),
-    service,
-    context,
-  );
+  const wanted = { owner: service, settings, teller: { context, component: 'service-controller' } };
+  const { name: own } = placeOf(service.metadata);
+  const configuration =
+    (await ensureOwned(client, Configuration, { ...wanted, desired })) ?? ('not owned' as const);
   const name = service.spec.template?.metadata?.name;
   const isWaiting = name !== undefined && !isCurrent(configuration);
   const takenName =
@@ -48,33 +46,18 @@ async function reconcileService(
   // A Route must not point at a name that stands for something else, not even for a moment.
   if (configuration === 'not owned' || isWaiting || takenName !== undefined) {
     const observed = { configuration, ...(takenName !== undefined && { takenName }) };
-    return { status: serviceStatus(service, observed, clock.now()) };
+    return {
+      status: serviceStatus(service, observed, clock.now()),
+      ...(configuration === 'not owned' && { failure: doesNotOwn(service, 'configuration', own) }),
+    };
   }
-  const route = await told(
-    await ensureOwned(client, Route, { owner: service, desired: desiredRoute(service), settings }),
-    service,
-    context,
-  );
-  return { status: serviceStatus(service, { configuration, route }, clock.now()) };
-}
-
-/** The object, or that it is not ours; a new one gets an Event. */
-async function told<T extends KubeObject>(
-  ensured: Ensured<T> | undefined,
-  service: Service,
-  context: Context,
-): Promise<T | 'not owned'> {
-  if (!ensured) return 'not owned';
-  const { object, isNew } = ensured;
-  if (isNew) {
-    await recordEvent(context, service, {
-      type: 'Normal',
-      reason: 'Created',
-      message: `Created ${object.kind} "${object.metadata.name}"`,
-      component: 'service-controller',
-    });
-  }
-  return object;
+  const route =
+    (await ensureOwned(client, Route, { ...wanted, desired: desiredRoute(service) })) ??
+    ('not owned' as const);
+  return {
+    status: serviceStatus(service, { configuration, route }, clock.now()),
+    ...(route === 'not owned' && { failure: doesNotOwn(service, 'route', own) }),
+  };
 }
 
 /** Whether the revision name that the user chose stands for something else already. */

@@ -1,0 +1,449 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Deployment } from '#api/apps-v1/deployment.ts';
+import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
+import { Event } from '#api/core-v1/event.ts';
+import { Pod } from '#api/core-v1/pod.ts';
+import { Service as CoreService } from '#api/core-v1/service.ts';
+import { ApiError } from '#api/meta/api-error.ts';
+import type { Kind } from '#api/kind.ts';
+import { apiVersionOf } from '#api/kind.ts';
+import type { Condition } from '#api/meta/conditions.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
+import { Configuration } from '#api/serving-v1/configuration.ts';
+import { Revision } from '#api/serving-v1/revision.ts';
+import { Route } from '#api/serving-v1/route.ts';
+import { Service } from '#api/serving-v1/service.ts';
+import { hello, namespace, servingStage, type ServingStage } from '#test/support/serving-stage.ts';
+
+/**
+ * The catalogue of reasons and messages (serving specification §1.11) and of events, by the words that clients read:
+ * each is brought about, and those of others' things are gone when those are.
+ */
+
+const name = 'hello';
+const REVISION = 'hello-00001';
+const DEPLOYMENT = 'hello-00001-deployment';
+
+/** `False NotOwned: There is …` */
+async function said(
+  { cluster }: ServingStage,
+  kind: Kind,
+  [of, type]: readonly [string, string],
+): Promise<string> {
+  const object = await cluster.client.get(kind, { namespace, name: of });
+  const { conditions = [] } = (object as { status?: { conditions?: Condition[] } }).status ?? {};
+  const found = conditions.find((condition) => condition.type === type);
+  const words = [found?.status, found?.reason].filter(Boolean).join(' ');
+  return found?.message === undefined ? words : `${words}: ${found.message}`;
+}
+
+/** `Normal Created: Created Route "hello"`, each once, of one object. */
+async function eventsOf({ cluster }: ServingStage, kind: string, of = name): Promise<string[]> {
+  const { items } = await cluster.client.list(Event, { namespace });
+  return items
+    .filter(({ involvedObject }) => involvedObject.kind === kind && involvedObject.name === of)
+    .map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
+    .toSorted();
+}
+
+function somebodyElses<T extends KubeObject>(kind: Kind<T>, of: string, rest: object = {}): T {
+  const metadata = { name: of, namespace };
+  // Whatever the kind wants of it stands in `rest`.
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, ...rest } as unknown as T;
+}
+
+const template = {
+  metadata: { labels: { a: 'b' } },
+  spec: { containers: [{ name: 'a', image: 'b' }] },
+};
+const selector = { matchLabels: { a: 'b' } };
+const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'other' };
+
+interface Taken {
+  readonly taken: KubeObject;
+  readonly kind: Kind;
+  /** Whose condition says so, and which. */
+  readonly of: readonly [Kind, string, string];
+  readonly says: string;
+  readonly event: string;
+  readonly annotations?: string;
+}
+
+const takenNames: readonly Taken[] = [
+  {
+    kind: Configuration,
+    taken: somebodyElses(Configuration, name, { spec: hello().spec }),
+    of: [Service, name, 'ConfigurationsReady'],
+    says: 'False NotOwned: There is an existing Configuration "hello" that we do not own.',
+    event: 'service: "hello" does not own configuration: "hello"',
+  },
+  {
+    kind: Route,
+    taken: somebodyElses(Route, name, {
+      spec: { traffic: [{ configurationName: 'none', percent: 100 }] },
+    }),
+    of: [Service, name, 'RoutesReady'],
+    says: 'False NotOwned: There is an existing Route "hello" that we do not own.',
+    event: 'service: "hello" does not own route: "hello"',
+  },
+  {
+    kind: Deployment,
+    taken: somebodyElses(Deployment, DEPLOYMENT, { spec: { selector, template } }),
+    of: [Revision, REVISION, 'ResourcesAvailable'],
+    says: `False NotOwned: There is an existing Deployment "${DEPLOYMENT}" that we do not own.`,
+    event: `revision: "${REVISION}" does not own Deployment: "${DEPLOYMENT}"`,
+  },
+  {
+    kind: PodAutoscaler,
+    taken: somebodyElses(PodAutoscaler, REVISION, {
+      spec: { scaleTargetRef, protocolType: 'http1' },
+    }),
+    of: [Revision, REVISION, 'ResourcesAvailable'],
+    says: `False NotOwned: There is an existing PodAutoscaler "${REVISION}" that we do not own.`,
+    event: `revision: "${REVISION}" does not own PodAutoscaler: "${REVISION}"`,
+  },
+  {
+    kind: ServerlessService,
+    taken: somebodyElses(ServerlessService, REVISION, {
+      spec: { mode: 'Proxy', objectRef: scaleTargetRef, protocolType: 'http1' },
+    }),
+    of: [PodAutoscaler, REVISION, 'Active'],
+    says: `False NotOwned: There is an existing ServerlessService "${REVISION}" that we do not own.`,
+    event: `podautoscaler: "${REVISION}" does not own ServerlessService: "${REVISION}"`,
+  },
+  {
+    kind: HorizontalPodAutoscaler,
+    taken: somebodyElses(HorizontalPodAutoscaler, REVISION, {
+      spec: { scaleTargetRef, maxReplicas: 2 },
+    }),
+    of: [PodAutoscaler, REVISION, 'Active'],
+    says: `False NotOwned: There is an existing HorizontalPodAutoscaler "${REVISION}" that we do not own.`,
+    event: `podautoscaler: "${REVISION}" does not own HorizontalPodAutoscaler: "${REVISION}"`,
+    annotations: '{ autoscaling.knative.dev/class: hpa.autoscaling.knative.dev }',
+  },
+  {
+    kind: CoreService,
+    taken: somebodyElses(CoreService, 'hello-00001-private', { spec: { ports: [{ port: 80 }] } }),
+    of: [ServerlessService, REVISION, 'EndpointsPopulated'],
+    says: 'False NotOwned: Resource hello-00001-private of type Service is not owned by SKS',
+    event: 'Resource hello-00001-private of type Service is not owned by SKS',
+  },
+  {
+    kind: CoreService,
+    taken: somebodyElses(CoreService, name, { spec: { ports: [{ port: 80 }] } }),
+    of: [Route, name, 'IngressReady'],
+    says: 'False NotOwned: There is an existing placeholder Service "hello" that we do not own.',
+    event: 'route: "hello" does not own Service: "hello"',
+  },
+  {
+    kind: Ingress,
+    taken: somebodyElses(Ingress, name, {
+      metadata: {
+        name,
+        namespace,
+        annotations: { 'networking.knative.dev/ingress.class': 'example.com' },
+      },
+      spec: {
+        rules: [
+          {
+            hosts: ['x.example.com'],
+            http: {
+              paths: [
+                {
+                  splits: [
+                    {
+                      serviceName: 'x',
+                      serviceNamespace: namespace,
+                      servicePort: 80,
+                      percent: 100,
+                    },
+                  ],
+                },
+              ],
+            },
+          },
+        ],
+      },
+    }),
+    of: [Route, name, 'IngressReady'],
+    says: 'False NotOwned: There is an existing Ingress "hello" that we do not own.',
+    event: 'route: "hello" does not own Ingress: "hello"',
+  },
+];
+
+for (const { kind, taken, of, says, event, annotations } of takenNames) {
+  const [owner, ownerName, type] = of;
+  test(`reasons: a ${kind.kind} ${taken.metadata.name} of somebody else is left alone, and said`, async () => {
+    await using on = await servingStage();
+    const { client } = on.cluster;
+    const theirs = await client.create(kind, taken);
+    await client.create(Service, hello({ ...(annotations && { annotations }) }));
+    await on.play();
+    assert.equal(await said(on, owner, [ownerName, type]), says);
+    assert.equal((await said(on, owner, [ownerName, 'Ready'])).split(':')[0], 'False NotOwned');
+    assert.ok(
+      (await eventsOf(on, owner.kind, ownerName)).includes(`Warning InternalError: ${event}`),
+      event,
+    );
+    const { name: theirName = '' } = taken.metadata;
+    const after = await client.get(kind, { namespace, name: theirName });
+    assert.equal(after?.metadata.uid, theirs.metadata.uid);
+    assert.equal(after?.metadata.ownerReferences, undefined);
+    // When they give the name back, all is well without anybody's help.
+    await client.delete(kind, { namespace, name: theirName });
+    await on.cluster.advance(1_000_000);
+    await on.play();
+    assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+    await on.cluster.steady();
+  });
+}
+
+test('reasons: what becomes of a first revision, from digests to Ready', async () => {
+  const asked = Promise.withResolvers<string>();
+  await using on = await servingStage({ resolveDigest: () => asked.promise });
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.cluster.settled();
+  const revision = (type: string): Promise<string> => said(on, Revision, [REVISION, type]);
+  assert.equal(await revision('ResourcesAvailable'), 'Unknown ResolvingDigests');
+  assert.equal(await revision('ContainerHealthy'), 'Unknown');
+  assert.equal(await said(on, Configuration, [name, 'Ready']), 'Unknown');
+  assert.equal(
+    await said(on, Route, [name, 'AllTrafficAssigned']),
+    'Unknown RevisionMissing: Configuration "hello" is waiting for a Revision to become ready.',
+  );
+  asked.resolve(`localhost:5000/hello@sha256:${'a'.repeat(64)}`);
+  await on.cluster.settled();
+  assert.equal(await revision('ContainerHealthy'), 'Unknown Deploying');
+  assert.equal(await revision('ResourcesAvailable'), 'Unknown Deploying');
+  assert.equal(
+    await said(on, ServerlessService, [REVISION, 'EndpointsPopulated']),
+    'Unknown NoHealthyBackends: K8s Service is not ready',
+  );
+  assert.equal(
+    await said(on, ServerlessService, [REVISION, 'ActivatorEndpointsPopulated']),
+    'True ActivatorEndpointsPopulated: Revision is backed by Activator',
+  );
+  assert.equal(
+    await said(on, PodAutoscaler, [REVISION, 'SKSReady']),
+    'Unknown NotReady: K8s Service is not ready',
+  );
+  assert.equal(
+    await said(on, PodAutoscaler, [REVISION, 'Active']),
+    'Unknown Queued: Requests to the target are being buffered as resources are provisioned.',
+  );
+  await on.runPods();
+  assert.equal(await revision('Ready'), 'True');
+  assert.equal(
+    await said(on, Route, [name, 'IngressReady']),
+    'Unknown IngressNotConfigured: Ingress has not yet been reconciled.',
+  );
+  assert.equal(
+    (await said(on, Service, [name, 'RoutesReady'])).split(':')[0],
+    'Unknown IngressNotConfigured',
+  );
+  await on.play();
+  assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+
+  assert.deepEqual(await eventsOf(on, 'Service'), [
+    'Normal Created: Created Configuration "hello"',
+    'Normal Created: Created Route "hello"',
+  ]);
+  assert.deepEqual(await eventsOf(on, 'Configuration'), [
+    'Normal ConfigurationReady: Configuration becomes ready',
+    `Normal Created: Created Revision "${REVISION}"`,
+    `Normal LatestReadyUpdate: LatestReadyRevisionName updated to "${REVISION}"`,
+  ]);
+  assert.deepEqual(await eventsOf(on, 'Revision', REVISION), [
+    'Normal RevisionReady: Revision becomes ready upon all resources being ready',
+  ]);
+  assert.deepEqual(await eventsOf(on, 'Route'), [
+    'Normal Created: Created Ingress "hello"',
+    'Normal Created: Created placeholder service "hello"',
+    'Normal FinalizerUpdate: Updated "hello" finalizers',
+  ]);
+});
+
+test('reasons: a Service whose traffic goes elsewhere than to its latest is not there yet', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  await client.apply(Service, hello({ image: 'localhost:5000/hello:v2' }));
+  await on.cluster.settled();
+  await on.runPods();
+  // The Route has not told yet that it leads to the new one.
+  assert.match(
+    await said(on, Service, [name, 'RoutesReady']),
+    /^Unknown (TrafficNotMigrated: Traffic is not yet migrated to the latest revision\.|IngressNotConfigured: .*)$/,
+  );
+  await on.play();
+  assert.deepEqual(
+    (await eventsOf(on, 'Configuration')).filter((each) => each.includes('LatestReady')),
+    ['hello-00001', 'hello-00002'].map(
+      (each) => `Normal LatestReadyUpdate: LatestReadyRevisionName updated to "${each}"`,
+    ),
+  );
+});
+
+/** What a pod says of itself, and what its revision says then. */
+const podCases = [
+  {
+    title: 'ends with words',
+    status: { lastState: { terminated: { exitCode: 5, message: 'no such table' } } },
+    type: 'ContainerHealthy',
+    says: 'False ExitCode5: Container failed with: no such table',
+  },
+  {
+    title: 'ends without',
+    status: { lastState: { terminated: { exitCode: 0 } } },
+    type: 'ContainerHealthy',
+    says: 'False ExitCode0: Container failed with: container exited with no error',
+  },
+] as const;
+
+for (const { title, status, type, says } of podCases) {
+  test(`reasons: a program that ${title}, up to the Service`, async () => {
+    await using on = await servingStage();
+    await on.cluster.client.create(Service, hello());
+    await on.cluster.settled();
+    await on.runPods((pod) => {
+      const container = { name: 'user-container', image: 'i', imageID: 'i', ready: false };
+      pod.status = {
+        phase: 'Running',
+        containerStatuses: [{ ...container, restartCount: 1, ...status }],
+      };
+    });
+    await on.cluster.settled();
+    assert.equal(await said(on, Revision, [REVISION, type]), says);
+    const words = says.slice(says.indexOf(': ') + 2);
+    assert.equal(
+      await said(on, Configuration, [name, 'Ready']),
+      `False RevisionFailed: Revision "${REVISION}" failed with message: ${words}.`,
+    );
+    assert.equal(
+      await said(on, Route, [name, 'AllTrafficAssigned']),
+      'False RevisionMissing: Configuration "hello" does not have any ready Revision.',
+    );
+    assert.ok(
+      (await eventsOf(on, 'Configuration')).includes(
+        `Warning LatestCreatedFailed: Latest created revision "${REVISION}" has failed`,
+      ),
+    );
+    await on.cluster.steady();
+  });
+}
+
+test('reasons: a revision that was ready and fails is told as such', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  await client.updateStatus(Revision, await failed(on));
+  await on.cluster.settled();
+  const events = await eventsOf(on, 'Configuration');
+  assert.ok(
+    events.includes(`Warning LatestReadyFailed: Latest ready revision "${REVISION}" has failed`),
+    events.join('\n'),
+  );
+});
+
+/** As if the pods of a revision that was ready all ended. */
+async function failed({ cluster }: ServingStage): Promise<Revision> {
+  const revision =
+    (await cluster.client.get(Revision, { namespace, name: REVISION })) ?? assert.fail();
+  const conditions = (revision.status?.conditions ?? []).map((condition) =>
+    ['Ready', 'ContainerHealthy'].includes(condition.type)
+      ? { ...condition, status: 'False' as const, reason: 'ExitCode1', message: 'gone' }
+      : condition,
+  );
+  return { ...revision, status: { ...revision.status, conditions } };
+}
+
+test('reasons: a pod that fits nowhere, and one that no quota has room for', async () => {
+  const refusal = new ApiError(
+    'Forbidden',
+    'pods "x" is forbidden: exceeded quota: small, requested: cpu=1, used: cpu=0, limited: cpu=50m',
+  );
+  let isFull = true;
+  await using on = await servingStage({
+    refuse: (object) => (isFull && object.kind === Pod.kind ? refusal : undefined),
+  });
+  await on.cluster.client.create(Service, hello());
+  await on.cluster.settled();
+  assert.equal(
+    await said(on, Revision, [REVISION, 'ResourcesAvailable']),
+    `False FailedCreate: ${refusal.message}`,
+  );
+  isFull = false;
+  await on.cluster.advance(60_000);
+  await on.runPods((pod) => {
+    const message = '0/1 nodes are available: 1 Insufficient cpu.';
+    const scheduled = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message };
+    pod.status = { phase: 'Pending', conditions: [scheduled] };
+  });
+  assert.equal(
+    await said(on, Revision, [REVISION, 'ResourcesAvailable']),
+    'False Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.',
+  );
+});
+
+test('reasons: children that cannot be made are told of, and made when they can', async () => {
+  for (const [kind, what, owner] of [
+    ['Configuration', 'Configuration "hello"', 'Service'],
+    ['Route', 'Route "hello"', 'Service'],
+    ['Revision', 'Revision', 'Configuration'],
+    ['Ingress', 'Ingress "hello"', 'Route'],
+    ['Service', 'placeholder service "hello"', 'Route'],
+  ] as const) {
+    let isRefused = true;
+    const refusal = new ApiError('Forbidden', `no ${kind} today`);
+    await using on = await servingStage({
+      refuse: (object) =>
+        isRefused && object.kind === kind && object.metadata.ownerReferences?.[0]?.kind === owner
+          ? refusal
+          : undefined,
+    });
+    await on.cluster.client.create(Service, hello());
+    await on.play();
+    const events = await eventsOf(on, owner);
+    const told = `Warning CreationFailed: Failed to create ${what}: ${refusal.message}`;
+    assert.ok(events.includes(told), `${told}\n${events.join('\n')}`);
+    if (kind === 'Revision') {
+      assert.equal(
+        await said(on, Configuration, [name, 'Ready']),
+        `False RevisionFailed: Revision creation failed with message: ${refusal.message}.`,
+      );
+    }
+    isRefused = false;
+    await on.cluster.advance(1_000_000);
+    await on.play();
+    // A Configuration tries again when it is written.
+    if (kind !== 'Revision') assert.equal(await said(on, Service, [name, 'Ready']), 'True', kind);
+  }
+});
+
+test('reasons: while a child says nothing of what it was just told, its Service waits', async () => {
+  const service = hello();
+  const { serviceStatus } = await import('#controllers/serving/service/service-status.ts');
+  const child = { metadata: { name, generation: 2 }, status: { observedGeneration: 1 } };
+  const status = serviceStatus(
+    service,
+    {
+      configuration: { ...somebodyElses(Configuration, name), ...child } as Configuration,
+      route: { ...somebodyElses(Route, name), ...child } as Route,
+    },
+    new Date(0),
+  );
+  const words = Object.fromEntries(
+    (status.conditions ?? []).map(({ type, reason, message }) => [type, `${reason}: ${message}`]),
+  );
+  const late = (kind: string): string =>
+    `OutOfDate: The ${kind} is still working to reflect the latest desired specification.`;
+  assert.equal(words['ConfigurationsReady'], late('Configuration'));
+  assert.equal(words['RoutesReady'], late('Route'));
+});
