@@ -7,7 +7,13 @@ import { Service } from '#api/serving-v1/service.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import { isSameContent } from '#client/overlay.ts';
-import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
+import {
+  defineController,
+  keyOf,
+  on,
+  type Context,
+  type Controller,
+} from '#reconcile/controller.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   desiredConfiguration,
@@ -21,6 +27,11 @@ export function serviceController(config: ServingConfig): Controller<Service> {
   return defineController<Service>({
     kind: Service,
     owns: [Configuration, Route],
+    // Also those of somebody else, which stand in the way until they go.
+    watches: [
+      on(Configuration, (namesake) => [keyOf(namesake)]),
+      on(Route, (namesake) => [keyOf(namesake)]),
+    ],
     reconcile: (service, context) => reconcileService(service, context, config.settings()),
   });
 }
@@ -31,8 +42,10 @@ async function reconcileService(
   settings: ServingSettings,
 ): ReturnType<Controller<Service>['reconcile']> {
   const { client, clock } = context;
-  const existing = await client.get(Configuration, placeOf(service.metadata));
-  const desired = desiredConfiguration(service, existing);
+  const desired = desiredConfiguration(service, {
+    configuration: await client.get(Configuration, placeOf(service.metadata)),
+    route: await client.get(Route, placeOf(service.metadata)),
+  });
   const wanted = { owner: service, settings, teller: { context, component: 'service-controller' } };
   const { name: own } = placeOf(service.metadata);
   const configuration =
