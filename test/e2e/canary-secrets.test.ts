@@ -12,6 +12,7 @@ import { httpsTransport } from '#client/https-transport.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { reportFault } from '#test/support/fault-report.ts';
 import { call, pidOf, startPlatform, type Platform } from '#test/support/platform.ts';
+import { makeAuthority } from '#test/support/test-authority.ts';
 import { TOOLS_ENV, toolsImage } from '#test/support/sample-image.ts';
 
 /*
@@ -66,6 +67,7 @@ test('F40: no secret is where it is not meant to be', async () => {
   await podsWithSecrets(it, { canaries, image, registry: registry.host, answers });
   await badSecrets(it, { canaries, answers });
   await badCredentials(it, { canaries, answers });
+  await certificates(it, canaries);
   process.kill(pidOf(it.home, 'control'), 'SIGKILL');
   const deadline = AbortSignal.timeout(60_000);
   while ((await it.kubectl(['get', '--raw', '/readyz'])).code !== 0) {
@@ -86,7 +88,7 @@ test('F40: no secret is where it is not meant to be', async () => {
   leaks.push(...inFiles, ...commandLines(canaries));
   reportFault({
     id: 'F40',
-    what: `${canaries.count} canaries as secrets of ten sorts, through the whole platform`,
+    what: `${canaries.count} canaries as secrets of eleven sorts, through the whole platform`,
     count: files + seen.length,
     found: `${leaks.length} leaks in ${files} files of the home, logs, objects, events, metrics and answers; ${holders} files are to hold them`,
   });
@@ -254,6 +256,43 @@ async function plainCall(port: number, headers: Readonly<Record<string, string>>
   let body = '';
   for await (const chunk of response) body += String(chunk);
   return body;
+}
+
+/** One that the gateway serves a host by, and one that it cannot. */
+async function certificates(it: Platform, canaries: Canaries): Promise<void> {
+  const { certificate, key } = makeAuthority().serverFor('canary.example');
+  canaries.add('the key of a certificate', key.split('\n')[1]?.slice(-16) ?? '');
+  const broken = `-----BEGIN PRIVATE KEY-----\n${canaries.make('a key that is none')}\n`;
+  await create(it, {
+    kind: 'Service',
+    metadata: { name: 'nobody' },
+    spec: { type: 'ExternalName', externalName: 'localhost' },
+  });
+  for (const [name, pem] of Object.entries({ served: key, broken })) {
+    await create(it, {
+      kind: 'Secret',
+      metadata: { name },
+      type: 'kubernetes.io/tls',
+      stringData: { 'tls.crt': certificate, 'tls.key': pem },
+    });
+    const annotations = {
+      'networking.knative.dev/ingress.class': 'knode.ingress.networking.knative.dev',
+    };
+    const split = { serviceNamespace: 'default', serviceName: 'nobody', servicePort: 80 };
+    await create(it, {
+      apiVersion: 'networking.internal.knative.dev/v1alpha1',
+      kind: 'Ingress',
+      metadata: { name, annotations },
+      spec: {
+        rules: [{ hosts: [`${name}.example`], http: { paths: [{ splits: [split] }] } }],
+        tls: [{ secretName: name, secretNamespace: 'default' }],
+      },
+    });
+  }
+  const status = (wanted: string): string =>
+    `--for=jsonpath={.status.conditions[?(@.type=="NetworkConfigured")].status}=${wanted}`;
+  await it.ok(['wait', 'king/served', status('True'), '--timeout=30s']);
+  await it.ok(['wait', 'king/broken', status('False'), '--timeout=30s']);
 }
 
 /** The private parts of the keys in the home: in their holders and nowhere else. */

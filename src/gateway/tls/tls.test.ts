@@ -346,6 +346,37 @@ test('large bodies and changed protocols go through TLS as they do without', asy
   assert.match(received, /^HTTP\/1\.1 101 [^]*\r\n\r\nthe end$/);
 });
 
+test('who resets a connection in the middle of a refusal harms nobody', async () => {
+  await using at = await startBed();
+  const { publicTls: port } = at.bed.gateway.ports;
+  const hello = await clientHello('unknown.example');
+  for (let round = 0; round < 100; round += 1) {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(hello);
+    if (round % 2 === 0) await once(socket, 'readable');
+    const closed = once(socket, 'close');
+    socket.resetAndDestroy();
+    await closed;
+  }
+  assert.equal(await refused(port, 'unknown.example'), 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
+});
+
+/** What a client says first that asks for a name. */
+async function clientHello(servername: string): Promise<Buffer> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect({ port: portOf(server), host: '127.0.0.1', servername });
+  client.on('error', () => undefined);
+  const [raw] = await once(server, 'connection');
+  const [hello] = await once(raw, 'data');
+  client.destroy();
+  server.close();
+  return hello;
+}
+
 test('a handshake that does not end is cut off, and so is one that is on its way at the end', async () => {
   const clock = new FakeClock();
   const handshakes = new TlsHandshakes({
