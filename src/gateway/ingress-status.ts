@@ -110,7 +110,9 @@ export class IngressStatusWriter implements Disposable {
   async #write(): Promise<void> {
     if (this.#isWriting || this.#retry) return;
     this.#isWriting = true;
-    for (const [key, ingress] of this.#wanted) {
+    // The first again and again: what is wanted anew of an Ingress while its last status is on its way stays in its place.
+    for (let next = this.#first(); next; next = this.#first()) {
+      const [key, ingress] = next;
       try {
         await this.#client.updateStatus(Ingress, ingress);
         this.#failures = 0;
@@ -125,6 +127,10 @@ export class IngressStatusWriter implements Disposable {
       if (this.#wanted.get(key) === ingress) this.#wanted.delete(key);
     }
     this.#isWriting = false;
+  }
+
+  #first(): readonly [string, Ingress] | undefined {
+    return this.#wanted.entries().next().value;
   }
 
   #retryLater(error: unknown, ingress: string): void {

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '#base/clock.ts';
+import { silentLog } from '#base/log.ts';
+import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { startCluster } from '#test/support/cluster.ts';
+import { IngressStatusWriter } from './ingress-status.ts';
+
+test('a status that is wanted while the one before it is on its way is written too', async () => {
+  await using cluster = await startCluster({ kinds: [Ingress], clock: systemClock });
+  const { client } = cluster;
+  const split = { serviceNamespace: 'default', serviceName: 'a', servicePort: 80, percent: 100 };
+  const made = await client.create(Ingress, {
+    apiVersion: 'networking.internal.knative.dev/v1alpha1',
+    kind: 'Ingress',
+    metadata: { namespace: 'default', name: 'a' },
+    spec: { rules: [{ hosts: ['a.example'], http: { paths: [{ splits: [split] }] } }] },
+  });
+  const done = Promise.withResolvers<void>();
+  const written: (number | undefined)[] = [];
+  using writer = new IngressStatusWriter({
+    client: {
+      async updateStatus(kind, object) {
+        const stored = await client.updateStatus(kind, object);
+        written.push(stored.metadata.generation);
+        // The watch is often faster than the answer: what it brings is wanted before that is here.
+        // Nothing but an Ingress is written here.
+        if (written.length === 1)
+          writer.want(stored as Ingress & typeof stored, { observedGeneration: 2 });
+        else done.resolve();
+        return stored;
+      },
+    },
+    clock: systemClock,
+    log: silentLog,
+  });
+  writer.want(made, { observedGeneration: 1 });
+  await done.promise;
+  const stored = await client.get(Ingress, { namespace: 'default', name: 'a' });
+  assert.equal(stored?.status?.observedGeneration, 2);
+});
