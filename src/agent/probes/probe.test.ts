@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { test } from 'node:test';
 import { Gate } from '#base/gate.ts';
 import type { Probe } from '#api/generated/core-v1.ts';
 import { probeOnce } from '#agent/probes/probe.ts';
+import { makeAuthority } from '#test/support/test-authority.ts';
 
 const never = new AbortController().signal;
 
@@ -63,6 +65,19 @@ test('probe: HTTP with headers of its own, redirects on the same host, words for
   const refused = `Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused`;
   assert.equal(await ask({ httpGet: { port: 'web' } }), refused);
   assert.match(await ask({ tcpSocket: { port: 1 } }), /connect: connection refused/);
+});
+
+test('probe: HTTPS with whatever certificate, and who does not speak it', async () => {
+  const { key, certificate: cert } = makeAuthority().serverFor('somebody.test');
+  const answer: http.RequestListener = (_request, response) => void response.end();
+  const { port, ...server } = await listening(https.createServer({ key, cert }, answer));
+  await using _server = server;
+  assert.equal(await ask({ httpGet: { port, scheme: 'HTTPS' } }), '');
+  assert.notEqual(await ask({ httpGet: { port } }), '');
+  const { port: plainPort, ...plain } = await listening(http.createServer(answer));
+  await using _plain = plain;
+  const refused = await ask({ httpGet: { port: plainPort, scheme: 'HTTPS' } });
+  assert.ok(refused.startsWith(`Get "https://127.0.0.1:${plainPort}/": `), refused);
 });
 
 test('probe: gRPC health, of the server and of a service', async () => {
