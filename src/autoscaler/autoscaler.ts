@@ -13,7 +13,7 @@ import {
   type ReportedLoad,
   type ScaleTarget,
 } from '#autoscaler/revision-scaler.ts';
-import { ScaleMeter } from '#autoscaler/scale-meter.ts';
+import { ColdStartMeter, meterScalers } from '#autoscaler/scale-meter.ts';
 import type { Key, Trigger } from '#reconcile/controller.ts';
 
 export interface AutoscalerOptions {
@@ -64,7 +64,7 @@ export async function startAutoscaler(options: AutoscalerOptions): Promise<Autos
 class Deciding implements Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #scalers = new Map<string, RevisionScaler>();
-  readonly #meters = new Map<string, ScaleMeter>();
+  readonly #meters = new Map<string, ColdStartMeter>();
   readonly #earlyDemands = new Map<string, number>();
   /** By gateway, what its times and ours differ by. */
   readonly #offsetsMs = new WeakMap<object, number>();
@@ -76,6 +76,7 @@ class Deciding implements Autoscaler {
   constructor(options: AutoscalerOptions) {
     this.#options = options;
     this.#coldStarts = new AfterColdStarts(options.clock);
+    if (options.metrics) meterScalers(options.metrics, () => this.#scalers.values());
     this.#tick = this.#nextTick();
   }
 
@@ -98,8 +99,6 @@ class Deciding implements Autoscaler {
     else {
       scaler = new RevisionScaler(target, this.#options.clock.monotonicMs());
       this.#scalers.set(key, scaler);
-      const { metrics } = this.#options;
-      if (metrics) this.#meters.set(key, new ScaleMeter(metrics, scaler));
       // What an earlier process started and told nobody of has met a demand that nobody says again.
       const waiting =
         this.#earlyDemands.get(key) ?? (this.#comingPods(target, 0).length || undefined);
@@ -178,11 +177,20 @@ class Deciding implements Autoscaler {
   #onColdStart(message: Extract<FromGateway, { type: 'coldStart' }>): void {
     const { type: _, ...coldStart } = message;
     const key = keyText(coldStart);
-    const heardMs = this.#scalers.get(key)?.demandedMs;
+    const scaler = this.#scalers.get(key);
+    const heardMs = scaler?.demandedMs;
     const known = { ...coldStart, ...(heardMs !== undefined && { heardMs }) };
     this.#options.onColdStart?.(known);
-    this.#meters.get(key)?.coldStart({ ...known, ...this.#options.startOf?.(known) });
+    if (scaler) this.#meterOf(scaler)?.coldStart({ ...known, ...this.#options.startOf?.(known) });
     this.#coldStarts.answered(key);
+  }
+
+  #meterOf(scaler: RevisionScaler): ColdStartMeter | undefined {
+    const { metrics } = this.#options;
+    const key = keyText(scaler.target);
+    const meter = this.#meters.get(key) ?? (metrics && new ColdStartMeter(metrics, scaler));
+    if (meter) this.#meters.set(key, meter);
+    return meter;
   }
 
   /** Starts pods first and tells the API afterwards: where they are enough, when they have answered. */

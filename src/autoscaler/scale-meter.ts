@@ -4,14 +4,7 @@ import {
   type Stage,
   type StageHistogram,
 } from '#base/cold-start.ts';
-import {
-  type Histogram,
-  type Instrument,
-  type Metrics,
-  SeriesGroup,
-  type Family,
-  type Gauge,
-} from '#telemetry/metrics.ts';
+import { type Histogram, type Instrument, type Metrics, SeriesGroup } from '#telemetry/metrics.ts';
 import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
 import type { RevisionScaler } from '#autoscaler/revision-scaler.ts';
 
@@ -56,29 +49,40 @@ const COLD_START = {
   bounds: COLD_START_BOUNDS,
 };
 
-/** Tells what is decided for one revision, and how its cold starts went, until it is disposed. */
-export class ScaleMeter implements Disposable {
+/** Tells what is decided for each revision, whenever that is told. */
+export function meterScalers(metrics: Metrics, scalers: () => Iterable<RevisionScaler>): void {
+  const observe = (
+    described: Instrument,
+    read: (scaler: RevisionScaler) => number | undefined,
+  ): void =>
+    metrics.gauge(described).observeAll(() =>
+      Array.from(scalers(), (scaler) => ({
+        attributes: revisionAttributes(scaler.target),
+        value: read(scaler) ?? Number.NaN,
+      })),
+    );
+  observe(DESIRED, ({ decision }) => known(decision.desired));
+  observe(EXCESS, ({ decision }) => decision.excessBurstCapacity);
+  observe(PANIC, ({ isPanic }) => Number(isPanic));
+  for (const metric of ['concurrency', 'rps'] as const) {
+    for (const [window, description] of Object.entries(WINDOWS)) {
+      const name = `kn.revision.${metric}.${window}`;
+      observe(instrument(name, LOAD_UNITS[metric], description), (scaler) =>
+        scaler.target.settings.metric === metric ? loadOf(scaler, window) : undefined,
+      );
+    }
+  }
+}
+
+/** Counts and times the cold starts of one revision until it is disposed. */
+export class ColdStartMeter implements Disposable {
   readonly #group: SeriesGroup;
   readonly #metrics: Metrics;
   readonly #stages = new Map<Stage['name'] | 'total', Histogram>();
 
-  constructor(metrics: Metrics, scaler: RevisionScaler) {
-    const { namespace, revision, labels } = scaler.target;
+  constructor(metrics: Metrics, { target }: RevisionScaler) {
     this.#metrics = metrics;
-    this.#group = new SeriesGroup(revisionAttributes({ namespace, revision, labels }));
-    const observe = (family: Family<Gauge>, read: () => number | undefined): void =>
-      this.#group.observe(family, () => read() ?? Number.NaN);
-    observe(metrics.gauge(DESIRED), () => known(scaler.decision.desired));
-    observe(metrics.gauge(EXCESS), () => scaler.decision.excessBurstCapacity);
-    observe(metrics.gauge(PANIC), () => Number(scaler.isPanic));
-    for (const metric of ['concurrency', 'rps'] as const) {
-      const isMeasured = (): boolean => scaler.target.settings.metric === metric;
-      for (const [window, description] of Object.entries(WINDOWS)) {
-        const name = `kn.revision.${metric}.${window}`;
-        const family = metrics.gauge(instrument(name, LOAD_UNITS[metric], description));
-        observe(family, () => (isMeasured() ? loadOf(scaler, window) : undefined));
-      }
-    }
+    this.#group = new SeriesGroup(revisionAttributes(target));
   }
 
   coldStart(coldStart: ColdStart): void {
@@ -104,7 +108,7 @@ export class ScaleMeter implements Disposable {
 
 /** All cold starts since the process began, of the revisions that are there. */
 export function coldStartHistograms(metrics: Metrics): readonly StageHistogram[] {
-  return Array.from(metrics.histogram(COLD_START).list(), (series) => {
+  return Array.from(metrics.histogram(COLD_START).kept(), (series) => {
     const { attributes, bounds, counts, count, sum: sumSeconds } = series;
     const said = (name: string): string => String(attributes[name] ?? '');
     return {

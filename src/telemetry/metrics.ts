@@ -89,12 +89,20 @@ export class Histogram {
 
 type Series = Counter | Gauge | Histogram;
 
+/** A value at the moment of telling. */
+export interface Point {
+  readonly attributes: Attributes;
+  /** NaN: not known now, and not told. */
+  readonly value: number;
+}
+
 /** All series of one instrument. Recording is for whoever keeps what `of` returns: it costs no look-up and no memory. */
 export class Family<S extends Series = Series> {
   readonly instrument: Instrument;
   readonly type: 'counter' | 'upDownCounter' | 'gauge' | 'histogram';
   readonly #make: (attributes: Attributes) => S;
   readonly #series = new Map<string, S>();
+  readonly #observers: (() => Iterable<Point>)[] = [];
 
   constructor(instrument: Instrument, type: Family['type'], make: (attributes: Attributes) => S) {
     this.instrument = instrument;
@@ -115,7 +123,18 @@ export class Family<S extends Series = Series> {
     this.#series.delete(JSON.stringify(series.attributes));
   }
 
-  list(): Iterable<S> {
+  /** Of what is many: nothing is kept for each of them, they are asked for whenever it is told. */
+  observeAll(observe: () => Iterable<Point>): void {
+    this.#observers.push(observe);
+  }
+
+  *list(): Iterable<S | Point> {
+    yield* this.#series.values();
+    for (const observe of this.#observers) yield* observe();
+  }
+
+  /** Those that are kept. */
+  kept(): Iterable<S> {
     return this.#series.values();
   }
 }
@@ -178,10 +197,6 @@ export class SeriesGroup implements Disposable {
     const series = family.of({ ...this.attributes, ...more });
     if (!this.#drops.has(series)) this.#drops.set(series, () => family.drop(series));
     return series;
-  }
-
-  observe(family: Family<Gauge>, observe: () => number): void {
-    this.of(family).observe = observe;
   }
 
   /** None of them is told any more. */

@@ -77,7 +77,7 @@ const DATA: Readonly<Record<Family['type'], (points: Uint8Array) => Uint8Array>>
 function pointsOf(family: Family, period: Period): Uint8Array {
   return repeated(
     1,
-    [...family.list()].filter((series) => 'counts' in series || !Number.isNaN(series.value)),
+    [...family.list()].filter((each) => each instanceof Histogram || !Number.isNaN(each.value)),
     (series) =>
       series instanceof Histogram
         ? histogramPoint(series, period)

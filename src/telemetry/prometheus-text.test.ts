@@ -98,3 +98,17 @@ test('an instrument is one, whoever asks for it', () => {
   assert.equal(scrape(metrics).value('x_total'), 2);
   assert.throws(() => metrics.gauge(instrument), /x is a counter already/);
 });
+
+test('what is many is asked for when it is told', () => {
+  const metrics = new Metrics();
+  const family = metrics.gauge({ name: 'x', unit: '', description: 'x', scope });
+  const values = new Map([['one', 1]]);
+  family.observeAll(() =>
+    Array.from(values, ([which, value]) => ({ attributes: { which }, value })),
+  );
+  assert.equal(scrape(metrics).value('x', { which: 'one' }), 1);
+  values.set('two', 2);
+  values.delete('one');
+  assert.deepEqual(scrape(metrics).find('x', { which: 'one' }), []);
+  assert.equal(scrape(metrics).value('x', { which: 'two' }), 2);
+});

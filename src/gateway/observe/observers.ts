@@ -5,7 +5,7 @@ import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
 import type { Attributes, Metrics } from '#telemetry/metrics.ts';
 import type { Exchange } from '../connection/exchange.ts';
 import { isProbeRequest, type LoggedRevision, type RequestLog } from './request-log.ts';
-import { RequestMeter } from './request-meter.ts';
+import { meterBackends, type MeteredBackend, RequestMeter } from './request-meter.ts';
 import type {
   ObservedBackend,
   ObservedRequest,
@@ -28,17 +28,24 @@ export function observersOf(
 ): (revision: Revision) => RequestObserver | undefined {
   const { metrics, requestLog, tracer } = options;
   if (!metrics && !requestLog && !tracer) return () => undefined;
-  return (revision) => new RevisionObserver(revision, options);
+  const observed = new Map<RevisionObserver, MeteredBackend>();
+  if (metrics) meterBackends(metrics, () => observed.values());
+  return (revision) => new RevisionObserver(revision, { ...options, observed });
+}
+
+interface RevisionObserverOptions extends ObserversOptions {
+  /** All there are. */
+  readonly observed: Map<RevisionObserver, MeteredBackend>;
 }
 
 class RevisionObserver implements RequestObserver {
-  readonly #options: ObserversOptions;
+  readonly #options: RevisionObserverOptions;
   readonly #attributes: Attributes;
   readonly #logged: LoggedRevision;
   readonly #meter: RequestMeter | undefined;
   #backend: ObservedBackend | undefined;
 
-  constructor({ metadata }: Revision, options: ObserversOptions) {
+  constructor({ metadata }: Revision, options: RevisionObserverOptions) {
     const { metrics, clock } = options;
     const { namespace = '', name: revision = '', labels = {} } = metadata;
     this.#options = options;
@@ -54,7 +61,7 @@ class RevisionObserver implements RequestObserver {
 
   watch(backend: ObservedBackend): void {
     this.#backend = backend;
-    this.#meter?.watch(backend);
+    this.#options.observed.set(this, { attributes: this.#attributes, backend });
   }
 
   began(exchange: Exchange): RequestTrace | undefined {
@@ -77,6 +84,7 @@ class RevisionObserver implements RequestObserver {
   }
 
   [Symbol.dispose](): void {
+    this.#options.observed.delete(this);
     this.#meter?.[Symbol.dispose]();
   }
 }

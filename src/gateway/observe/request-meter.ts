@@ -4,6 +4,7 @@ import {
   type Histogram,
   type Instrument,
   type Metrics,
+  type Point,
   SECONDS_BOUNDS,
   SeriesGroup,
 } from '#telemetry/metrics.ts';
@@ -97,15 +98,6 @@ export class RequestMeter implements Disposable {
     this.#clock = clock;
   }
 
-  watch(backend: ObservedBackend): void {
-    const metrics = this.#metrics;
-    const active = (): number => backend.inFlight - backend.waiting;
-    this.#group.observe(metrics.gauge(DEPTH), () => backend.inFlight);
-    this.#group.observe(metrics.gauge(CONCURRENCY), () => backend.inFlight);
-    this.#group.observe(metrics.upDownCounter(QUEUED), () => backend.waiting);
-    this.#group.observe(metrics.upDownCounter(ACTIVE), active);
-  }
-
   ended({ exchange, arrivedMs, admittedMs }: ObservedRequest): void {
     const nowMs = this.#clock.monotonicMs();
     const answered = this.#answered(exchange);
@@ -164,6 +156,23 @@ const ERRORS = instrument(
   '{error}',
   'How often the gateway lost the autoscaler or did not reach it',
 );
+
+/** A revision and its requests now. */
+export interface MeteredBackend {
+  readonly attributes: Attributes;
+  readonly backend: ObservedBackend;
+}
+
+/** Tells how many requests each revision has, whenever that is told. */
+export function meterBackends(metrics: Metrics, backends: () => Iterable<MeteredBackend>): void {
+  const points = (read: (backend: ObservedBackend) => number) => (): readonly Point[] =>
+    Array.from(backends(), ({ attributes, backend }) => ({ attributes, value: read(backend) }));
+  const inFlight = points((backend) => backend.inFlight);
+  metrics.gauge(DEPTH).observeAll(inFlight);
+  metrics.gauge(CONCURRENCY).observeAll(inFlight);
+  metrics.upDownCounter(QUEUED).observeAll(points((backend) => backend.waiting));
+  metrics.upDownCounter(ACTIVE).observeAll(points((backend) => backend.inFlight - backend.waiting));
+}
 
 /** Tells whether what the gateway measures arrives where it is decided by. */
 export function meterConnection(

@@ -2,7 +2,7 @@ import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts'
 import type { Pod } from '#api/core-v1/pod.ts';
 import { revisionAttributes } from '#autoscaler/revision-attributes.ts';
 import type { Key } from '#reconcile/controller.ts';
-import { type Instrument, type Metrics, SeriesGroup } from '#telemetry/metrics.ts';
+import type { Attributes, Instrument, Metrics } from '#telemetry/metrics.ts';
 
 const COUNTS = ['ready', 'notReady', 'pending', 'terminating'] as const;
 
@@ -35,36 +35,47 @@ const INSTRUMENTS: Readonly<Record<keyof PodCounts, Instrument>> = {
   terminating: instrument('terminating.count', 'Number of pods that are terminating currently'),
 };
 
+/** What was last seen of a revision. */
+interface Seen {
+  readonly metadata: PodAutoscaler['metadata'];
+  readonly counts: PodCounts;
+  /** Below 0: nothing was ever known. */
+  readonly wanted: number;
+}
+
 /** Tells how many pods each revision has and was to have, as each reconcile sees it. */
 export class PodMeters {
-  readonly #metrics: Metrics;
-  readonly #groups = new Map<string, SeriesGroup>();
+  readonly #seen = new Map<string, Seen>();
 
   constructor(metrics: Metrics) {
-    this.#metrics = metrics;
+    const observe = (described: Instrument, read: (seen: Seen) => number): void =>
+      metrics.gauge(described).observeAll(() =>
+        Array.from(this.#seen.values(), (seen) => ({
+          attributes: attributesOf(seen.metadata),
+          value: read(seen),
+        })),
+      );
+    for (const count of COUNTS) observe(INSTRUMENTS[count], ({ counts }) => counts[count]);
+    observe(REQUESTED, ({ wanted }) => (wanted < 0 ? Number.NaN : wanted));
   }
 
   /** `wanted` below 0: nothing is known, and what was said before stands. */
-  record(autoscaler: PodAutoscaler, counts: PodCounts, wanted: number): void {
-    const group = this.#groupOf(autoscaler);
-    const metrics = this.#metrics;
-    for (const count of COUNTS) group.of(metrics.gauge(INSTRUMENTS[count])).set(counts[count]);
-    if (wanted >= 0) group.of(metrics.gauge(REQUESTED)).set(wanted);
+  record({ metadata }: PodAutoscaler, counts: PodCounts, wanted: number): void {
+    const { namespace = '', name = '' } = metadata;
+    const key = `${namespace}/${name}`;
+    const before = this.#seen.get(key)?.wanted ?? -1;
+    this.#seen.set(key, { metadata, counts, wanted: wanted < 0 ? before : wanted });
   }
 
   forget({ namespace, name }: Key): void {
-    const key = `${namespace}/${name}`;
-    this.#groups.get(key)?.[Symbol.dispose]();
-    this.#groups.delete(key);
+    this.#seen.delete(`${namespace}/${name}`);
   }
+}
 
-  #groupOf({ metadata }: PodAutoscaler): SeriesGroup {
-    const { namespace = '', name: revision = '', labels } = metadata;
-    const key = `${namespace}/${revision}`;
-    const made = (): SeriesGroup =>
-      new SeriesGroup(revisionAttributes({ namespace, revision, labels }));
-    const group = this.#groups.get(key) ?? made();
-    this.#groups.set(key, group);
-    return group;
-  }
+function attributesOf({
+  namespace = '',
+  name: revision = '',
+  labels,
+}: Seen['metadata']): Attributes {
+  return revisionAttributes({ namespace, revision, labels });
 }
