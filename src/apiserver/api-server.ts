@@ -33,6 +33,7 @@ import {
   type NameGenerator,
   type ResourceRequest,
 } from '#apiserver/resource-request.ts';
+import type { MeteredRequest, RequestMeter } from '#apiserver/metrics/request-meter.ts';
 import { parseResourcePath } from '#apiserver/resource-path.ts';
 import type { Route, UserRequest } from '#apiserver/route.ts';
 import { errorReply, withWarnings } from '#apiserver/status-reply.ts';
@@ -76,6 +77,8 @@ export interface ApiServerOptions {
   /** What Serving's ConfigMaps say now; what they say in a new cluster where absent. */
   readonly serving?: () => ServingSettings;
   readonly limits?: Partial<Limits>;
+  /** Counts and times requests; nobody does where absent. */
+  readonly meter?: RequestMeter;
 }
 
 /** A Kubernetes API over a store; knows nothing of sockets. Never throws: every failure is a Status. */
@@ -109,10 +112,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   );
   const inFlight = new InFlight(options.clock, options.limits);
 
-  const answer = async (request: UserRequest): Promise<HttpReply> => {
+  const answer = async (request: UserRequest, metered?: MeteredRequest): Promise<HttpReply> => {
     const [path = '', search = ''] = splitTarget(request.target);
     const resource = resourceRequest(request, { path, search, kinds });
-    await authorize(authorizer, attributesOf(request, path, resource));
+    const attributes = attributesOf(request, path, resource);
+    if (metered) {
+      metered.resource = resource;
+      metered.verb = attributes.verb;
+    }
+    await authorize(authorizer, attributes);
     const route = routes.find((candidate) => candidate.matches(request.method, path));
     if (route) return route.handle(request);
     if (!resource) throw pathNotFound();
@@ -131,26 +139,38 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   };
 
+  const reply = async (request: UserRequest, metered?: MeteredRequest): Promise<HttpReply> => {
+    try {
+      return await inFlight.run(request, async (asked) => await answer(asked, metered));
+    } catch (error) {
+      return failureReply(error, { request, log });
+    }
+  };
+
   return {
     kinds,
     connect: (request) => connect(request, { ...deps, streams, authorizer }),
     async handle(request) {
-      try {
-        return await inFlight.run(request, answer);
-      } catch (error) {
-        if (error instanceof ApiError) return errorReply(error);
-        if (error instanceof StoreUnavailable) {
-          log.error('the store cannot write', { error });
-          return errorReply(
-            new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }),
-          );
-        }
-        const [target] = splitTarget(request.target);
-        log.error('a request failed', { method: request.method, target, error });
-        return errorReply(internalError());
-      }
+      const { meter } = options;
+      const metered = meter?.begin();
+      const answered = await reply(request, metered);
+      if (metered) meter?.end(metered, answered);
+      return answered;
     },
   };
+}
+
+function failureReply(
+  error: unknown,
+  { request: { method, target }, log }: { request: UserRequest; log: Log },
+): HttpReply {
+  if (error instanceof ApiError) return errorReply(error);
+  if (error instanceof StoreUnavailable) {
+    log.error('the store cannot write', { error });
+    return errorReply(new ApiError('ServiceUnavailable', error.message, { retryAfterSeconds: 1 }));
+  }
+  log.error('a request failed', { method, target: splitTarget(target)[0], error });
+  return errorReply(internalError());
 }
 
 function internalError(): ApiError {

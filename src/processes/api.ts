@@ -46,6 +46,7 @@ import { versionRoute } from '#apiserver/discovery/version-route.ts';
 import { openApiRoutes } from '#apiserver/openapi/openapi-routes.ts';
 import { metricsRoutes, type MetricsReader } from '#apiserver/metrics/metrics-routes.ts';
 import { prometheusRoute } from '#apiserver/metrics/prometheus-route.ts';
+import { RequestMeter } from '#apiserver/metrics/request-meter.ts';
 import { kubeconfigText } from '#apiserver/pki/kubeconfig.ts';
 import { openPki, type Pki } from '#apiserver/pki/pki.ts';
 import { serverNames } from '#apiserver/pki/server-names.ts';
@@ -60,8 +61,11 @@ import type { Store } from '#store/store.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 import { CLUSTER_DOMAIN } from './cluster-objects.ts';
 import { GATEWAY_PORTS } from './platform-services.ts';
+import type { Metrics } from '#telemetry/metrics.ts';
+import { prometheusText } from '#telemetry/prometheus-text.ts';
 import { packageVersion } from './package-version.ts';
 import type { PartContext } from './run-part.ts';
+import { resourceOf } from './telling.ts';
 
 export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign' | 'setLogLevel'> {
   readonly store: Store;
@@ -79,8 +83,8 @@ export interface ApiOptions extends Omit<PartContext, 'fail' | 'foreign' | 'setL
   readonly generateName: NonNullable<ApiServerOptions['generateName']>;
   readonly metrics: MetricsReader;
   readonly serving: NonNullable<ApiServerOptions['serving']>;
-  /** What this process measures, in Prometheus' text. */
-  readonly scrape: () => string;
+  /** What this process measures, requests to the API among it. */
+  readonly measured: Metrics;
 }
 
 export interface Api extends AsyncDisposable {
@@ -111,17 +115,15 @@ export async function openApi(options: ApiOptions): Promise<Api> {
   const serverUrl = `https://127.0.0.1:${settings.apiPort}`;
   const builtIn = [...coreKinds, ...viewKinds, ...servingKinds];
   const kinds = await CustomResources.open({ store, builtIn, clock, log, signal });
-  const caller = webhookCaller({
-    clock,
-    resolve: serviceResolver(store),
-    ownPorts: ownPorts(settings),
-  });
+  const resolve = serviceResolver(store);
+  const caller = webhookCaller({ clock, resolve, ownPorts: ownPorts(settings) });
   const convert = webhookConverter({ caller, random, signal });
   const webhooks = webhookAdmission({ store, kinds, convert, caller, random, log, signal });
   const client = inProcess(() => server);
   const server = createApiServer({
     ...options,
     kinds,
+    meter: new RequestMeter(options.measured, clock),
     authorizer,
     convert,
     connections: [...options.connections, tokenRequest({ tokens, audiences, lookup, clock })],
@@ -135,7 +137,7 @@ export async function openApi(options: ApiOptions): Promise<Api> {
       ...tokenRoutes({ tokens, clock }),
       ...accessReviewRoutes({ authorizer, objects: rbac }),
       ...metricsRoutes(options.metrics, clock),
-      prometheusRoute(options.scrape),
+      prometheusRoute(() => prometheusText(options.measured, resourceOf('control'))),
     ],
     admission: [
       serviceAccountVolume(store),

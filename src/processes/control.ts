@@ -20,7 +20,6 @@ import type { Store } from '#store/store.ts';
 import { openSqliteStore } from '#store/sqlite/sqlite-store.ts';
 import { instanceOf, networkFileOf, pathsOf, type Settings } from '#supervisor/settings.ts';
 import type { Metrics } from '#telemetry/metrics.ts';
-import { prometheusText } from '#telemetry/prometheus-text.ts';
 import { agentAnswers } from './agent-answers.ts';
 import { openApi, type Api } from './api.ts';
 import { ensureClusterObjects } from './cluster-objects.ts';
@@ -30,7 +29,7 @@ import { openContent, type Content } from './content.ts';
 import { parsePartFlags } from './part-flags.ts';
 import { GATEWAY_PORTS } from './platform-services.ts';
 import { runPart, type PartContext } from './run-part.ts';
-import { clusterAddresses, openMetrics, resourceOf, tellMetrics } from './telling.ts';
+import { clusterAddresses, openMetrics, tellMetrics } from './telling.ts';
 
 /** `knode run control`: the API, the controllers, the autoscaler, the agent and the registry. */
 export async function runControl(home: string, args: readonly string[]): Promise<void> {
@@ -67,7 +66,7 @@ async function startControl(context: PartContext): Promise<AsyncDisposable> {
       serving: live.current,
       podFacing: ranges.podFacing,
       readiness: () => [...pending],
-      scrape: () => prometheusText(metrics, resourceOf('control')),
+      measured: metrics,
       ...agentAnswers(() => agent, {
         coldStarts: () => coldStarts.list(),
         coldStartStages: () => coldStartHistograms(metrics),

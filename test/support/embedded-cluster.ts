@@ -14,6 +14,7 @@ import { runControllers } from '#reconcile/run-controllers.ts';
 import { openMemoryStore } from '#store/memory/memory-store.ts';
 import type { Revision } from '#store/store.ts';
 import { choosePort } from '#supervisor/ports.ts';
+import { Metrics } from '#telemetry/metrics.ts';
 import { pathsOf } from '#supervisor/settings.ts';
 
 /** A cluster to send requests to, and how to be its administrator. */
@@ -72,7 +73,7 @@ export async function startEmbeddedCluster(home: string): Promise<BareCluster> {
       metrics: { pods: () => [], nodes: () => [] },
       // Nobody runs pods here, so that none is there to connect to.
       streams: [noPods('exec'), noPods('portforward')],
-      scrape: () => '',
+      measured: new Metrics(),
       generateName: () => undefined,
     }),
   );
