@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { instanceOf } from '#supervisor/settings.ts';
-import { machineTraces } from '#test/support/machine-traces.ts';
+import { tracesOf } from '#test/support/machine-traces.ts';
 import { kubectlClients } from '#test/support/kubectl-client.ts';
-import { call, platform, type Platform } from '#test/support/platform.ts';
+import { call, platform } from '#test/support/platform.ts';
 import { sampleImage } from '#test/support/sample-image.ts';
-import { simulateReboot } from '#test/support/simulated-reboot.ts';
+import { portFlags, simulateReboot } from '#test/support/simulated-reboot.ts';
 
 /** A pod with files on disk and in memory, whose program says what it finds of both. */
 function pod(name: string, image: string): object {
@@ -44,29 +43,6 @@ function pod(name: string, image: string): object {
   };
 }
 
-async function instanceTraces({ home }: Platform): Promise<string[]> {
-  const instance = instanceOf(home);
-  const traces = await machineTraces();
-  return Object.values(traces).flatMap((names: readonly string[]) =>
-    names.filter((name) => name.includes(instance) || name.includes(home)),
-  );
-}
-
-/** The ports that the platform chose for itself, as flags: addresses of Services and images name them. */
-function portFlags(home: string): string[] {
-  const record = JSON.parse(readFileSync(path.join(home, 'run/gateway.json'), 'utf8')) as {
-    settings: string;
-  };
-  const settings = JSON.parse(record.settings) as Record<string, number>;
-  const flags = {
-    'http-port': 'httpPort',
-    'https-port': 'httpsPort',
-    'api-port': 'apiPort',
-    'registry-port': 'registryPort',
-  };
-  return Object.entries(flags).flatMap(([flag, key]) => [`--${flag}`, String(settings[key])]);
-}
-
 test('a reboot: the state converges, pods run again with their files, and nothing is left over', async () => {
   await using it = platform();
   const started = await it.knode('up', '-d', ...it.ports);
@@ -93,7 +69,7 @@ test('a reboot: the state converges, pods run again with their files, and nothin
 
   const ports = portFlags(it.home);
   await simulateReboot(it.home);
-  assert.deepEqual(await instanceTraces(it), [], 'this would be no reboot');
+  assert.deepEqual(await tracesOf(it.home), [], 'this would be no reboot');
   // What nobody knows any more: a pod whose record was not on disk yet.
   const lost = path.join(it.home, 'agent/pods/11111111-1111-1111-1111-111111111111');
   mkdirSync(lost);
@@ -125,5 +101,5 @@ test('a reboot: the state converges, pods run again with their files, and nothin
     [],
   );
   await it.knode('down', '--wipe');
-  assert.deepEqual(await instanceTraces(it), []);
+  assert.deepEqual(await tracesOf(it.home), []);
 });

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { instanceOf } from '#supervisor/settings.ts';
 import { run } from '#test/support/platform.ts';
 
 /** What a platform could leave on a machine, besides its home. */
@@ -25,6 +26,17 @@ export async function machineTraces(): Promise<MachineTraces> {
     tables: await output(['nft', 'list', 'tables']),
     cgroups: cgroups(),
   };
+}
+
+/** Those that name a platform's home or instance, each with what it is. */
+export async function tracesOf(home: string): Promise<string[]> {
+  const instance = instanceOf(home);
+  const traces = await machineTraces();
+  return Object.entries(traces).flatMap(([what, names]: [string, readonly string[]]) =>
+    names
+      .filter((name) => name.includes(instance) || name.includes(home))
+      .map((name) => `${what}: ${name}`),
+  );
 }
 
 /** Of container tools and of ours; what else runs on the machine comes and goes by itself. */

@@ -24,6 +24,21 @@ export async function simulateReboot(home: string): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
 }
 
+/** The ports that the platform chose for itself, as flags: addresses of Services and images name them. */
+export function portFlags(home: string): string[] {
+  const record = JSON.parse(readFileSync(path.join(home, 'run/gateway.json'), 'utf8')) as {
+    settings: string;
+  };
+  const settings = JSON.parse(record.settings) as Record<string, number>;
+  const flags = {
+    'http-port': 'httpPort',
+    'https-port': 'httpsPort',
+    'api-port': 'apiPort',
+    'registry-port': 'registryPort',
+  };
+  return Object.entries(flags).flatMap(([flag, key]) => [`--${flag}`, String(settings[key])]);
+}
+
 /** How many there were. */
 function killAll(home: string, instance: string): number {
   const contained = globSync(`/sys/fs/cgroup/{,*/}knode-${instance}/**/cgroup.procs`).flatMap(
