@@ -15,7 +15,7 @@ export const layers = {
     imports: ['base', 'acme', 'telemetry', 'api', 'client', 'reconcile', 'autoscaler'],
   },
   autoscaler: { imports: ['base', 'telemetry', 'api', 'client', 'reconcile'] },
-  webhook: { imports: ['base', 'api'] },
+  webhook: { imports: ['base', 'telemetry', 'api'] },
   gateway: { imports: ['base', 'telemetry', 'api', 'client', 'autoscaler'] },
   dns: { imports: ['base', 'api', 'client'] },
   images: { imports: ['base'] },

@@ -3,7 +3,7 @@ import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { LiveSettings } from '#client/live-settings.ts';
 import type { PartContext } from './run-part.ts';
 
-type Component = 'controller' | 'activator';
+type Component = 'controller' | 'activator' | 'webhook';
 type ZapLevel = ServingSettings['logging'][Component];
 
 /** Nothing of ours is worse than an error. */

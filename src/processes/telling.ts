@@ -20,6 +20,8 @@ import type { PartContext } from './run-part.ts';
 const KEYS = {
   metrics: { port: 9090 },
   'request-metrics': { port: 9091 },
+  /** `metrics-…` too, but on a port of its own: it may be on one machine with the controllers. */
+  'webhook-metrics': { port: 9092 },
 } as const;
 
 /** What a part says of itself, and to whom it may. */

@@ -10,6 +10,7 @@ import {
   type ServingSettings,
 } from '#api/serving-config/config-maps.ts';
 import type { Service } from '#api/serving-v1/service.ts';
+import type { ReviewMeter } from '#webhook/review-meter.ts';
 import { hasTemplate, trialComplaint, trialPod } from '#api/serving-v1/template-trial.ts';
 
 /**
@@ -54,12 +55,26 @@ export interface Known {
   readonly serving: ServingSettings;
   /** Creates a pod by dry run. Throws ApiError in the server's words. */
   readonly tryPod: (pod: Pod) => Promise<unknown>;
+  /** Times reviews; nobody does where absent. */
+  readonly meter?: ReviewMeter | undefined;
 }
+
+const CONFIG_REVIEW = {
+  type: 'validation',
+  kind: { group: '', version: 'v1', kind: 'ConfigMap' },
+  subresource: '',
+};
 
 /** The answer to an AdmissionReview, as JSON, by the kind's own file. Throws NotReviewed. */
 export async function answerReview(body: string, step: Step, known: Known): Promise<string> {
   const request = requestOf(body);
+  const reviewed = known.meter?.begin();
   const response = step === 'config' ? configResponse(request) : await ofKind(request, step, known);
+  const { kind, operation, subResource: subresource = '' } = request;
+  const isAllowed = response.allowed;
+  // Of ConfigMaps nobody has looked at what the request calls itself.
+  if (step === 'config') reviewed?.({ ...CONFIG_REVIEW, operation, isAllowed });
+  else reviewed?.({ type: step, kind, subresource, operation, isAllowed });
   return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
 }
 

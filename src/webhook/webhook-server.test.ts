@@ -4,7 +4,12 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
+import { Metrics } from '#telemetry/metrics.ts';
+import { prometheusText } from '#telemetry/prometheus-text.ts';
+import { ReviewMeter } from '#webhook/review-meter.ts';
+import { parsePrometheusText } from '#test/support/prometheus-parser.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { servingKinds } from '#api/kinds.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -14,6 +19,7 @@ import { makeAuthority } from '#test/support/test-authority.ts';
 import { at } from '#test/support/wire.ts';
 
 const authority = makeAuthority();
+const metrics = new Metrics();
 
 interface Asked {
   readonly status: number | undefined;
@@ -36,6 +42,7 @@ async function ask(
     host,
     port: 0,
     log: silentLog,
+    meter: new ReviewMeter(metrics, new FakeClock()),
   };
   await using server = await startWebhookServer(options);
   return await Promise.all(
@@ -141,4 +148,18 @@ test('webhook: what is no review of a kind of ours is refused in a sentence', as
       '413 A review has at most 8388608 bytes',
     ],
   );
+});
+
+test('webhook: reviews are counted and timed, whatever they call themselves', async () => {
+  const odd = { ...route, uid: 'u9', operation: 'BREW', subResource: 'nobody' };
+  await ask([STEP_PATHS.defaulting, review(odd)]);
+  const text = prometheusText(metrics, { name: 'webhook', version: '0', instance: 'x' });
+  const found = parsePrometheusText(text).value('kn_webhook_handler_duration_seconds_count', {
+    kn_webhook_type: 'defaulting',
+    kn_webhook_resource_kind: 'Route',
+    kn_webhook_subresource: 'other',
+    kn_webhook_operation_type: 'other',
+    kn_webhook_operation_status: 'success',
+  });
+  assert.equal(found, 1);
 });

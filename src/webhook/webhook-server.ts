@@ -12,6 +12,7 @@ export interface WebhookServerOptions {
   /** What Serving's ConfigMaps say now. */
   readonly serving: () => ServingSettings;
   readonly tryPod: Known['tryPod'];
+  readonly meter?: Known['meter'];
   /** PEM. */
   readonly certificate: string;
   readonly key: string;
@@ -63,7 +64,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { kinds, serving, tryPod }: WebhookServerOptions,
+  { kinds, serving, tryPod, meter }: WebhookServerOptions,
 ): Promise<void> {
   const [target] = (request.url ?? '').split('?');
   if (target === '/healthz') return end(response, 200, 'ok');
@@ -76,7 +77,7 @@ async function answer(
     return end(response, 413, `A review has at most ${BODY_BYTES_MAX} bytes`);
   }
   try {
-    const text = await answerReview(body, step, { kinds, serving: serving(), tryPod });
+    const text = await answerReview(body, step, { kinds, serving: serving(), tryPod, meter });
     response.writeHead(200, { 'content-type': 'application/json' }).end(text);
   } catch (error) {
     if (!(error instanceof NotReviewed)) throw error;

@@ -83,7 +83,7 @@ export const loggingKeys = {
   ),
   autoscaler: level('autoscaler'),
   queueproxy: level('queueproxy'),
-  webhook: level('webhook'),
+  webhook: level('webhook', 'What `knode run webhook` logs.'),
   activator: level('activator', 'What the gateway logs.'),
   hpaautoscaler: level('hpaautoscaler'),
 } as const;
