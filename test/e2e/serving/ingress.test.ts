@@ -155,8 +155,9 @@ test(
       return [`http://${host}/`, `https://${host}/`];
     };
     const urls = [...(await at('public')), ...(await at('private'))];
-    // When a node's proxy has heard of a Service is its own affair; until then it refuses connections to it.
-    const deadlineMs = performance.now() + 30_000;
+    // When a node's proxy leads to a Service is its own affair (kube-proxy tries again after half a minute where it could not
+    // write its rules); until then it refuses connections.
+    const deadlineMs = performance.now() + 120_000;
     let found = await fromInside(HOST, urls);
     while (found.includes('ECONNREFUSED') && performance.now() < deadlineMs) {
       found = await fromInside(HOST, urls);
