@@ -1,6 +1,7 @@
 import type { GoTemplate } from '#base/go-template.ts';
 import { GoTemplateError } from '#base/go-template.ts';
 import type { LoggedRequest } from '#api/serving-config/request-log.ts';
+import type { FieldSection } from '../http1/field-section.ts';
 import { CHUNKED } from '../http1/framing.ts';
 import { parseTraceParent } from '#telemetry/trace-context.ts';
 import type { Exchange } from '../connection/exchange.ts';
@@ -101,7 +102,7 @@ function loggedRequest(
       RemoteAddr: `${address}:${peerPort}`,
       Proto: `HTTP/1.${head.minorVersion}`,
       TLS: connection.scheme === 'https',
-      Header: new Map(fields.names.map((name, at) => [spelled(name), fields.values[at] ?? ''])),
+      Header: headerOf(fields),
     },
     Response: {
       Code: status,
@@ -116,6 +117,15 @@ function loggedRequest(
     },
     TraceID: traceId,
   };
+}
+
+/** Of several fields of a name the first, as `Get` of Go's headers. */
+function headerOf({ names, values }: FieldSection): ReadonlyMap<string, string> {
+  const header = new Map<string, string>();
+  for (const [at, name] of names.entries()) {
+    if (names.indexOf(name) === at) header.set(spelled(name), values[at] ?? '');
+  }
+  return header;
 }
 
 /** As Go spells names of header fields: `x-forwarded-for` is `X-Forwarded-For`. */
