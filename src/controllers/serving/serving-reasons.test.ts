@@ -401,20 +401,29 @@ for (const [kind, what, owner] of [
 ] as const) {
   test(`reasons: a ${owner} whose ${what} cannot be made says so`, async () => {
     const refusal = new ApiError('Forbidden', `no ${kind} today`);
+    let isRefused = true;
     await using on = await servingStage({
       refuse: ({ kind: of, metadata }) =>
-        of === kind && metadata.ownerReferences?.[0]?.kind === owner ? refusal : undefined,
+        isRefused && of === kind && metadata.ownerReferences?.[0]?.kind === owner
+          ? refusal
+          : undefined,
     });
     await on.cluster.client.create(Service, hello());
     await on.play();
     const events = await eventsOf(on, owner);
     const told = `Warning CreationFailed: Failed to create ${what}: ${refusal.message}`;
     assert.ok(events.includes(told), `${told}\n${events.join('\n')}`);
-    if (kind !== 'Revision') return;
-    assert.equal(
-      await said(on, Configuration, [name, 'Ready']),
-      `False RevisionFailed: Revision creation failed with message: ${refusal.message}.`,
-    );
+    if (kind === 'Revision') {
+      assert.equal(
+        await said(on, Configuration, [name, 'Ready']),
+        `False RevisionFailed: Revision creation failed with message: ${refusal.message}.`,
+      );
+    }
+    isRefused = false;
+    await on.cluster.advance(60_000);
+    await on.play();
+    assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+    await on.cluster.steady();
   });
 }
 

@@ -25,7 +25,7 @@ export function configurationController(): Controller<Configuration> {
       const status = configurationStatus(configuration, observed, context.clock.now());
       for (const text of newsOf(configuration, status)) await tell(configuration, context, text);
       if ('latest' in observed) await tellFailure(configuration, status, context);
-      return { status };
+      return { status, ...('error' in observed && { failure: observed.error }) };
     },
   });
 }
@@ -69,7 +69,7 @@ async function created(
     if (!(error instanceof ApiError) || error.reason === 'AlreadyExists') throw error;
     const message = `Failed to create Revision: ${error.message}`;
     await tell(configuration, context, { type: 'Warning', reason: 'CreationFailed', message });
-    return { failure: `Revision creation failed with message: ${error.message}.` };
+    return { failure: `Revision creation failed with message: ${error.message}.`, error };
   }
 }
 

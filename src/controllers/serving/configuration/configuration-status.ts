@@ -1,4 +1,5 @@
 import type { StatusOf } from '#api/kind.ts';
+import type { ApiError } from '#api/meta/api-error.ts';
 import { conditionOf, Conditions, isFailed, isReady } from '#api/meta/conditions.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
@@ -12,7 +13,11 @@ export type ObservedConfiguration =
       /** All that the Configuration owns. */
       readonly revisions: readonly Revision[];
     }
-  | { readonly failure: string };
+  | {
+      readonly failure: string;
+      /** What is worth another attempt. */
+      readonly error?: ApiError;
+    };
 
 export function configurationStatus(
   configuration: Configuration,
