@@ -201,12 +201,14 @@ test('paths: the longest prefix, then the order of the list; all headers of a pa
 });
 
 test('splits: by percent within ten points of a thousand, nothing to none; headers of both levels overwrite', async () => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'none'];
-  const percents = [1, 2, 4, 8, 16, 32, 37, 0];
+  const names = ['unsaid', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'none'];
+  const percents = [undefined, 1, 2, 4, 8, 16, 32, 37, 0];
   await using at = await startBed(...names);
-  const splits = names.map((name, index) =>
-    split(name, percents[index] ?? 0, { appendHeaders: { 'x-split': name, 'x-both': name } }),
-  );
+  const splits = names.map((name, index) => {
+    const appendHeaders = { 'x-split': name, 'x-both': name };
+    const { percent = 0, ...unsaid } = split(name, percents[index] ?? 0, { appendHeaders });
+    return percents[index] === undefined ? unsaid : { ...unsaid, percent };
+  });
   const appendHeaders = { 'x-path': 'path', 'x-both': 'path' };
   await serve(at.bed, 'a', { rules: [rule(['app.example'], [{ splits, appendHeaders }])] });
   const headers = { 'X-Path': 'bogus', 'X-Split': 'bogus', 'X-Both': 'bogus' };
@@ -223,7 +225,7 @@ test('splits: by percent within ten points of a thousand, nothing to none; heade
     const [got, wanted] = [(seen.get(name) ?? 0) / 10, percents[index] ?? 0];
     assert.ok(Math.abs(got - wanted) <= 10, `${name}: ${got} % and not ${wanted} %`);
   }
-  assert.equal(seen.get('none'), undefined);
+  assert.deepEqual([seen.get('none'), seen.get('unsaid')], [undefined, undefined]);
 });
 
 test('rewriteHost: a host of its own leads through an ExternalName to what is inside', async () => {

@@ -39,3 +39,32 @@ test('a status that is wanted while the one before it is on its way is written t
   const stored = await client.get(Ingress, { namespace: 'default', name: 'a' });
   assert.equal(stored?.status?.observedGeneration, 2);
 });
+
+test('an Ingress whose status is refused for ever keeps no other from being told', async () => {
+  const written = Promise.withResolvers<void>();
+  let refused = 0;
+  const ingress = (name: string): Ingress => ({
+    apiVersion: 'networking.internal.knative.dev/v1alpha1',
+    kind: 'Ingress',
+    metadata: { namespace: 'default', name },
+    spec: {},
+  });
+  using writer = new IngressStatusWriter({
+    client: {
+      async updateStatus(_kind, object) {
+        if (object.metadata.name !== 'refused') {
+          written.resolve();
+          return object;
+        }
+        refused += 1;
+        throw new Error('a webhook says no');
+      },
+    },
+    clock: systemClock,
+    log: silentLog,
+  });
+  writer.want(ingress('refused'), { observedGeneration: 1 });
+  writer.want(ingress('other'), { observedGeneration: 1 });
+  await written.promise;
+  assert.equal(refused, 1);
+});

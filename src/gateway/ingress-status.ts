@@ -120,6 +120,7 @@ export class IngressStatusWriter implements Disposable {
         // A newer version exists, or none: the watch brings it, and with it the next status.
         const isOutdated = hasReason(error, 'Conflict') || hasReason(error, 'NotFound');
         if (!isOutdated) {
+          this.#postpone(key);
           this.#retryLater(error, key);
           break;
         }
@@ -131,6 +132,14 @@ export class IngressStatusWriter implements Disposable {
 
   #first(): readonly [string, Ingress] | undefined {
     return this.#wanted.entries().next().value;
+  }
+
+  /** Behind all others: what is refused for ever must not keep them waiting. */
+  #postpone(key: string): void {
+    const newest = this.#wanted.get(key);
+    if (!newest) return;
+    this.#wanted.delete(key);
+    this.#wanted.set(key, newest);
   }
 
   #retryLater(error: unknown, ingress: string): void {

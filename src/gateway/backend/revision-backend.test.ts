@@ -105,7 +105,27 @@ test('a request that leaves while it waits is not given a pod', () => {
   assert.deepEqual([gone.outcome, stays.outcome], ['waiting', 'a']);
 });
 
-test('the time limit runs while waiting, and anew from when there is a pod', () => {
+test('a pod that goes and comes back under a request is the same one, and drained when all of its name are', () => {
+  const { revision } = backend({ containerConcurrency: 1 });
+  revision.pods.setEndpoints([ready('a')]);
+  const [first, second] = enter(revision, 2);
+  assert.ok(first && second);
+  revision.pods.setEndpoints([]);
+  revision.pods.setEndpoints([ready('a')]);
+  assert.deepEqual(outcomes([first, second]), ['a', 'waiting']);
+  // The next of that name, and no other pod: it takes one beside the other's.
+  revision.pods.setEndpoints([{ ...ready('a'), address: '192.0.2.77' }]);
+  assert.deepEqual(outcomes([first, second]), ['a', 'a']);
+  let isDrained = false;
+  revision.pods.drain('a', () => (isDrained = true));
+  revision.leave(second);
+  assert.equal(isDrained, false);
+  revision.leave(first);
+  assert.equal(isDrained, true);
+  assert.equal(revision.pods.hasLeaving, false);
+});
+
+test('the time limit runs from when a request comes, whether it waits or is in a pod', () => {
   const clock = new FakeClock();
   const { revision } = backend({ timeoutSeconds: 10 }, clock);
   const [late] = enter(revision, 1);
@@ -116,9 +136,9 @@ test('the time limit runs while waiting, and anew from when there is a pod', () 
   if (late) revision.leave(late);
   revision.pods.setEndpoints([ready('a')]);
   assert.equal(inTime?.outcome, 'a');
-  clock.advance(9_000);
+  clock.advance(4_500);
   assert.equal(inTime?.outcome, 'a');
-  clock.advance(1_500);
+  clock.advance(1_000);
   assert.equal(inTime?.outcome, 'timeout');
 });
 

@@ -80,6 +80,8 @@ export class RevisionBackend implements Backend {
 
   enter(visitor: Visitor): void {
     this.meter.begin();
+    // Once, whatever happens to it: who waits, or goes to a second pod, has no more time for that.
+    this.deadlines.total?.set(visitor);
     this.#place(visitor);
   }
 
@@ -135,7 +137,6 @@ export class RevisionBackend implements Backend {
 
   #wait(visitor: Visitor): void {
     this.#waiting.add(visitor);
-    this.deadlines.total?.set(visitor);
     if (this.#waiting.size > 1) return;
     const nowMs = this.#options.clock.monotonicMs();
     if (this.pods.usable.length === 0) {
@@ -170,7 +171,6 @@ export class RevisionBackend implements Backend {
     if (this.#first?.visitor === visitor) {
       this.#first.admittedMs = this.#options.clock.monotonicMs();
     }
-    this.deadlines.total?.set(visitor);
     this.deadlines.start?.set(visitor);
     this.deadlines.idle?.set(visitor);
     visitor.onPod(pod);

@@ -20,7 +20,7 @@ interface Known {
   isUsable: boolean;
   probing: Disposable | undefined;
   /** Called when the pod, chosen no more, has no request of ours left; each of its containers may wait for that. */
-  onDrained: readonly (() => void)[];
+  onDrained: (() => void)[];
 }
 
 const EMPTY: readonly Pod[] = [];
@@ -34,8 +34,8 @@ const HINT_MS = 600_000;
 export class RevisionPods implements Disposable {
   readonly #options: RevisionPodsOptions;
   readonly #known = new Map<string, Known>();
-  /** Gone for the API, with requests of ours still in them. */
-  readonly #leaving = new Map<string, Known>();
+  /** Gone for the API, with requests of ours still in them; of one name there may be several. */
+  readonly #leaving = new Map<Pod, Known>();
   #usable: readonly Pod[] = EMPTY;
 
   constructor(options: RevisionPodsOptions) {
@@ -54,7 +54,7 @@ export class RevisionPods implements Disposable {
 
   /** Also where it is gone but for requests of ours. */
   has(name: string): boolean {
-    return this.#known.has(name) || this.#leaving.has(name);
+    return this.#allOf(name).length > 0;
   }
 
   /** What the EndpointSlices list now: the truth, for every pod that they have ever listed. */
@@ -91,26 +91,34 @@ export class RevisionPods implements Disposable {
 
   /** Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown. */
   drain(name: string, onDrained: () => void): void {
-    const known = this.#known.get(name) ?? this.#leaving.get(name);
-    if (!known) {
+    const all = this.#allOf(name);
+    let left = all.length;
+    if (left === 0) {
       onDrained();
       return;
     }
-    known.isTerminating = true;
-    known.onDrained = [...known.onDrained, onDrained];
+    for (const known of all) {
+      known.isTerminating = true;
+      known.onDrained.push(() => {
+        left -= 1;
+        if (left === 0) onDrained();
+      });
+    }
     this.#update();
-    this.released(known.pod);
+    for (const { pod } of all) this.released(pod);
   }
 
   /** A request has left the pod. */
   released(pod: Pod): void {
     if (pod.inFlight > 0) return;
-    const known = this.#known.get(pod.name) ?? this.#leaving.get(pod.name);
-    if (!known?.isTerminating || known.pod !== pod) return;
-    this.#leaving.delete(pod.name);
-    const { onDrained } = known;
-    known.onDrained = [];
-    for (const drained of onDrained) drained();
+    const leaving = this.#leaving.get(pod);
+    if (leaving) {
+      this.#leaving.delete(pod);
+      pod[Symbol.dispose]();
+    }
+    const known = leaving ?? this.#known.get(pod.name);
+    if (known?.pod !== pod || !known.isTerminating) return;
+    for (const drained of known.onDrained.splice(0)) drained();
   }
 
   /** The pod could not be connected to. */
@@ -146,28 +154,41 @@ export class RevisionPods implements Disposable {
     }
   }
 
+  /** One that comes back under requests of ours is the same as before: they count in it. */
   #add(endpoint: PodEndpoint): Known {
+    const { name, address, port } = endpoint;
+    const before = this.#allOf(name).find(
+      ({ pod }) => pod.address === address && pod.port === port,
+    );
     const known: Known = {
-      pod: new Pod(endpoint, this.#options.clock),
+      pod: before?.pod ?? new Pod(endpoint, this.#options.clock),
       isHint: false,
       isListedReady: false,
-      isTerminating: false,
+      // Who is to be drained is never chosen again.
+      isTerminating: before?.isTerminating ?? false,
       isUsable: false,
       probing: undefined,
-      onDrained: [],
+      onDrained: before?.onDrained ?? [],
     };
-    this.#known.set(endpoint.name, known);
+    this.#leaving.delete(known.pod);
+    this.#known.set(name, known);
     return known;
   }
 
   #remove(known: Known): void {
-    this.#known.delete(known.pod.name);
+    const { pod } = known;
+    this.#known.delete(pod.name);
     known.probing?.[Symbol.dispose]();
     known.probing = undefined;
-    known.pod[Symbol.dispose]();
-    known.isTerminating = true;
-    if (known.pod.inFlight > 0) this.#leaving.set(known.pod.name, known);
-    else this.released(known.pod);
+    if (pod.inFlight > 0) this.#leaving.set(pod, known);
+    else pod[Symbol.dispose]();
+  }
+
+  /** Those of that name: the one that is listed or announced, and those that are leaving. */
+  #allOf(name: string): readonly Known[] {
+    const known = this.#known.get(name);
+    const leaving = [...this.#leaving.values()].filter(({ pod }) => pod.name === name);
+    return known ? [known, ...leaving] : leaving;
   }
 
   #probe(known: Known): void {

@@ -1,5 +1,5 @@
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
-import { keyOf } from './route-table.ts';
+import { keyOf, percentOf } from './route-table.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 
 /** Why requests to an Ingress could not go where it leads them. */
@@ -15,14 +15,16 @@ export function missingBackend(
   directory: Pick<ServiceDirectory, 'find'>,
 ): MissingBackend | undefined {
   const paths = (ingress.spec.rules ?? []).flatMap((rule) => rule.http?.paths ?? []);
-  for (const split of paths.flatMap((path) => path.splits)) {
+  const all = paths.flatMap(({ splits }) =>
+    splits.map((split) => ({ split, percent: percentOf(split, splits) })),
+  );
+  for (const { split, percent } of all) {
     const { serviceNamespace: namespace, serviceName: name, servicePort: port } = split;
     const found = directory.find({ namespace, service: name, port });
     const service = `${namespace}/${name}`;
     if (!found) return { service, lacks: 'itself' };
     const isPlain = found !== 'self' && found.kind === 'plain';
-    if (isPlain && !found.hasEndpoints && split.percent !== 0)
-      return { service, lacks: 'endpoints' };
+    if (isPlain && !found.hasEndpoints && percent > 0) return { service, lacks: 'endpoints' };
   }
   return undefined;
 }

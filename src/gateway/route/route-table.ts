@@ -1,4 +1,4 @@
-import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
+import type { Ingress, IngressPath, IngressSplit } from '#api/networking-v1alpha1/ingress.ts';
 import { INGRESS_CLASS, networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import type { SecretRef } from '../tls/serving-certificates.ts';
@@ -236,7 +236,7 @@ function routePath(
     ),
     rewriteHost: path.rewriteHost || undefined,
     splits: path.splits.map((split) => {
-      below += split.percent ?? 100;
+      below += percentOf(split, path.splits);
       return {
         namespace: split.serviceNamespace,
         service: split.serviceName,
@@ -246,6 +246,11 @@ function routePath(
       };
     }),
   };
+}
+
+/** Clients in Go leave a 0 out; admission fills in the 100 of one that is alone. */
+export function percentOf({ percent }: IngressSplit, splits: readonly IngressSplit[]): number {
+  return percent ?? (splits.length === 1 ? 100 : 0);
 }
 
 function byAge(a: Ingress, b: Ingress): number {

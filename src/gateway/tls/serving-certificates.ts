@@ -20,7 +20,7 @@ export interface CertificateProblem {
 
 /** Of one version of a Secret. */
 interface Certificate {
-  readonly problem: CertificateProblem | undefined;
+  problem: CertificateProblem | undefined;
   context: SecureContext | undefined;
 }
 
@@ -78,8 +78,12 @@ export class ServingCertificates implements AsyncDisposable {
     const secret = this.#informer?.get(ref);
     const certificate = secret && this.#certificateOf(secret);
     if (!secret || !certificate || certificate.problem) return undefined;
-    certificate.context ??= createSecureContext({ ...pairOf(secret), ...tlsLimits });
-    return certificate.context;
+    certificate.context ??= parsed(() => createSecureContext({ ...pairOf(secret), ...tlsLimits }));
+    if (certificate.context) return certificate.context;
+    // What the two were looked at for was well; the library has more to ask of them, and of the rest of a chain.
+    certificate.problem = invalid(secret, 'tls.crt and tls.key cannot be used for TLS');
+    this.#options.onChange();
+    return undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,13 +106,14 @@ function pairOf({ data = {} }: Secret): { cert: Buffer; key: Buffer } {
   };
 }
 
+function invalid({ metadata }: Secret, message: string): CertificateProblem {
+  const { namespace = '', name = '' } = metadata;
+  return { reason: 'SecretInvalid', message: `Secret ${namespace}/${name}: ${message}` };
+}
+
 /** Much cheaper than a secure context, of which there is to be none before it is needed. */
 function problemIn(secret: Secret): CertificateProblem | undefined {
-  const { namespace = '', name = '' } = secret.metadata;
-  const wrong = (message: string): CertificateProblem => ({
-    reason: 'SecretInvalid',
-    message: `Secret ${namespace}/${name}: ${message}`,
-  });
+  const wrong = (message: string): CertificateProblem => invalid(secret, message);
   const { cert, key } = pairOf(secret);
   const certificate = parsed(() => new X509Certificate(cert));
   if (!certificate) return wrong('tls.crt holds no certificate in PEM');

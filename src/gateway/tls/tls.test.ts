@@ -212,6 +212,16 @@ test('a Secret that is missing or broken is told in the status, and keeps nobody
     assert.equal(await refused(port, 'bad.example'), 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
     assert.equal((await ask(port, { host: 'good.example', authority: ca })).status, 200);
   }
+  // What only shows when it is used.
+  const chain = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  await bed.secret('bad', { ...pair, certificate: `${pair.certificate}\n${chain}` });
+  await ready(client, missing);
+  assert.equal(await refused(port, 'bad.example'), 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
+  await untilIngress(
+    client,
+    missing,
+    ({ status }) => condition(status, 'NetworkConfigured')?.reason === 'SecretInvalid',
+  );
   await bed.secret('bad', pair);
   const mended = await ready(client, missing);
   assert.equal((await ask(port, { host: 'bad.example', authority: ca })).status, 200);
