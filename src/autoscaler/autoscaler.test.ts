@@ -14,7 +14,7 @@ import { startAutoscaler, type Autoscaler } from '#autoscaler/autoscaler.ts';
 import type { HeadStart } from '#autoscaler/head-start.ts';
 import { connectMeasurements, type MeasurementClient } from '#autoscaler/measurement-client.ts';
 import type { FromAutoscaler } from '#autoscaler/measurements.ts';
-import type { ScaleTarget } from '#autoscaler/revision-scaler.ts';
+import { RevisionScaler, type ScaleTarget } from '#autoscaler/revision-scaler.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { scaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Key } from '#reconcile/controller.ts';
@@ -315,4 +315,16 @@ test('autoscaler: what it decides and how cold starts went is measured, until th
     scraped().samples.filter((sample) => 'kn_revision_name' in sample.labels),
     [],
   );
+});
+
+test('autoscaler: min-scale begins no pods of what no Route leads to', () => {
+  const annotations = { 'autoscaling.knative.dev/min-scale': '3' };
+  const podsFor = (isReachable: boolean): number => {
+    const known = { ...target({ isReachable }, annotations) };
+    const zero = { ...known, settings: { ...known.settings, initialScale: 0 } };
+    const scaler = new RevisionScaler(zero, 0);
+    scaler.demand(1, 0);
+    return scaler.podsForDemand;
+  };
+  assert.deepEqual([podsFor(true), podsFor(false)], [3, 1]);
 });

@@ -111,6 +111,7 @@ class Deciding implements Autoscaler {
   forget(key: Key): void {
     const text = `${key.namespace}/${key.name}`;
     this.#scalers.delete(text);
+    this.#earlyDemands.delete(text);
     this.#meters.get(text)?.[Symbol.dispose]();
     this.#meters.delete(text);
   }

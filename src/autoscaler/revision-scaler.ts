@@ -76,9 +76,14 @@ export class RevisionScaler {
     return this.#demandedMs;
   }
 
-  /** The decision within min-scale and max-scale, and never none: what to have when requests wait. */
+  /**
+   * The decision within min-scale and max-scale, and never none: what to have when requests wait. No Route leads to what is
+   * not reachable, and min-scale is for what one does.
+   */
   get podsForDemand(): number {
-    return boundScale(Math.max(1, this.#decision.desired), this.#target.settings);
+    const { settings, isReachable } = this.#target;
+    const bounds = isReachable ? settings : { ...settings, minScale: 0 };
+    return boundScale(Math.max(1, this.#decision.desired), bounds);
   }
 
   /** Takes what the controller knows now; other windows than before begin anew. */

@@ -193,6 +193,11 @@ for (const [text, features, ...expected] of [
     'pod spec support for init-containers is off, but found 1 init containers: ',
   ],
   [
+    '{ initContainers: [{ image: j }], containers: [{ image: i }] }',
+    'kubernetes.podspec-init-containers: allowed',
+    'pod spec support for init-containers is off, but found 1 init containers: ',
+  ],
+  [
     '{ initContainers: [{ name: a, image: j, livenessProbe: {} }], containers: [{ name: a, image: i }] }',
     'kubernetes.podspec-init-containers: enabled',
     'duplicate container name "a": spec.containers[0].name',

@@ -71,11 +71,13 @@ function allContainerErrors(
   const { containers = [], initContainers = [] } = spec;
   const { features } = settings;
   const errors: FieldError[] = [];
-  if (initContainers.length > 0 && features.initContainers === 'Disabled') {
+  // Unlike the other fields of a pod: `allowed` is not enough.
+  const isInitAllowed = features.initContainers === 'Enabled';
+  if (initContainers.length > 0 && !isInitAllowed) {
     const message = `pod spec support for init-containers is off, but found ${initContainers.length} init containers`;
     errors.push({ path: '', message });
   }
-  for (const [index, container] of initContainers.entries()) {
+  for (const [index, container] of isInitAllowed ? initContainers.entries() : []) {
     // Upstream tells these by the paths of the other containers.
     const path = `${at}.containers[${index}]`;
     errors.push(...initContainerErrors(container, path, { spec, settings }));

@@ -64,6 +64,13 @@ test('service: defaulting twice changes nothing', () => {
   assert.deepEqual(again, service);
 });
 
+test('service: who made one that something owns is recorded too', () => {
+  const owner = '{ apiVersion: example.com/v1, kind: App, name: app, uid: u }';
+  const owned = hello.replace('name: hello', `name: hello, ownerReferences: [${owner}]`);
+  const { metadata } = defaulted(Service, owned);
+  assert.equal(metadata.annotations?.['serving.knative.dev/creator'], 'ann');
+});
+
 test('service: lastModifier is who changed the spec', () => {
   const previous = defaulted(Service, hello);
   const next = structuredClone(previous);

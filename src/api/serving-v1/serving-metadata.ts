@@ -8,13 +8,20 @@ import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 
 interface Authored {
+  readonly kind: string;
   readonly metadata: ObjectMeta;
   readonly spec?: unknown;
 }
 
-/** Records who made and who last changed an object. What a controller owns is not authored by anybody. */
+/** Whoever owns a Configuration or a Route wrote it; other kinds have an author of their own whoever owns them. */
+function isDerived({ kind, metadata }: Authored): boolean {
+  const isOwned = (metadata.ownerReferences ?? []).length > 0;
+  return isOwned && (kind === 'Configuration' || kind === 'Route');
+}
+
+/** Records who made and who last changed an object. What is derived is not authored by anybody. */
 export function defaultAuthors<T extends Authored>(object: T, context: AdmissionContext<T>): void {
-  if ((object.metadata.ownerReferences ?? []).length > 0) return;
+  if (isDerived(object)) return;
   const { previous, username } = context;
   if (previous && isDeepStrictEqual(previous.spec, object.spec)) return;
   object.metadata.annotations = {
@@ -31,7 +38,7 @@ export function metadataErrors<T extends Authored>(
 ): FieldError[] {
   return [
     ...nameErrors(object.metadata),
-    ...scaleAnnotationErrors(object.metadata),
+    ...scaleAnnotationErrors(object),
     ...authorErrors(object, context),
   ];
 }
@@ -82,12 +89,9 @@ export function ownerLabelErrors(
   return isOwned ? [] : [missing(`metadata.labels.${key}`)];
 }
 
-function scaleAnnotationErrors({
-  annotations = {},
-  ownerReferences = [],
-}: ObjectMeta): FieldError[] {
-  if (ownerReferences.length > 0) return [];
-  return Object.keys(annotations)
+function scaleAnnotationErrors(object: Authored): FieldError[] {
+  if (isDerived(object)) return [];
+  return Object.keys(object.metadata.annotations ?? {})
     .filter(isScaleAnnotation)
     .map((key) => ({
       path: 'metadata.annotations',
@@ -102,7 +106,7 @@ export function authorErrors<T extends Authored>(
   object: T,
   { previous }: AdmissionContext<T>,
 ): FieldError[] {
-  if (!previous || (object.metadata.ownerReferences ?? []).length > 0) return [];
+  if (!previous || isDerived(object)) return [];
   const now = object.metadata.annotations ?? {};
   const before = previous.metadata.annotations ?? {};
   const at = 'metadata.annotations';

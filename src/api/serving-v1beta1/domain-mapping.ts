@@ -55,8 +55,6 @@ export const DomainMapping = defineKind({
       ...referenceErrors(spec?.ref ?? {}, metadata.namespace ?? ''),
     ];
   },
-  warnings: ({ spec }) =>
-    spec.tls ? ['spec.tls: it is stored, and the gateway does not serve TLS yet'] : [],
 });
 
 function nameErrors({ name = '', generateName }: ObjectMeta): FieldError[] {
