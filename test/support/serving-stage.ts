@@ -55,7 +55,7 @@ export interface ServingStage extends AsyncDisposable {
   /** Both, until nothing moves. */
   play(): Promise<void>;
   /** A second in which the gateway saw the revision busy or not at all. */
-  second(concurrency?: number): Promise<void>;
+  second(concurrency?: number, requests?: number): Promise<void>;
 }
 
 export interface ServingStageOptions {
@@ -146,11 +146,11 @@ export async function servingStage({
         await serveIngresses();
       }
     },
-    async second(concurrency) {
+    async second(concurrency, requests = 1) {
       const loads =
         concurrency === undefined
           ? []
-          : [{ namespace, revision: 'hello-00001', concurrency, requests: 1 }];
+          : [{ namespace, revision: 'hello-00001', concurrency, requests }];
       gateway.send({ type: 'report', atMs: clock.monotonicMs(), periodMs: 1_000, loads });
       drained = Promise.withResolvers<void>();
       const answered = autoscaler.drain({ namespace, pod: 'x' }, new AbortController().signal);
