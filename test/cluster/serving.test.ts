@@ -332,31 +332,67 @@ suite('serving', { concurrency: true }, () => {
     assert.equal(at(body, 'spec.metrics.0.resource.target.averageUtilization'), 60);
   });
 
-  test("a domain of one's own is claimed and leads to its Service", async () => {
-    const yard = await openYard();
-    const { cluster, all, namespace } = yard;
-    const domain = `${namespace}.example.com`;
-    await yard.create('services', service('shop'));
-    await yard.once('services/shop', 'True');
-    const mappings = all('domainmappings', '/apis/serving.knative.dev/v1beta1');
-    await made(cluster, mappings, {
-      apiVersion: 'serving.knative.dev/v1beta1',
-      kind: 'DomainMapping',
-      metadata: { name: domain },
-      spec: { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: 'shop' } },
+  test('a domain is of the namespace that has its claim, and leads where its mapping says', async () => {
+    const [one, other] = [await openYard(), await openYard()];
+    const { cluster } = one;
+    const domain = `${one.namespace}.example.com`;
+    const mappingsOf = ({ all }: Yard): string =>
+      all('domainmappings', '/apis/serving.knative.dev/v1beta1');
+    const refTo = (name: string): object => ({
+      ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name },
     });
-    const waiting = await yard.once(`${mappings}/${domain}`, 'False', 'DomainClaimed');
-    assert.equal(said(waiting)[0], 'False');
+    for (const yard of [one, other]) {
+      await yard.create('services', service('shop'));
+      await yard.once('services/shop', 'True');
+      await made(cluster, mappingsOf(yard), {
+        apiVersion: 'serving.knative.dev/v1beta1',
+        kind: 'DomainMapping',
+        metadata: { name: domain },
+        spec: refTo('shop'),
+      });
+      const waiting = await yard.once(`${mappingsOf(yard)}/${domain}`, 'False', 'DomainClaimed');
+      assert.equal(said(waiting)[0], 'False');
+    }
     const claims = `${INTERNAL}/clusterdomainclaims`;
-    await made(cluster, claims, {
-      apiVersion: 'networking.internal.knative.dev/v1alpha1',
-      kind: 'ClusterDomainClaim',
-      metadata: { name: domain },
-      spec: { namespace },
-    });
-    const ready = await yard.once(`${mappings}/${domain}`, 'True');
+    const claim = async ({ namespace }: Yard): Promise<unknown> =>
+      await made(cluster, claims, {
+        apiVersion: 'networking.internal.knative.dev/v1alpha1',
+        kind: 'ClusterDomainClaim',
+        metadata: { name: domain },
+        spec: { namespace },
+      });
+    await claim(one);
+    const ready = await one.once(`${mappingsOf(one)}/${domain}`, 'True');
     assert.match(textAt(ready, 'status.url'), new RegExp(`^http://${domain}`));
     await cluster.send('DELETE', `${claims}/${domain}`);
+    await one.once(`${mappingsOf(one)}/${domain}`, 'False', 'DomainClaimed');
+    await claim(other);
+    await other.once(`${mappingsOf(other)}/${domain}`, 'True');
+    await other.create('services', service('second'));
+    await other.once('services/second', 'True');
+    await merged(cluster, `${mappingsOf(other)}/${domain}`, { spec: refTo('second') });
+    await until(cluster, other.all(`ingresses/${domain}`, INTERNAL), (it) =>
+      textAt(it, 'spec.rules.0.http.paths.0.rewriteHost').startsWith('second.'),
+    );
+    await other.once(`${mappingsOf(other)}/${domain}`, 'True');
+    await cluster.send('DELETE', `${claims}/${domain}`);
+  });
+
+  test('a name that the server makes is what all is named by', async () => {
+    const { cluster, all, once } = await openYard();
+    const { spec } = service('x') as { spec: object };
+    const created = await made(cluster, all('services'), {
+      apiVersion: 'serving.knative.dev/v1',
+      kind: 'Service',
+      metadata: { generateName: 'some-' },
+      spec,
+    });
+    const name = textAt(created, 'metadata.name');
+    assert.match(name, /^some-\w{5}$/);
+    const ready = await once(`services/${name}`, 'True');
+    assert.equal(at(ready, 'status.latestReadyRevisionName'), `${name}-00001`);
+    const { status } = await cluster.send('GET', all(`routes/${name}`));
+    assert.equal(status, 200);
   });
 
   test('a revision that says its own name keeps it, and another may not have it', async () => {
