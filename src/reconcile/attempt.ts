@@ -37,7 +37,8 @@ export async function attempted(
     }
     if (attempt > QUIET_ATTEMPTS || !isOrdinary(error)) {
       log.warn('reconcile: failed, will try again', { reason: error.reason, error, attempt });
-      await tell(error, options);
+      // However often it is lost, a race says nothing of the object (serving specification §1.1).
+      if (!hasReason(error, 'Conflict')) await tell(error, options);
     }
     const { retryAfterSeconds } = error.details;
     return {
