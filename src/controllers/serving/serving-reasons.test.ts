@@ -18,6 +18,7 @@ import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { Service } from '#api/serving-v1/service.ts';
 import { hello, namespace, servingStage, type ServingStage } from '#test/support/serving-stage.ts';
+import { fixture } from '#test/support/fixture.ts';
 
 /**
  * The catalogue of reasons and messages (serving specification §1.11) and of events, by the words that clients read:
@@ -53,7 +54,9 @@ async function eventsOf({ cluster }: ServingStage, kind: string, of = name): Pro
 function somebodyElses<T extends KubeObject>(kind: Kind<T>, of: string, rest: object = {}): T {
   const metadata = { name: of, namespace };
   // Whatever the kind wants of it stands in `rest`.
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, ...rest } as unknown as T;
+  return fixture<T>(
+    JSON.stringify({ apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, ...rest }),
+  );
 }
 
 const template = {
