@@ -320,9 +320,9 @@ test('autoscaler: what it decides and how cold starts went is measured, until th
 test('autoscaler: min-scale begins no pods of what no Route leads to', () => {
   const annotations = { 'autoscaling.knative.dev/min-scale': '3' };
   const podsFor = (isReachable: boolean): number => {
-    const known = { ...target({ isReachable }, annotations) };
-    const zero = { ...known, settings: { ...known.settings, initialScale: 0 } };
-    const scaler = new RevisionScaler(zero, 0);
+    const scaled = { annotations, containerConcurrency: 0, isReachable };
+    const settings = scaleSettings(scaled, defaultSettings.autoscaler);
+    const scaler = new RevisionScaler(target({ isReachable, settings }), 0);
     scaler.demand(1, 0);
     return scaler.podsForDemand;
   };

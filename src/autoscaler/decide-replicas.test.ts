@@ -48,8 +48,33 @@ const cases: Case[] = [
   {
     name: 'min-scale does not hold what nobody can reach',
     input: { isReachable: false, active: 'False' },
-    settings: { minScale: 2 },
+    settings: scaleSettings(
+      {
+        annotations: { 'autoscaling.knative.dev/min-scale': '2' },
+        containerConcurrency: 0,
+        isReachable: false,
+      },
+      defaultSettings.autoscaler,
+    ),
     expected: { wanted: 0, replicas: 0 },
+  },
+  {
+    name: 'the initial scale does not hold what nobody can reach',
+    input: { isReachable: false, isInitialized: false, desired: 1 },
+    settings: { initialScale: 3 },
+    expected: { wanted: 1, replicas: 1 },
+  },
+  {
+    name: 'the initial scale is reached also beyond max-scale, which counts from then on',
+    input: { desired: 1, isInitialized: false, active: 'Unknown' },
+    settings: { initialScale: 5, maxScale: 3 },
+    expected: { wanted: 5, replicas: 5 },
+  },
+  {
+    name: 'more than max-scale goes once the initial scale was reached',
+    input: { desired: 5 },
+    settings: { initialScale: 5, maxScale: 3 },
+    expected: { wanted: 3, replicas: 3 },
   },
   {
     name: 'the initial scale holds until it was reached',

@@ -48,9 +48,9 @@ export function decideReplicas(input: ReplicasInput, settings: ScaleSettings): R
 }
 
 function minScale(input: ReplicasInput, settings: ScaleSettings): number {
-  if (!input.isReachable) return 0;
   const { minScale, initialScale } = settings;
-  return !input.isInitialized && initialScale > 1 ? Math.max(minScale, initialScale) : minScale;
+  const isHeld = input.isReachable && !input.isInitialized && initialScale > 1;
+  return isHeld ? Math.max(minScale, initialScale) : minScale;
 }
 
 function whileActivating({ activeForMs, progressDeadlineMs }: ReplicasInput): ReplicasDecision {

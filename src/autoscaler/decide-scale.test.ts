@@ -8,7 +8,7 @@ import {
   type ScaleInput,
 } from '#autoscaler/decide-scale.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
-import { scaleSettings } from '#autoscaler/scale-settings.ts';
+import { initialScaleOf, scaleSettings } from '#autoscaler/scale-settings.ts';
 
 /** Annotations without their prefix. */
 function settings(
@@ -106,6 +106,12 @@ const cases: Case[] = [
     burst: 300 - 211 - 10,
   },
   {
+    name: 'what rounding makes of a load that just fits is what upstream makes of it',
+    annotations: { metric: 'rps', target: '3' },
+    input: { readyPods: 8, stable: 21, panic: 0 },
+    desired: 11,
+  },
+  {
     name: 'burst capacity 0 leaves the gateway out',
     annotations: { 'target-burst-capacity': '0' },
     input: { readyPods: 1, stable: 50, panic: 50 },
@@ -176,11 +182,27 @@ test('scale: waits with going down as long as it is told', () => {
   assert.equal(later.desired, 3);
 });
 
+test('scale: the delay is as fine as decisions are made', () => {
+  const of = settings({ 'scale-down-delay': '1s' });
+  const at = (nowMs: number, load: number, isReachable = true): ScaleInput => {
+    return { nowMs, stable: load, panic: load, readyPods: 6, isReachable };
+  };
+  const busy = decideScale(at(2_100, 420), of, { delayed: [] });
+  const same = decideScale(at(3_900, 210), of, busy.memory);
+  assert.equal(same.desired, 6, 'of two in one slot the higher counts');
+  const hidden = decideScale(at(3_950, 70, false), of, same.memory);
+  assert.equal(hidden.desired, 1, 'for what nobody reaches nothing is held');
+  assert.equal(decideScale(at(3_990, 210), of, hidden.memory).desired, 6);
+  assert.equal(decideScale(at(4_000, 210), of, same.memory).desired, 3);
+});
+
 for (const [pods, minScale, maxScale, expected] of [
   [0, 0, 0, 0],
   [0, 2, 0, 2],
   [9, 0, 3, 3],
   [2, 1, 3, 2],
+  [4, 5, 3, 5],
+  [6, 5, 3, 3],
 ] as const) {
   test(`scale: ${pods} within ${minScale} and ${maxScale} is ${expected}`, () => {
     assert.equal(boundScale(pods, { minScale, maxScale }), expected);
@@ -194,6 +216,23 @@ test('settings: requests a second have a target of their own, which no limit of 
   assert.deepEqual([settings(said, 10).total, settings(said, 10).target], [50, 50]);
   const { metric, total, target } = settings({ metric: 'concurrency' }, 10);
   assert.deepEqual([metric, total, target], ['concurrency', 10, 7]);
+});
+
+test('settings: who may not begin with none begins as the cluster says', () => {
+  assert.equal(settings({ 'initial-scale': '0' }).initialScale, 1);
+  const config = { ...defaultSettings.autoscaler, allowsZeroInitialScale: true };
+  assert.equal(initialScaleOf(0, config), 0);
+  assert.equal(initialScaleOf(undefined, config), 1);
+});
+
+test('settings: both spellings of the weighted average are it', () => {
+  const of = (value: string): boolean =>
+    settings({ 'metric-aggregation-algorithm': value }).isWeighted;
+  assert.deepEqual(['weighted-exponential', 'weightedExponential', 'linear'].map(of), [
+    true,
+    true,
+    false,
+  ]);
 });
 
 test('settings: the panic window is a share of the stable one, a second at least', () => {

@@ -80,11 +80,21 @@ function delayScaleDown(
   { settings, memory }: { readonly settings: ScaleSettings; readonly memory: ScaleMemory },
 ): { readonly desired: number; readonly delayed: ScaleMemory['delayed'] } {
   const { scaleDownDelayMs } = settings;
-  if (scaleDownDelayMs === 0 || !isReachable) return { desired: pods, delayed: [] };
-  const recent = memory.delayed.filter(({ atMs }) => atMs > nowMs - scaleDownDelayMs);
+  if (scaleDownDelayMs === 0) return { desired: pods, delayed: [] };
+  // Nobody's route leads to it: what it was in need of is not held for it, nor forgotten.
+  if (!isReachable) return { desired: pods, delayed: memory.delayed };
+  const oldest = delaySlot(nowMs) - Math.ceil(scaleDownDelayMs / DELAY_SLOT_MS);
+  const recent = memory.delayed.filter(({ atMs }) => delaySlot(atMs) > oldest);
   // What an equal or higher one outlives can never be the maximum again.
   const delayed = [...recent.filter((past) => past.pods > pods), { atMs: nowMs, pods }];
   return { desired: Math.max(...delayed.map((past) => past.pods)), delayed };
+}
+
+/** As fine as decisions are made (serving specification §4.3). */
+const DELAY_SLOT_MS = 2_000;
+
+function delaySlot(atMs: number): number {
+  return Math.floor(atMs / DELAY_SLOT_MS);
 }
 
 function excessBurstCapacity({ readyPods, panic }: ScaleInput, settings: ScaleSettings): number {
@@ -93,11 +103,11 @@ function excessBurstCapacity({ readyPods, panic }: ScaleInput, settings: ScaleSe
   return Math.floor(readyPods * total - targetBurstCapacity - panic);
 }
 
-/** A wanted number within min-scale and max-scale. */
+/** A wanted number within min-scale and max-scale; where these contradict each other the least counts. */
 export function boundScale(
   pods: number,
   { minScale, maxScale }: { readonly minScale: number; readonly maxScale: number },
 ): number {
-  const atLeast = Math.max(pods, minScale);
-  return maxScale > 0 ? Math.min(atLeast, maxScale) : atLeast;
+  if (pods < minScale) return minScale;
+  return maxScale > 0 ? Math.min(pods, maxScale) : pods;
 }

@@ -21,14 +21,23 @@ const cases: Case[] = [
     averages: [[0, 3]],
   },
   {
-    name: 'a late write counts where it belongs, and not before the first',
+    name: 'a late write counts where it belongs, also before the first',
     writes: [
       [1, 4],
       [3, 2],
       [2, 6],
       [0, 100],
     ],
-    averages: [[3, 4]],
+    averages: [[3, 28]],
+  },
+  {
+    name: 'what comes later than a window is dropped',
+    writes: [
+      [6, 4],
+      [2, 6],
+      [1, 100],
+    ],
+    averages: [[6, 2]],
   },
   {
     name: 'a gap between writes counts as zero',

@@ -21,9 +21,9 @@ export class LoadWindow {
   record(atMs: number, load: number): void {
     const second = Math.floor(atMs / 1_000);
     if (this.#firstSecond !== undefined && second < this.#lastSecond) {
-      const isKept =
-        second >= this.#firstSecond && this.#lastSecond - second < this.#buckets.length;
-      if (isKept) this.#put(second, this.#at(second) + load);
+      if (this.#lastSecond - second >= this.#buckets.length) return;
+      this.#firstSecond = Math.min(this.#firstSecond, second);
+      this.#put(second, this.#at(second) + load);
       return;
     }
     if (this.#firstSecond === undefined || second - this.#lastSecond >= this.#buckets.length) {

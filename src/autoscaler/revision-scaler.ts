@@ -76,14 +76,9 @@ export class RevisionScaler {
     return this.#demandedMs;
   }
 
-  /**
-   * The decision within min-scale and max-scale, and never none: what to have when requests wait. No Route leads to what is
-   * not reachable, and min-scale is for what one does.
-   */
+  /** The decision within min-scale and max-scale, and never none: what to have when requests wait. */
   get podsForDemand(): number {
-    const { settings, isReachable } = this.#target;
-    const bounds = isReachable ? settings : { ...settings, minScale: 0 };
-    return boundScale(Math.max(1, this.#decision.desired), bounds);
+    return boundScale(Math.max(1, this.#decision.desired), this.#target.settings);
   }
 
   /** Takes what the controller knows now; other windows than before begin anew. */
@@ -121,7 +116,7 @@ export class RevisionScaler {
     this.#load = undefined;
     if (stable === undefined) return this.#decision;
     const { settings, readyPods, isReachable } = this.#target;
-    const panic = this.#average(this.#panic, nowMs) ?? stable;
+    const panic = this.#average(this.#panic, nowMs) ?? 0;
     this.#load = { stable, panic };
     const input = { nowMs, stable, panic, readyPods, isReachable };
     const { memory, ...decision } = decideScale(input, settings, this.#memory);

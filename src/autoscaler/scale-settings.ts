@@ -21,6 +21,7 @@ export interface ScaleSettings {
   /** Pods to start with from zero where more than one. */
   readonly activationScale: number;
   readonly scaleDownDelayMs: number;
+  /** 0 where no Route leads to it, whatever is said. */
   readonly minScale: number;
   /** 0: no limit. */
   readonly maxScale: number;
@@ -35,7 +36,12 @@ interface Scaled {
   readonly annotations: Readonly<Record<string, string>> | undefined;
   /** 0: no limit. */
   readonly containerConcurrency: number;
+  /** Whether a Route may lead to it; yes unless told. */
+  readonly isReachable?: boolean;
 }
+
+/** Both spellings that admission takes. */
+const WEIGHTED: readonly string[] = ['weighted-exponential', 'weightedExponential'];
 
 /** Of requests a second this share is wanted; config-autoscaler has no word for it. */
 const RPS_PERCENT = 70;
@@ -65,6 +71,13 @@ const targets: Readonly<
   }),
 };
 
+/** Where the cluster does not let revisions begin with none, an annotation of 0 from when it did counts for nothing. */
+export function initialScaleOf(said: number | undefined, config: AutoscalerConfig): number {
+  return said === 0 && !config.allowsZeroInitialScale
+    ? config.initialScale
+    : (said ?? config.initialScale);
+}
+
 export function scaleSettings(revision: Scaled, config: AutoscalerConfig): ScaleSettings {
   const said = parseScaleAnnotations(revision.annotations);
   const stableWindowMs = said.windowMs ?? config.stableWindowMs;
@@ -77,17 +90,18 @@ export function scaleSettings(revision: Scaled, config: AutoscalerConfig): Scale
     panicWindowMs: Math.max(1_000, Math.round(panicWindowMs / 1_000) * 1_000),
     panicThreshold: (said.panicThresholdPercent ?? config.panicThresholdPercent) / 100,
     metric,
-    isWeighted: said.aggregation === 'weighted-exponential',
-    target: Math.max(0.01, (total * (said.targetUtilizationPercent ?? utilization)) / 100),
+    isWeighted: WEIGHTED.includes(said.aggregation ?? ''),
+    // In upstream's order, since each rounds in its own way: 3 × 70 % is a bit less than 2.1.
+    target: Math.max(0.01, total * ((said.targetUtilizationPercent ?? utilization) / 100)),
     total,
     targetBurstCapacity: said.targetBurstCapacity ?? config.targetBurstCapacity,
     maxScaleUpRate: config.maxScaleUpRate,
     maxScaleDownRate: config.maxScaleDownRate,
     activationScale: said.activationScale ?? 1,
     scaleDownDelayMs: said.scaleDownDelayMs ?? config.scaleDownDelayMs,
-    minScale: said.minScale ?? config.minScale,
+    minScale: revision.isReachable === false ? 0 : (said.minScale ?? config.minScale),
     maxScale: said.maxScale ?? config.maxScale,
-    initialScale: said.initialScale ?? config.initialScale,
+    initialScale: initialScaleOf(said.initialScale, config),
     podRetentionMs: said.podRetentionMs ?? config.podRetentionMs,
     isScaleToZeroEnabled: config.isScaleToZeroEnabled,
     scaleToZeroGraceMs: config.scaleToZeroGraceMs,

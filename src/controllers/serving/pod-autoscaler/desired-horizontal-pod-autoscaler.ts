@@ -44,11 +44,12 @@ export function desiredHorizontalPodAutoscaler(
 /** Undefined without a target: Kubernetes then wants 80 % of the CPU that is asked for. */
 function wantedMetric({ metric = 'cpu', target }: ScaleAnnotations): MetricSpec | undefined {
   if (target === undefined) return undefined;
-  const amount = Math.ceil(target);
   if (metric === 'cpu') {
-    const wanted = { type: 'Utilization', averageUtilization: amount };
+    const wanted = { type: 'Utilization', averageUtilization: Math.ceil(target) };
     return { type: 'Resource', resource: { name: metric, target: wanted } };
   }
+  // Upstream cuts off what follows the point here, and Kubernetes takes no 0.
+  const amount = Math.max(1, Math.trunc(target));
   if (metric === 'memory') {
     const wanted = { type: 'AverageValue', averageValue: `${amount}Mi` };
     return { type: 'Resource', resource: { name: metric, target: wanted } };

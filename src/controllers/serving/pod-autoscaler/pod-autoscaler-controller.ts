@@ -191,13 +191,19 @@ async function observe(
     sks: await client.get(ServerlessService, { namespace, name }),
     pods: countPods(pods),
     settings: settingsOf(autoscaler, config.settings().autoscaler),
-    isReachable: autoscaler.spec.reachability !== 'Unreachable',
+    isReachable: isReachableOf(autoscaler.spec),
   };
 }
 
 function settingsOf({ metadata, spec }: PodAutoscaler, config: AutoscalerConfig): ScaleSettings {
   const { containerConcurrency = 0 } = spec;
-  return scaleSettings({ annotations: metadata.annotations, containerConcurrency }, config);
+  const { annotations } = metadata;
+  const isReachable = isReachableOf(spec);
+  return scaleSettings({ annotations, containerConcurrency, isReachable }, config);
+}
+
+function isReachableOf({ reachability }: PodAutoscaler['spec']): boolean {
+  return reachability !== 'Unreachable';
 }
 
 function portOf(deployment: Deployment | undefined): number {

@@ -18,6 +18,7 @@ import {
   type Key,
   type Outcome,
 } from '#reconcile/controller.ts';
+import { initialScaleOf } from '#autoscaler/scale-settings.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
@@ -187,7 +188,7 @@ class Pass {
       ),
       gateway: this.#options.config,
       settings,
-      ...(!existing && { replicas: initialScale ?? autoscaler.initialScale }),
+      ...(!existing && { replicas: initialScaleOf(initialScale, autoscaler) }),
     });
     if (!existing) markDeploying(this.#conditions);
     const applied = await client.apply(Deployment, desired);
