@@ -12,6 +12,8 @@ import {
   type Known,
 } from '#reconcile/controller.ts';
 import { meterOf, type Loop, type LoopContext } from '#reconcile/loop.ts';
+import { NameTaken } from '#reconcile/name-taken.ts';
+import { NameWaiters } from '#reconcile/name-waiters.ts';
 import { publishFailure, publishStatus } from '#reconcile/publish-status.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
@@ -22,6 +24,8 @@ const CONCURRENCY = 4;
 export function startControllerLoop(controller: AnyController, context: LoopContext): Loop {
   const { kind } = controller;
   const log = context.log.with({ controller: resourceOf(kind) });
+  const waiters = new NameWaiters();
+  const add = (key: Key): void => queue.add(key);
   const queue = new WorkQueue<Key>({
     clock: context.clock,
     signal: context.signal,
@@ -30,7 +34,7 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
     ...meterOf(context, resourceOf(kind)),
     work: (key, attempt) => {
       const bound: Context = { ...context, log: log.with({ ...key }) };
-      return attempted(() => reconcileKey(controller, { key, context: bound }), {
+      return attempted(() => reconcileKey(controller, { key, context: bound, waiters, add }), {
         log: bound.log,
         signal: context.signal,
         attempt,
@@ -40,7 +44,7 @@ export function startControllerLoop(controller: AnyController, context: LoopCont
       });
     },
   });
-  enqueueOnChanges(controller, { context, log, add: (key) => queue.add(key) });
+  enqueueOnChanges(controller, { context, log, add, waiters });
   const enqueueAll = (): void => {
     for (const object of context.informers.of(kind).list()) queue.add(keyOf(object));
   };
@@ -54,11 +58,12 @@ interface Enqueue {
   readonly context: LoopContext;
   readonly log: Log;
   readonly add: (key: Key) => void;
+  readonly waiters: NameWaiters;
 }
 
 function enqueueOnChanges(
   { kind, owns = [], watches = [] }: AnyController,
-  { context: { informers }, log, add }: Enqueue,
+  { context: { informers }, log, add, waiters }: Enqueue,
 ): void {
   const known: Known = {
     get: (of, ref) => informers.running(of)?.get(ref),
@@ -71,6 +76,8 @@ function enqueueOnChanges(
   for (const owned of owns) {
     informers.of(owned).onChange((change) => {
       for (const key of concernedBy(change, (object) => ownerKeys(object, kind))) add(key);
+      const object = change.current ?? change.previous;
+      if (object) for (const key of waiters.of(owned, refOf(keyOf(object)))) add(key);
     });
   }
   for (const { kind: watched, keysOf } of watches) {
@@ -111,10 +118,16 @@ function groupOf(apiVersion: string): string {
 
 async function reconcileKey(
   controller: AnyController,
-  { key, context }: { key: Key; context: Context },
+  {
+    key,
+    context,
+    waiters,
+    add,
+  }: Pick<Enqueue, 'waiters' | 'add'> & { readonly key: Key; readonly context: Context },
 ): Promise<Result> {
   const { kind, finalizer } = controller;
   const object = await context.client.get(kind, refOf(key));
+  waiters.set(key, undefined);
   if (!object) {
     controller.forget?.(key);
     return {};
@@ -127,7 +140,11 @@ async function reconcileKey(
   // The machinery holds controllers of every kind; this object is of this one's.
   const outcome = await controller.reconcile(ready as never, context);
   await publishStatus(kind, { object: ready, context, status: outcome.status });
-  if (outcome.failure) throw outcome.failure;
+  const { failure, awaits = failure instanceof NameTaken ? failure : undefined } = outcome;
+  waiters.set(key, awaits);
+  // Gone while it was being looked at: nobody would tell.
+  if (awaits && !(await context.client.get(awaits.kind, awaits.ref))) add(key);
+  if (failure) throw failure;
   return outcome.againAfterMs === undefined ? {} : { againAfterMs: outcome.againAfterMs };
 }
 

@@ -4,6 +4,7 @@ import type { Random } from '#base/random.ts';
 import type { Kind, StatusOf } from '#api/kind.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import type { Client, Ref } from '#client/client.ts';
+import type { Awaited } from '#reconcile/name-taken.ts';
 
 export interface Context {
   /** Reads kinds that any controller of this process watches from memory, and sees this process's own writes. */
@@ -23,8 +24,13 @@ export interface Outcome<Status> {
   readonly status?: Status;
   /** When to look again without being told. */
   readonly againAfterMs?: number;
-  /** What kept the reconcile from its end. The status is published, then this counts as if it had been thrown. */
+  /**
+   * What kept the reconcile from its end. The status is published, then this counts as if it had been thrown. After a
+   * NameTaken of a kind that this controller owns it is looked at again as soon as that object changes or goes.
+   */
   readonly failure?: Error;
+  /** An object of a kind that this controller owns, though not of this owner, which to look at again after. */
+  readonly awaits?: Awaited;
 }
 
 export interface Key {

@@ -10,6 +10,7 @@ import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Client } from '#client/client.ts';
 import { isSameContent } from '#client/overlay.ts';
 import type { Context } from '#reconcile/controller.ts';
+import { NameTaken } from '#reconcile/name-taken.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 
 interface Specified extends KubeObject {
@@ -84,11 +85,15 @@ export async function toldCreation<T>(
   }
 }
 
-/** What an owner fails with whose child's name is somebody else's: it is tried again, since that one may go. */
-export function doesNotOwn(owner: KubeObject, kind: string, name: string): ApiError {
-  const { metadata } = owner;
-  const message = `${owner.kind.toLowerCase()}: "${metadata.name}" does not own ${kind}: "${name}"`;
-  return new ApiError('Forbidden', message);
+/** What an owner fails with whose child's name is somebody else's; in upstream's words, which are not all spelled alike. */
+export function doesNotOwn(
+  { kind: ownerKind, metadata }: KubeObject,
+  kind: Kind,
+  { name, spelled = kind.kind }: { readonly name: string; readonly spelled?: string },
+): NameTaken {
+  const owner = `${ownerKind.toLowerCase()}: "${metadata.name}"`;
+  const ref = { namespace: metadata.namespace ?? '', name };
+  return new NameTaken(`${owner} does not own ${spelled}: "${name}"`, { kind, ref });
 }
 
 function defaulted<T extends Specified>(

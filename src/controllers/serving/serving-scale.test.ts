@@ -70,15 +70,22 @@ test('serving: traffic goes to a new revision step by step where a duration is g
   const { client } = on.cluster;
   const asked = (tag: string): Service => {
     const service = hello({ image: `localhost:5000/hello:${tag}` });
-    const annotations = { 'serving.knative.dev/rollout-duration': '11s' };
+    // No time of its own: the cluster's.
+    const annotations = { 'serving.knative.dev/rollout-duration': '0s' };
     return { ...service, metadata: { ...service.metadata, annotations } };
   };
+  say(on, 'config-network', { 'rollout-duration': '11' });
   await client.create(Service, asked('v1'));
   await on.play();
   const known = (await client.get(Service, { namespace, name: 'hello' })) ?? assert.fail();
   await client.update(Service, { ...asked('v2'), metadata: known.metadata });
   await on.play();
   const seen: string[] = [];
+  const assertInProgress = async (): Promise<void> => {
+    const { status } = (await client.get(Route, { namespace, name: 'hello' })) ?? assert.fail();
+    if (status?.traffic?.length !== 2) return;
+    assert.equal(summary(status.conditions)['IngressReady'], 'Unknown RolloutInProgress');
+  };
   for (let second = 0; second < 20; second += 1) {
     const { status } = (await client.get(Route, { namespace, name: 'hello' })) ?? assert.fail();
     const shares = status?.traffic?.map(
@@ -87,6 +94,8 @@ test('serving: traffic goes to a new revision step by step where a duration is g
     const ready = summary(status?.conditions)['Ready'];
     seen.push(`${shares?.join(', ')}: ${ready}`);
     await on.cluster.advance(1_000);
+    // While the gateway takes a step, too.
+    await assertInProgress();
     await on.serveIngresses();
   }
   assert.equal(seen[0], 'hello-00001 99, hello-00002 1: Unknown RolloutInProgress');

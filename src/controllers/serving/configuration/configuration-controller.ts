@@ -25,7 +25,11 @@ export function configurationController(): Controller<Configuration> {
       const status = configurationStatus(configuration, observed, context.clock.now());
       for (const text of newsOf(configuration, status)) await tell(configuration, context, text);
       if ('latest' in observed) await tellFailure(configuration, status, context);
-      return { status, ...('error' in observed && { failure: observed.error }) };
+      return {
+        status,
+        ...('error' in observed && { failure: observed.error }),
+        ...('awaits' in observed && { awaits: observed.awaits }),
+      };
     },
   });
 }
@@ -48,7 +52,8 @@ async function observe(
   if (!latest) return created(configuration, revisions, context);
   if (chosen !== undefined && !isAdoptable(latest, configuration)) {
     const message = `revisions.serving.knative.dev "${chosen}" already exists`;
-    return { failure: `Revision creation failed with message: ${message}.` };
+    const awaits = { kind: Revision, ref: { namespace, name: chosen } };
+    return { failure: `Revision creation failed with message: ${message}.`, awaits };
   }
   return { latest, revisions };
 }

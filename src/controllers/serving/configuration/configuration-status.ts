@@ -3,6 +3,7 @@ import type { ApiError } from '#api/meta/api-error.ts';
 import { conditionOf, Conditions, isFailed, isReady } from '#api/meta/conditions.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import type { Revision } from '#api/serving-v1/revision.ts';
+import type { Awaited } from '#reconcile/name-taken.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 
 /** What a reconcile of a Configuration found. */
@@ -17,6 +18,8 @@ export type ObservedConfiguration =
       readonly failure: string;
       /** What is worth another attempt. */
       readonly error?: ApiError;
+      /** Whose revision has the name. */
+      readonly awaits?: Awaited;
     };
 
 export function configurationStatus(

@@ -117,7 +117,10 @@ async function reconcileMapping(
   const ingress = await ensureOwned(client, Ingress, { owner: mapping, desired, settings, teller });
   const { name: own = '' } = desired.metadata;
   markIngress(conditions, own, ingress);
-  return { status: told(), ...(!ingress && { failure: doesNotOwn(mapping, 'Ingress', own) }) };
+  return {
+    status: told(),
+    ...(!ingress && { failure: doesNotOwn(mapping, Ingress, { name: own }) }),
+  };
 }
 
 /** Once: whoever gives the claim away is watched, and nothing is tried again until then. */

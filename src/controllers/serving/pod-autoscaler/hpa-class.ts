@@ -1,6 +1,6 @@
 import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
-import type { StatusOf } from '#api/kind.ts';
+import type { Kind, StatusOf } from '#api/kind.ts';
 import { isOwnedBy } from '#api/meta/object-meta.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
@@ -31,7 +31,11 @@ export async function reconcileHpaClass(
   });
   const { desiredReplicas = 0, currentReplicas = 0 } = hpa?.status ?? {};
   const { name } = placeOf(autoscaler.metadata);
-  const taken = hpa ? (sks ? undefined : ServerlessService.kind) : HorizontalPodAutoscaler.kind;
+  const taken: Kind | undefined = hpa
+    ? sks
+      ? undefined
+      : ServerlessService
+    : HorizontalPodAutoscaler;
   const status = podAutoscalerStatus(autoscaler, {
     sks,
     unready: 'SKS Services are not ready yet',
@@ -40,13 +44,13 @@ export async function reconcileHpaClass(
     actualScale: currentReplicas,
     mark(conditions) {
       if (taken === undefined) conditions.markTrue('Active');
-      else markNotOwned(conditions, taken, name);
+      else markNotOwned(conditions, taken.kind, name);
       markInitialized(conditions, { readyPods: currentReplicas, settings });
     },
   });
   return {
     status,
-    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, name) }),
+    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, { name }) }),
   };
 }
 

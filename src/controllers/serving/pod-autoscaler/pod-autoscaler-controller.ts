@@ -9,7 +9,7 @@ import {
 import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import type { Clock } from '#base/clock.ts';
-import type { StatusOf } from '#api/kind.ts';
+import type { Kind, StatusOf } from '#api/kind.ts';
 import { conditionOf } from '#api/meta/conditions.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { USER_PORT_NAME } from '#api/serving-v1/revision-template.ts';
@@ -79,7 +79,7 @@ export function podAutoscalerController(options: PodAutoscalerOptions): Controll
   const meters = options.metrics && new PodMeters(options.metrics);
   return defineController<PodAutoscaler>({
     kind: PodAutoscaler,
-    owns: [ServerlessService, HorizontalPodAutoscaler],
+    owns: [ServerlessService, HorizontalPodAutoscaler, Metric],
     watches: [on(Pod, keyByRevision), on(Deployment, keyByRevision)],
     triggers: [options.autoscaler.trigger],
     reconcile: (autoscaler, context) =>
@@ -149,13 +149,13 @@ async function reconcileKpaClass(
     numActivators: activatorsFor(readyPods, observed.settings),
   });
   const sks = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
-  let taken = sks ? undefined : ServerlessService.kind;
+  let taken: Kind | undefined = sks ? undefined : ServerlessService;
   const { settings } = observed;
   const { privateServiceName } = observed.sks?.status ?? {};
   if (privateServiceName !== undefined) {
     const metric = desiredMetric(autoscaler, { settings, privateServiceName });
     const ensured = await ensureOwned(client, Metric, { owner: autoscaler, desired: metric });
-    if (!ensured) taken ??= Metric.kind;
+    if (!ensured) taken ??= Metric;
   }
   const serviceName = sks?.status?.serviceName ?? '';
   const { wanted } = replicas;
@@ -167,13 +167,13 @@ async function reconcileKpaClass(
     actualScale: readyPods,
     mark(conditions) {
       markScale(conditions, { wanted, readyPods, serviceName }, settings);
-      if (taken !== undefined) markNotOwned(conditions, taken, name);
+      if (taken !== undefined) markNotOwned(conditions, taken.kind, name);
     },
   });
   return {
     status,
     ...(replicas.againAfterMs !== undefined && { againAfterMs: replicas.againAfterMs }),
-    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, name) }),
+    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, { name }) }),
   };
 }
 

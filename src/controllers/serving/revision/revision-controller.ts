@@ -3,7 +3,7 @@ import { parseScaleAnnotations } from '#api/autoscaling-v1alpha1/scale-annotatio
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Image } from '#api/caching-v1alpha1/image.ts';
 import { Pod } from '#api/core-v1/pod.ts';
-import type { StatusOf } from '#api/kind.ts';
+import type { Kind, StatusOf } from '#api/kind.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { conditionOf, Conditions } from '#api/meta/conditions.ts';
 import { isOwnedBy } from '#api/meta/object-meta.ts';
@@ -172,7 +172,7 @@ class Pass {
     const ref = { namespace, name: deploymentName(name) };
     const existing = await client.get(Deployment, ref);
     if (existing && !isOwnedBy(existing, this.#revision)) {
-      throw this.#notOwned('Deployment', ref.name);
+      throw this.#notOwned(Deployment, ref.name);
     }
     const { initialScale } = parseScaleAnnotations(this.#revision.metadata.annotations);
     const statuses = [
@@ -212,14 +212,14 @@ class Pass {
     const settings = this.#options.config.settings();
     const wanted = { owner: this.#revision, desired, settings };
     const ensured = await ensureOwned(client, PodAutoscaler, wanted);
-    if (!ensured) throw this.#notOwned('PodAutoscaler', desired.metadata.name ?? '');
+    if (!ensured) throw this.#notOwned(PodAutoscaler, desired.metadata.name ?? '');
     markPodAutoscaler(this.#conditions, ensured);
     return ensured;
   }
 
-  #notOwned(kind: string, name: string): ApiError {
-    markNotOwned(this.#conditions, kind, name);
-    return doesNotOwn(this.#revision, kind, name);
+  #notOwned(kind: Kind, name: string): ApiError {
+    markNotOwned(this.#conditions, kind.kind, name);
+    return doesNotOwn(this.#revision, kind, { name });
   }
 
   #status(found: Status): Status {

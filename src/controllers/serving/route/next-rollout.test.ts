@@ -155,6 +155,13 @@ test('rollout: goes step by step to its goal, within its duration', () => {
   assert.deepEqual(state, rollout({ r2: 100 }));
 });
 
+test('rollout: a second is one also where its beginning has more digits than a number', () => {
+  const startMs = 1_700_000_238_706;
+  const [known] = parseRollout(rolloutText([rollout({ r1: 60, r2: 40 }, { startMs })]));
+  const { steps } = next('r2', known, { nowMs: startMs + 1_000 });
+  assert.equal(steps?.stepMs, 1_000);
+});
+
 test('rollout: a step takes from the newest of the old ones first', () => {
   const steps = { stepMs: 1_000, stepPercent: 30, nextStepMs: 0 };
   const state = next('r3', rollout({ r1: 60, r2: 20, r3: 20 }, { startMs: 0, steps }));
@@ -172,7 +179,16 @@ test('rollout: what was tampered with counts for nothing', () => {
   assert.equal(parseRollout(whole).length, 1);
   assert.equal(parseRollout(whole)[0]?.startMs, 1_000);
   const others = ['', '{', '[]', 'null', '{"configurations":[null]}', whole.replace('60', '61')];
-  for (const text of [...others, whole.replace('"r1"', '7'), whole.replace(/"revisions":.*/, '')]) {
+  const tooMuch = rolloutText([rollout({ r1: 60, r2: 60 })]);
+  const steps = { stepMs: 1, stepPercent: 101, nextStepMs: 1 };
+  const tooFast = rolloutText([rollout({ r1: 60, r2: 40 }, { startMs: 1, steps })]);
+  for (const text of [
+    tooMuch,
+    tooFast,
+    ...others,
+    whole.replace('"r1"', '7'),
+    whole.replace(/"revisions":.*/, ''),
+  ]) {
     assert.deepEqual(parseRollout(text), [], text);
   }
 });

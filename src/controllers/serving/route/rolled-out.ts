@@ -48,7 +48,8 @@ export function rolledOut(route: Route, input: RolloutInput): RolledOut {
   const previous = rolloutsOf(ingress);
   const moment = {
     nowMs: now.getTime(),
-    durationMs: durationOf(route) ?? input.defaultDurationMs,
+    // 0 says as much as nothing, as upstream.
+    durationMs: durationOf(route) || input.defaultDurationMs,
     isServed: ingress !== undefined && isReady(ingress),
     isThere: (name: string) => revisions.has(name),
   };

@@ -70,13 +70,16 @@ function parseConfiguration(value: unknown): ConfigurationRollout {
     return { revisionName: nameOf(revisionName), percent: countOf(part) };
   });
   const sum = revisions.reduce((total, share) => total + share.percent, 0);
-  if (sum !== percent) throw new TypeError('the shares do not sum up');
+  if (sum !== percent || percent > 100) throw new TypeError('the shares do not sum up');
+  if (stepSize !== undefined && countOf(stepSize) > percent)
+    throw new TypeError('too large a step');
   return {
     configurationName: nameOf(fields['configurationName']),
     tag: nameOf(tag),
     percent,
     revisions,
-    ...(starttime !== undefined && { startMs: countOf(starttime) / NS }),
+    // As nanoseconds it has more digits than a number holds: what is lost must not make one more second.
+    ...(starttime !== undefined && { startMs: Math.round(countOf(starttime) / NS) }),
     ...(nextStepTime !== undefined && {
       steps: {
         nextStepMs: countOf(nextStepTime) / NS,

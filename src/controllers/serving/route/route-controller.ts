@@ -113,9 +113,9 @@ async function reconcileRoute(
   return {
     status,
     ...(againAfterMs !== undefined && { againAfterMs }),
-    ...(!ingress && { failure: doesNotOwn(route, 'Ingress', desired.metadata.name ?? '') }),
+    ...(!ingress && { failure: doesNotOwn(route, Ingress, ingressPlace(route)) }),
     ...(takenPlaceholder !== undefined && {
-      failure: doesNotOwn(route, 'Service', takenPlaceholder),
+      failure: doesNotOwn(route, Service, { name: takenPlaceholder }),
     }),
   };
 }

@@ -1,5 +1,5 @@
 import type { StatusOf } from '#api/kind.ts';
-import { Conditions, isReady } from '#api/meta/conditions.ts';
+import { Conditions, isFailed } from '#api/meta/conditions.ts';
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import type { AssignedTarget, Assignment } from '#controllers/serving/route/assign-traffic.ts';
@@ -96,5 +96,6 @@ function isRollingOut(
   rollouts: readonly ConfigurationRollout[],
 ): boolean {
   const isOnItsWay = rollouts.some(({ startMs }) => startMs !== undefined);
-  return isOnItsWay && ingress !== undefined && isReady(ingress);
+  // Also while the gateway takes a step; but where it can take none, that says more.
+  return isOnItsWay && ingress !== undefined && !isFailed(ingress);
 }

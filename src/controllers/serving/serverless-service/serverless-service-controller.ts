@@ -3,7 +3,6 @@ import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { endpointsOf } from '#api/discovery-v1/endpoints-of.ts';
 import type { Kind, StatusOf } from '#api/kind.ts';
-import { ApiError } from '#api/meta/api-error.ts';
 import { Conditions } from '#api/meta/conditions.ts';
 import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
@@ -17,6 +16,7 @@ import {
   type Controller,
   type Key,
 } from '#reconcile/controller.ts';
+import { NameTaken } from '#reconcile/name-taken.ts';
 import {
   desiredPrivateService,
   desiredPublicEndpoints,
@@ -72,7 +72,7 @@ async function reconcileServerlessService(
       sks,
       desired: desiredPublicEndpoints(sks, backend),
     }));
-  if (taken) conditions.markFalse('EndpointsPopulated', 'NotOwned', taken);
+  if (taken) conditions.markFalse('EndpointsPopulated', 'NotOwned', taken.message);
   else if (!privateService) markUnready(conditions, 'CreatingPrivateService');
   else if (await hasReadyPods(client, sks)) conditions.markTrue('EndpointsPopulated');
   else markUnready(conditions, 'NoHealthyBackends');
@@ -85,7 +85,7 @@ async function reconcileServerlessService(
     ...(!taken && privateService && { privateServiceName: privateServiceName(sks) }),
     conditions: conditions.list(),
   };
-  return { status, ...(taken && { failure: new ApiError('Forbidden', taken) }) };
+  return { status, ...(taken && { failure: taken }) };
 }
 
 function markUnready(conditions: Conditions, reason: string): void {
@@ -97,11 +97,12 @@ async function applyOwned<T extends KubeObject>(
   client: Client,
   kind: Kind<T>,
   { sks, desired }: { readonly sks: ServerlessService; readonly desired: T },
-): Promise<string | undefined> {
+): Promise<NameTaken | undefined> {
   const { name = '', namespace = '' } = desired.metadata;
   const existing = await client.get(kind, { namespace, name });
   if (existing && !isOwnedBy(existing, sks)) {
-    return `Resource ${name} of type ${kind.kind} is not owned by SKS`;
+    const message = `Resource ${name} of type ${kind.kind} is not owned by SKS`;
+    return new NameTaken(message, { kind, ref: { namespace, name } });
   }
   await client.apply(kind, desired);
   return undefined;

@@ -1,3 +1,4 @@
+import type { Kind } from '#api/kind.ts';
 import { isOwnedBy } from '#api/meta/object-meta.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
@@ -7,13 +8,7 @@ import { Service } from '#api/serving-v1/service.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import { isSameContent } from '#client/overlay.ts';
-import {
-  defineController,
-  keyOf,
-  on,
-  type Context,
-  type Controller,
-} from '#reconcile/controller.ts';
+import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   desiredConfiguration,
@@ -27,11 +22,6 @@ export function serviceController(config: ServingConfig): Controller<Service> {
   return defineController<Service>({
     kind: Service,
     owns: [Configuration, Route],
-    // Also those of somebody else, which stand in the way until they go.
-    watches: [
-      on(Configuration, (namesake) => [keyOf(namesake)]),
-      on(Route, (namesake) => [keyOf(namesake)]),
-    ],
     reconcile: (service, context) => reconcileService(service, context, config.settings()),
   });
 }
@@ -47,7 +37,6 @@ async function reconcileService(
     route: await client.get(Route, placeOf(service.metadata)),
   });
   const wanted = { owner: service, settings, teller: { context, component: 'service-controller' } };
-  const { name: own } = placeOf(service.metadata);
   const configuration =
     (await ensureOwned(client, Configuration, { ...wanted, desired })) ?? ('not owned' as const);
   const name = service.spec.template?.metadata?.name;
@@ -61,7 +50,7 @@ async function reconcileService(
     const observed = { configuration, ...(takenName !== undefined && { takenName }) };
     return {
       status: serviceStatus(service, observed, clock.now()),
-      ...(configuration === 'not owned' && { failure: doesNotOwn(service, 'configuration', own) }),
+      ...(configuration === 'not owned' && { failure: takenBy(service, Configuration) }),
     };
   }
   const route =
@@ -69,8 +58,13 @@ async function reconcileService(
     ('not owned' as const);
   return {
     status: serviceStatus(service, { configuration, route }, clock.now()),
-    ...(route === 'not owned' && { failure: doesNotOwn(service, 'route', own) }),
+    ...(route === 'not owned' && { failure: takenBy(service, Route) }),
   };
+}
+
+function takenBy(service: Service, kind: Kind): Error {
+  const { name } = placeOf(service.metadata);
+  return doesNotOwn(service, kind, { name, spelled: kind.kind.toLowerCase() });
 }
 
 /** Whether the revision name that the user chose stands for something else already. */
