@@ -9,7 +9,6 @@ import type { Ingress, IngressPath } from '#api/networking-v1alpha1/ingress.ts';
 export function hashOf({ spec, metadata }: Ingress): string {
   const { namespace = '', name = '' } = metadata;
   const ordered = {
-    httpOption: spec.httpOption || undefined,
     tls: unlessEmpty(
       spec.tls?.map(({ hosts, secretName, secretNamespace }) => ({
         hosts: unlessEmpty(hosts),
@@ -24,6 +23,7 @@ export function hashOf({ spec, metadata }: Ingress): string {
         http: http && { paths: http.paths.map(orderedPath) },
       })),
     ),
+    httpOption: spec.httpOption || undefined,
   };
   const text = JSON.stringify(ordered).replaceAll(/[<>&\u2028\u2029]/g, escaped);
   return createHash('sha256').update(`${text}${namespace}${name}`).digest('hex');

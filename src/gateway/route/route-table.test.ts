@@ -167,3 +167,36 @@ test('route table: the hash changes with the spec and not with the status', () =
   assert.notEqual(hashOf(one), hashOf(ingress('b', rules)));
   assert.notEqual(hashOf(one), hashOf(ingress('a', [])));
 });
+
+test('route table: the hash is what upstream computes of the same Ingress, whatever the order of its fields', () => {
+  const all = ingress('all', [
+    {
+      http: {
+        paths: [
+          {
+            splits: [
+              { ...split('s1', 40), appendHeaders: { k: 'v' } },
+              { ...split('s2', 60), servicePort: 'http' },
+              { ...split('s3', 0), servicePort: 8080 },
+            ],
+            appendHeaders: { b: '2', a: '1' },
+            headers: {
+              'Z-Tag': { exact: '<&>' },
+              'A-Tag': { exact: '\u2028 é 😀\b\f\u0001\u007f"\\/' },
+            },
+            rewriteHost: 'inner.example.com',
+            path: '/x',
+          },
+        ],
+      },
+      visibility: 'ExternalIP',
+      hosts: ['a.example.com', 'b.example.com'],
+    },
+    rule('c', [{ splits: [split('s1')] }], 'ClusterLocal'),
+  ]);
+  const tls = [{ secretNamespace: 'default', secretName: 'cert', hosts: ['a.example.com'] }];
+  assert.equal(
+    hashOf({ ...all, spec: { httpOption: 'Redirected', ...all.spec, tls } }),
+    '47094bdb25c6e32438f07bc75eae4f6c8d18ca696d26455c78bad1d12a541287',
+  );
+});
