@@ -1,5 +1,6 @@
 import { sleep, type Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
+import { onceATurn } from '#base/once-a-turn.ts';
 import type { Random } from '#base/random.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Metrics } from '#telemetry/metrics.ts';
@@ -70,7 +71,7 @@ export async function startGateway<Name extends DoorName>(
       ...parts,
     }),
   );
-  const refresh = coalesced(() => publishNow());
+  const refresh = onceATurn(() => publishNow());
   const directory: ServiceDirectory = resources.use(
     new ServiceDirectory({
       informers,
@@ -121,19 +122,6 @@ export async function startGateway<Name extends DoorName>(
     },
   });
   return running(listeners, resources.move());
-}
-
-/** Runs once after all the changes that come together. */
-function coalesced(run: () => void): () => void {
-  let isDue = false;
-  return () => {
-    if (isDue) return;
-    isDue = true;
-    queueMicrotask(() => {
-      isDue = false;
-      run();
-    });
-  };
 }
 
 /** Waits for what is being read, but not for ever. */

@@ -19,6 +19,7 @@ import {
   startGatewayBed,
   untilIngress,
 } from '#test/support/gateway-bed.ts';
+import { hashOf } from './route/ingress-hash.ts';
 
 // Serving specification §5.4 and §5.1, driven by Ingress objects alone.
 
@@ -251,6 +252,32 @@ test('rewriteHost: a host of its own leads through an ExternalName to what is in
   const elsewhere = { rewriteHost: 'elsewhere.example', splits: [split('app')] };
   await serve(at.bed, 'other', { rules: [rule(['other.example'], [elsewhere])] });
   assert.equal((await at.call({ host: 'other.example' })).headers.host, 'elsewhere.example');
+});
+
+test('probes: behind a host that leads to another the hash is that of the Ingress of the first', async () => {
+  await using at = await startBed('app');
+  const { client } = at.bed.cluster;
+  await at.bed.revision('hello-00001');
+  const inside = 'hello.default.svc.cluster.local';
+  const local = rule([inside], [{ splits: [split('hello-00001')] }], 'ClusterLocal');
+  const inner = await serve(at.bed, 'inner', { rules: [local] });
+  await client.create(Service, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'default', name: 'hello' },
+    spec: {
+      type: 'ExternalName',
+      externalName: inner.status?.privateLoadBalancer?.ingress?.[0]?.domainInternal ?? '',
+    },
+  });
+  const vanity = [{ rewriteHost: inside, splits: [split('hello')] }];
+  const outer = await serve(at.bed, 'vanity', { rules: [rule(['vanity.example'], vanity)] });
+  const headers = { 'K-Network-Probe': 'probe', 'K-Network-Hash': 'override' };
+  const { ports } = at.bed.gateway;
+  const asked = async (port: number, host: string) =>
+    (await ask(port, { host, headers })).headers['k-network-hash'];
+  assert.equal(await asked(ports.public, 'vanity.example'), hashOf(outer));
+  assert.equal(await asked(ports.internal, inside), hashOf(inner));
 });
 
 test('ports of Services: by number and by name', async () => {

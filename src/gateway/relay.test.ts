@@ -314,7 +314,7 @@ test('relay: timeouts answer 504, and cut off a response that has begun', async 
     ask(at.port, { host: HOST }),
     ask(at.port, { host: HOST, path: '/begun' }),
   ]);
-  assert.deepEqual([silent.status, silent.body], [504, 'request timeout\n']);
+  assert.deepEqual([silent.status, silent.body], [504, 'request timeout']);
   assert.deepEqual([begun.status, begun.body], [200, 'begun\nrequest timeout']);
 });
 
@@ -363,6 +363,36 @@ test('relay: network probes are answered without a pod', async () => {
   assert.equal((await probe()).status, 400);
   assert.equal((await probe('abc')).headers['k-network-hash'], 'abc');
   assert.match(String((await probe('override')).headers['k-network-hash']), /^[0-9a-f]{64}$/);
+  const { backend, public: port } = bed.gateway.ports;
+  for (const value of ['queue', 'activator', 'other']) {
+    const headers = { 'k-network-probe': value, 'k-network-hash': 'abc' };
+    for (const [at, host] of [
+      [port, HOST],
+      [backend, 'hello-00001.default.svc.cluster.local'],
+    ] as const) {
+      const { status, body } = await ask(at, { host, headers });
+      assert.deepEqual([status, body], [400, `unexpected probe header value: ${value}\n`]);
+    }
+  }
+});
+
+test('relay: a program is told nothing of what the platform says to itself', async () => {
+  await using at = await startBed((incoming, response) => {
+    response.end(JSON.stringify(Object.keys(incoming.headers)));
+  });
+  const headers = {
+    'k-kubelet-probe': 'queue',
+    'k-network-hash': 'override',
+    'k-network-probe': '',
+    'k-original-host': 'other.example',
+    'k-passthrough-lb': 'true',
+    'k-proxy-request': 'activator',
+  };
+  const seen: string[] = JSON.parse((await ask(at.port, { host: HOST, headers })).body);
+  assert.deepEqual(
+    seen.filter((name) => name.startsWith('k-')),
+    [],
+  );
 });
 
 test('relay: a plain Service is served by its endpoints, past one that is dead', async () => {

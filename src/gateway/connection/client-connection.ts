@@ -14,8 +14,10 @@ export interface ClientConnectionOptions {
   readonly httpsPort: number;
   readonly limits: HttpLimits;
   readonly readAhead: ReadAhead;
-  /** Ends connections on which no request head is complete in time: idle ones and those that send it byte by byte. */
+  /** Ends connections on which a request's head takes too long: those that send it byte by byte, and new ones that send nothing. */
   readonly headDeadlines: Deadlines<ClientConnection>;
+  /** Ends connections on which nothing has come since the last answer. */
+  readonly idleDeadlines: Deadlines<ClientConnection>;
   /** Ends connections that neither send what we wait for nor take what we send. */
   readonly stallDeadlines: Deadlines<ClientConnection>;
   /** Ends connections that were told to go and that linger. */
@@ -40,6 +42,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
   readonly #socket: Socket;
   readonly #parser: MessageParser;
   #exchange: Exchange | undefined;
+  /** Which of the head's and the idle deadlines runs, or ran last. */
+  #quiet: Deadlines<ClientConnection>;
   /** Read beyond the current request: the next one. */
   #rest: Buffer | undefined;
   #isParsing = false;
@@ -64,7 +68,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     socket.on('end', this.#socketEnded);
     socket.on('error', this.#socketGone);
     socket.on('close', this.#socketGone);
-    options.headDeadlines.set(this);
+    this.#quiet = options.headDeadlines;
+    this.#quiet.set(this);
   }
 
   get isClosing(): boolean {
@@ -87,8 +92,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
 
   detach(): { socket: Socket; rest: Buffer | undefined } {
     this.#isDetached = true;
-    const { headDeadlines, stallDeadlines, onClosed } = this.#options;
-    headDeadlines.clear(this);
+    const { stallDeadlines, onClosed } = this.#options;
+    this.#quiet.clear(this);
     stallDeadlines.clear(this);
     this.#socket.off('data', this.#readSocket);
     this.#socket.off('drain', this.#socketDrained);
@@ -127,7 +132,7 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     const head = parseRequestHead(text, this.#options.limits);
     const exchange = new Exchange(head, this);
     this.#exchange = exchange;
-    this.#options.headDeadlines.clear(this);
+    this.#quiet.clear(this);
     if (head.bodyLength !== 0) this.#options.stallDeadlines.set(this);
     this.#options.onRequest(exchange);
     return head.bodyLength;
@@ -170,8 +175,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
   };
 
   readonly #socketGone = (): void => {
-    const { headDeadlines, stallDeadlines, lingerDeadlines, onClosed } = this.#options;
-    headDeadlines.clear(this);
+    const { stallDeadlines, lingerDeadlines, onClosed } = this.#options;
+    this.#quiet.clear(this);
     stallDeadlines.clear(this);
     lingerDeadlines.clear(this);
     this.#socket.destroy();
@@ -201,7 +206,17 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     } finally {
       this.#isParsing = false;
     }
+    if (!this.#exchange && this.#parser.isWithinMessage) this.#headBegun();
     this.onAppetiteChanged();
+  }
+
+  /** A head that has come in part: from now on it must not take long. */
+  #headBegun(): void {
+    const { headDeadlines } = this.#options;
+    if (this.#quiet === headDeadlines || this.#isClosing) return;
+    this.#quiet.clear(this);
+    this.#quiet = headDeadlines;
+    headDeadlines.set(this);
   }
 
   #isGone(): boolean {
@@ -215,7 +230,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
       this.#linger();
       return;
     }
-    this.#options.headDeadlines.set(this);
+    this.#quiet = this.#options.idleDeadlines;
+    this.#quiet.set(this);
     const rest = this.#rest;
     if (!rest || this.#isParsing) return;
     this.#rest = undefined;
@@ -249,8 +265,8 @@ export class ClientConnection implements ExchangeConnection, MessageReader {
     this.#isClosing = true;
     this.#exchange = undefined;
     this.#rest = undefined;
-    const { headDeadlines, stallDeadlines, lingerDeadlines } = this.#options;
-    headDeadlines.clear(this);
+    const { stallDeadlines, lingerDeadlines } = this.#options;
+    this.#quiet.clear(this);
     // A client that reads slowly has as long for the end of a response as for the rest of it.
     stallDeadlines.set(this);
     this.#socket.once('finish', () => {

@@ -18,7 +18,7 @@ export interface Answerer {
   onRequestEnd(trailers: FieldSection | undefined): void;
   /** The client takes more again after `isFull`. */
   onClientDrain(): void;
-  /** The client went before its answer was whole: nothing more can be said. Called at most once, and last. */
+  /** The client went before its answer was whole, or was told that it cannot be served: nothing more can be said. Called at most once, and last. */
   onClientGone(): void;
 }
 
@@ -146,9 +146,13 @@ export class Exchange {
     this.connection.onResponseEnded(this);
   }
 
-  /** A whole response of our own; `text` is for people. */
+  /** A whole response of our own; `text` is for people, and gets an end of line. */
   respond(status: number, text: string, fields: Readonly<Record<string, string>> = {}): void {
-    const body = text === '' ? '' : `${text}\n`;
+    this.respondWith(status, text === '' ? '' : `${text}\n`, fields);
+  }
+
+  /** A whole response of our own with just this body. */
+  respondWith(status: number, body: string, fields: Readonly<Record<string, string>> = {}): void {
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
     this.status = status;
     this.startResponse(
@@ -214,9 +218,10 @@ export class Exchange {
       this.#heldBytes += data.length;
       return;
     }
-    this.gone();
+    const answerer = this.#answerer;
     this.closeAfter();
     this.respond(503, 'too many request bodies are waiting');
+    answerer?.onClientGone();
   }
 
   #releaseHeld(): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { FakeClock } from '#base/fake-clock.ts';
 import { silentLog } from '#base/log.ts';
 import type { Exchange } from './exchange.ts';
@@ -78,12 +79,33 @@ test('a head that comes slowly does not come for longer than a minute', async ()
   (await bed.next()).respond(200, 'first');
   await once(slow, 'data');
   slow.write('GET / HTTP/1.1\r\nX');
+  // A request on another connection is read after what came on the first.
+  await connect(bed, GET);
+  (await bed.next()).respond(200, '');
   bed.clock.advance(59_000);
   slow.write('-A: b');
-  assert.equal(bed.listener.connectionCount, 1);
   bed.clock.advance(1_000);
   await closed(slow);
-  assert.equal(bed.listener.connectionCount, 0);
+  assert.equal(bed.listener.connectionCount, 1);
+});
+
+test('a connection that was of use is kept for two minutes without a request, a new one for one', async () => {
+  await using bed = await startBed();
+  const used = await connect(bed, GET);
+  (await bed.next()).respond(200, 'first');
+  await once(used, 'data');
+  const unused = await connect(bed, '');
+  while (bed.listener.connectionCount < 2) await setImmediate();
+  bed.clock.advance(60_000);
+  await closed(unused);
+  bed.clock.advance(59_000);
+  used.write(GET);
+  (await bed.next()).respond(200, 'second');
+  await once(used, 'data');
+  bed.clock.advance(119_000);
+  assert.equal(bed.listener.connectionCount, 1);
+  bed.clock.advance(1_000);
+  await closed(used);
 });
 
 test('a body that stops coming is not waited for longer than five minutes', async () => {
@@ -162,9 +184,20 @@ test('held bodies have a total, beyond which requests are refused', async () => 
   const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n12345678';
   const held = await connect(bed, post);
   await bed.next();
-  const refused = await connect(bed, post);
+  const refused = await connect(bed, post.slice(0, -8));
+  const exchange = await bed.next();
+  const told: number[] = [];
+  exchange.answerWith({
+    onRequestData: () => undefined,
+    onRequestEnd: () => undefined,
+    onClientDrain: () => undefined,
+    onClientGone: () => told.push(exchange.status),
+  });
+  refused.write(post.slice(-8));
   await once(refused, 'data');
   assert.match(refused.text(), /^HTTP\/1\.1 503/);
+  // What is told and logged of it is what the client was told.
+  assert.deepEqual(told, [503]);
   assert.equal(held.text(), '');
   held.destroy();
   await once(refused, 'end');

@@ -41,6 +41,8 @@ const CONNECTIONS_MAX = Math.min(10_000, Math.floor(openFilesMax() / 4));
 /** Pods have an address each, and one door: one of them cannot shut it for the others. */
 const CONNECTIONS_OF_POD_MAX = Math.ceil(CONNECTIONS_MAX / 2);
 const HEAD_TIMEOUT_MS = 60_000;
+/** Clients in Go keep what is idle for 90 s, Java's and browsers no longer: they end it, not we, lest a request be on its way as we do. */
+const IDLE_TIMEOUT_MS = 120_000;
 const STALL_TIMEOUT_MS = 300_000;
 const LINGER_MS = 2_000;
 
@@ -65,6 +67,7 @@ export class Listener implements AsyncDisposable {
       limits: defaultLimits,
       readAhead,
       headDeadlines: new Deadlines(clock, HEAD_TIMEOUT_MS, destroy),
+      idleDeadlines: new Deadlines(clock, IDLE_TIMEOUT_MS, destroy),
       stallDeadlines: new Deadlines(clock, STALL_TIMEOUT_MS, destroy),
       lingerDeadlines: new Deadlines(clock, LINGER_MS, destroy),
       onRequest,
@@ -127,8 +130,8 @@ export class Listener implements AsyncDisposable {
     // With it those that are still in a handshake.
     this.#handshakes?.[Symbol.dispose]();
     await Promise.all(closing);
-    const { headDeadlines, stallDeadlines, lingerDeadlines } = this.#forConnections;
-    for (const deadlines of [headDeadlines, stallDeadlines, lingerDeadlines]) {
+    const { headDeadlines, idleDeadlines, stallDeadlines, lingerDeadlines } = this.#forConnections;
+    for (const deadlines of [headDeadlines, idleDeadlines, stallDeadlines, lingerDeadlines]) {
       deadlines[Symbol.dispose]();
     }
   }

@@ -19,6 +19,7 @@ const HOP_BY_HOP = new Set([
 /** Said by the platform to itself; from a client they are spoofed (serving specification §5.1). */
 const PLATFORM_FIELDS = [
   'k-kubelet-probe',
+  'k-network-hash',
   'k-network-probe',
   'k-original-host',
   'k-passthrough-lb',

@@ -85,7 +85,7 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     this.#connection?.destroy();
     const isChunked = this.#response !== undefined && this.#responseFraming() === 'chunked';
     this.#leave();
-    if (!exchange.isResponseStarted) exchange.respond(504, TIMEOUT_TEXT);
+    if (!exchange.isResponseStarted) exchange.respondWith(504, TIMEOUT_TEXT);
     else if (isChunked && exchange.head.minorVersion === 1) {
       exchange.closeAfter();
       exchange.sendData(Buffer.from(TIMEOUT_TEXT));

@@ -17,11 +17,19 @@ export const fieldValueTable = tableWhere(
 );
 
 /**
- * What a request target may hold: visible ASCII but `"`, `#`, `<`, `>` and `\`. Wider than RFC 3986 by the characters
- * that browsers, following the URL standard, send as they are in queries: `[]{}|^` and the backtick.
+ * What a path may hold: visible ASCII but `"`, `#`, `<`, `>` and `\`. Wider than RFC 3986 by the characters
+ * that browsers, following the URL standard, send as they are: `[]{}|^` and the backtick.
  */
 export const targetTable = tableWhere(
   (code) => code > SPACE && code < 0x7f && !'"#<>\\'.includes(String.fromCharCode(code)),
+);
+
+/**
+ * What a query may hold besides: what programs send although no URI may hold it, and cannot end the target. A `#` stays
+ * out: it ends the query for some who read it.
+ */
+export const queryTable = tableWhere(
+  (code) => code > SPACE && code !== 0x7f && code !== '#'.charCodeAt(0),
 );
 
 /** RFC 3986 §3.2.2 reg-name: unreserved, sub-delims and the percent of pct-encoded. */
@@ -34,10 +42,14 @@ export function isToken(text: string): boolean {
 
 /** Whether every character of `text` from `start` is in `table`. */
 export function allIn(table: Uint8Array, text: string, start: number): boolean {
-  for (let at = start; at < text.length; at += 1) {
-    if (table[text.charCodeAt(at)] !== 1) return false;
-  }
-  return true;
+  return endIn(table, text, start) === text.length;
+}
+
+/** Where the first character from `start` is that is not in `table`; the length where all are. */
+export function endIn(table: Uint8Array, text: string, start: number): number {
+  let at = start;
+  while (at < text.length && table[text.charCodeAt(at)] === 1) at += 1;
+  return at;
 }
 
 const IP_LITERAL = /^\[[0-9a-fA-F:.]{2,45}\]$/;

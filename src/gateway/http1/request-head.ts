@@ -1,4 +1,12 @@
-import { allIn, hasBrokenEscape, isAuthority, isToken, targetTable } from './characters.ts';
+import {
+  allIn,
+  endIn,
+  hasBrokenEscape,
+  isAuthority,
+  isToken,
+  queryTable,
+  targetTable,
+} from './characters.ts';
 import { type FieldSection, listMembers, parseFields } from './field-section.ts';
 import { type BodyLength, declaredLength } from './framing.ts';
 import type { HttpLimits } from './limits.ts';
@@ -87,7 +95,8 @@ function parseTarget(target: string, method: string, authority: string): string 
     if (method === 'OPTIONS') return target;
     throw new ProtocolError(`target *: only for OPTIONS, not for ${method}`);
   }
-  if (target === '' || !allIn(targetTable, target, 0)) {
+  const odd = endIn(targetTable, target, 0);
+  if (target === '' || (odd < target.length && !isInQuery(target, odd))) {
     throw new ProtocolError('target: empty, or with a character that no URI may hold');
   }
   const path = target.startsWith('/') ? target : pathOfAbsoluteForm(target, authority);
@@ -96,6 +105,12 @@ function parseTarget(target: string, method: string, authority: string): string 
     throw new ProtocolError('target: a percent sign without two hexadecimal digits');
   }
   return path;
+}
+
+/** Whether all from `at` is part of a query, and may be. */
+function isInQuery(target: string, at: number): boolean {
+  const query = target.indexOf('?');
+  return query !== -1 && query < at && allIn(queryTable, target, at);
 }
 
 /** RFC 9112 §3.2.2: the target's authority wins over Host; a request where they differ is refused instead. */

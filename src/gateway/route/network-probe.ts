@@ -2,13 +2,21 @@ import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import type { Exchange } from '../connection/exchange.ts';
 import { hashOf } from './ingress-hash.ts';
 
-/** Whether a prober asks what is served here, rather than a client for what is behind (serving specification §5.1). */
-export function isProbe({ head }: Exchange): boolean {
-  return head.fields.get('k-network-probe') === 'probe';
+/** What a prober asks here, rather than a client of what is behind (serving specification §5.1); undefined of a client. */
+export function probeOf({ head }: Exchange): string | undefined {
+  return head.fields.get('k-network-probe') || undefined;
 }
 
 /** Answers for the revision, which then need not run. `ingress` is what the request was routed by. */
-export function answerProbe(exchange: Exchange, ingress: Ingress | undefined): void {
+export function answerProbe(
+  exchange: Exchange,
+  { probe, ingress }: { probe: string; ingress: Ingress | undefined },
+): void {
+  // Upstream's other values are between its activators and queue-proxies, neither of which is here.
+  if (probe !== 'probe') {
+    exchange.respond(400, `unexpected probe header value: ${probe}`);
+    return;
+  }
   const asked = exchange.head.fields.get('k-network-hash');
   if (!asked) {
     exchange.respond(400, 'a probe request must contain a non-empty "K-Network-Hash" header');

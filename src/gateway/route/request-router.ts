@@ -9,7 +9,7 @@ import { Relay } from '../forward/relay.ts';
 import { type AppendedFields, appendedFields, mergedFields, noFields } from './appended-fields.ts';
 import type { DrainRequests } from './drain-requests.ts';
 import { hashOf } from './ingress-hash.ts';
-import { answerProbe, isProbe } from './network-probe.ts';
+import { answerProbe, probeOf } from './network-probe.ts';
 import { buildRouteTable, pickSplit, type RoutePath } from './route-table.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 
@@ -33,7 +33,16 @@ interface Routing {
   readonly isInternal: boolean;
   /** What the routes so far set on it. */
   readonly append: AppendedFields;
+  /** The first of these routes is by this one, which is what serves the caller's host; undefined before that. */
+  readonly ingress: Ingress | undefined;
   readonly hops: number;
+}
+
+/** Where a request goes that has been routed. */
+interface Destination extends Pick<Routing, 'append'> {
+  readonly backend: Backend;
+  readonly path: RoutePath;
+  readonly ingress: Ingress;
 }
 
 /** From a request to whom it is for. */
@@ -53,11 +62,12 @@ export class RequestRouter {
     else {
       const isInternal = door === 'internal';
       if (isInternal && this.#options.drains?.take(exchange, host)) return;
-      this.#byHost(exchange, { host, isInternal, append: noFields, hops: 0 });
+      this.#byHost(exchange, { host, isInternal, append: noFields, ingress: undefined, hops: 0 });
     }
   }
 
-  #byHost(exchange: Exchange, { host, isInternal, append, hops }: Routing): void {
+  #byHost(exchange: Exchange, routing: Routing): void {
+    const { host, isInternal, append, hops } = routing;
     const { target, fields } = exchange.head;
     const query = target.indexOf('?');
     const path = query === -1 ? target : target.slice(0, query);
@@ -77,21 +87,20 @@ export class RequestRouter {
       return;
     }
     const all = mergedFields(append, split.append);
+    const ingress = routing.ingress ?? found.ingress;
     if (destination !== 'self') {
-      this.#send(exchange, { backend: destination, path: found, append: all });
+      this.#send(exchange, { backend: destination, path: found, append: all, ingress });
     } else if (hops < HOPS_MAX) {
-      const next = found.rewriteHost ?? host;
-      this.#byHost(exchange, { host: next, isInternal: true, append: all, hops: hops + 1 });
+      const next = { host: found.rewriteHost ?? host, append: all, ingress, hops: hops + 1 };
+      this.#byHost(exchange, { ...next, isInternal: true });
     } else exchange.respond(508, `the routes of ${host} lead in a circle`);
   }
 
-  #send(
-    exchange: Exchange,
-    { backend, path, append }: { backend: Backend; path: RoutePath; append: AppendedFields },
-  ): void {
-    const { authority } = exchange.head;
+  #send(exchange: Exchange, { backend, path, append, ingress }: Destination): void {
+    const { authority, fields } = exchange.head;
+    const probe = probeOf(exchange);
     if (backend.kind === 'revision') {
-      if (isProbe(exchange)) this.#answerProbe(exchange, backend, path.ingress);
+      if (probe) this.#answerProbe(exchange, backend, { probe, ingress });
       else {
         // Whatever hosts the routes went through, the program sees the one that its caller wrote.
         const host = append.values.get('k-original-host') ?? authority;
@@ -99,12 +108,12 @@ export class RequestRouter {
       }
       return;
     }
-    const isOverridden = exchange.head.fields.get('k-network-hash') === 'override';
-    const hash = isOverridden ? { 'K-Network-Hash': hashOf(path.ingress) } : {};
-    const probe = isProbe(exchange) ? { 'K-Network-Probe': 'probe' } : {};
+    const asked = fields.get('k-network-hash');
+    const hash = asked === 'override' ? hashOf(ingress) : asked;
+    const isPlain = hash === undefined && probe === undefined;
     this.#relay(exchange, backend, {
       host: path.rewriteHost ?? authority,
-      append: mergedFields(append, appendedFields(probe, hash)),
+      append: isPlain ? append : mergedFields(append, probeFields(probe, hash)),
     });
   }
 
@@ -122,7 +131,10 @@ export class RequestRouter {
     }
     if (!backend || backend === 'self' || backend.kind !== 'revision') {
       this.#refuseUnknown(exchange, name ?? host);
-    } else if (isProbe(exchange)) this.#answerProbe(exchange, backend);
+      return;
+    }
+    const probe = probeOf(exchange);
+    if (probe) this.#answerProbe(exchange, backend, { probe, ingress: undefined });
     else {
       this.#relay(exchange, backend, {
         host: fields.get('k-original-host') ?? authority,
@@ -131,9 +143,13 @@ export class RequestRouter {
     }
   }
 
-  #answerProbe(exchange: Exchange, { observer }: Backend, ingress?: Ingress): void {
+  #answerProbe(
+    exchange: Exchange,
+    { observer }: Backend,
+    asked: Parameters<typeof answerProbe>[1],
+  ): void {
     const arrivedMs = this.#options.clock.monotonicMs();
-    answerProbe(exchange, ingress);
+    answerProbe(exchange, asked);
     const unseen = { admittedMs: undefined, servedBy: undefined, trace: undefined };
     observer?.probed({ exchange, arrivedMs, hasWaited: false, ...unseen });
   }
@@ -148,13 +164,29 @@ export class RequestRouter {
   }
 }
 
+/** In a query what no URI may hold: the parser lets it pass. */
+const NO_URI = /["<>\\\u0080-\u00ff]/g;
+
 /** To the same over HTTPS. The host is one of ours, and the target has passed the parser: neither can break out. */
 function redirect(exchange: Exchange, host: string): void {
   const { httpsPort } = exchange.connection;
   const { target } = exchange.head;
   const port = httpsPort === 443 ? '' : `:${httpsPort}`;
-  const location = `https://${host}${port}${target === '*' ? '/' : target}`;
+  const place = target === '*' ? '/' : target.replaceAll(NO_URI, percentEncoded);
+  const location = `https://${host}${port}${place}`;
   exchange.respond(301, `this is served at ${location}`, { location });
+}
+
+/** For who answers probes itself: they are the platform's, and dropped where nobody sets them. */
+function probeFields(probe: string | undefined, hash: string | undefined): AppendedFields {
+  return appendedFields({
+    ...(probe !== undefined && { 'K-Network-Probe': probe }),
+    ...(hash !== undefined && { 'K-Network-Hash': hash }),
+  });
+}
+
+function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
 /** Lower case and without the port, which no rule looks at (serving specification §5.4). */

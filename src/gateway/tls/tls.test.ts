@@ -14,6 +14,7 @@ import {
   type GatewayBed,
   portOf,
   ready,
+  sendRaw,
   startApp,
   startGatewayBed,
   untilIngress,
@@ -313,6 +314,11 @@ test('httpOption Redirected sends plain requests for external hosts to HTTPS, bu
   });
   assert.equal(moved.status, 301);
   assert.equal(moved.headers.location, `https://app.example:${ports.publicTls}/a?b=c%20d&e`);
+  const odd = await sendRaw(
+    ports.public,
+    'GET /a?"\xe9<\\ HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n',
+  );
+  assert.match(odd, /\nlocation: https:\/\/app\.example:\d+\/a\?%22%E9%3C%5C\r\n/);
   const inside = await ask(ports.internal, { host: 'app.example' });
   assert.deepEqual([inside.status, inside.headers.location], [301, 'https://app.example/']);
   assert.equal((await ask(ports.internal, { host: local })).status, 200);
