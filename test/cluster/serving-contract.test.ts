@@ -20,7 +20,7 @@ const cases: readonly (readonly [string, object, RegExp])[] = [
   [
     'several ports',
     one({ ports: [{ containerPort: 80 }, { containerPort: 81 }] }),
-    /more than one container port is set: spec\.template\.spec\.containers\[0\]\.ports/,
+    /more than one container port is set: spec\.template\.spec\.containers\[\*\]\.ports/,
   ],
   [
     'a port of the machine',

@@ -7,10 +7,12 @@ import {
 } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
-import { boundErrors, missing } from '#api/meta/knative-error.ts';
+import { boundErrors, isSet, missing } from '#api/meta/knative-error.ts';
+import { PROTOCOLS, referenceErrors, wordErrors } from '#api/meta/knative-reference.ts';
 import { integer, object, optional, string } from '#api/schema.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
 import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
+import { nameErrors } from '#api/serving-v1/serving-metadata.ts';
 
 /** How many pods a revision shall have; scaled to zero it is not Ready, and its Revision is. */
 export type PodAutoscaler = ObjectOf<typeof PodAutoscaler>;
@@ -59,23 +61,27 @@ export const PodAutoscaler = defineKind({
   },
   validate(autoscaler, { serving = defaultSettings }) {
     const { metadata } = autoscaler;
+    const { annotations = {} } = metadata;
+    const inMetadata = [
+      ...nameErrors(metadata),
+      ...scaleAnnotationErrors(annotations, 'metadata.annotations', serving.autoscaler),
+    ];
     // The schema lets an absent spec through, as upstream's does.
-    const spec: typeof autoscaler.spec | undefined = autoscaler.spec;
-    if (!spec) return [missing('spec')];
-    const { scaleTargetRef, containerConcurrency } = spec;
+    const spec: Partial<typeof autoscaler.spec> | undefined = autoscaler.spec;
+    const { scaleTargetRef = {}, containerConcurrency = 0, protocolType = '' } = spec ?? {};
+    const isEmpty =
+      !protocolType &&
+      !containerConcurrency &&
+      !spec?.reachability &&
+      !Object.values(scaleTargetRef).some(isSet);
+    if (isEmpty) return [...inMetadata, missing('spec')];
     const { allowsConcurrencyZero, containerConcurrencyMax } = serving.defaults;
     const concurrency = { low: allowsConcurrencyZero ? 0 : 1, high: containerConcurrencyMax };
-    const fields = ['apiVersion', 'kind', 'name'] as const;
     return [
-      ...scaleAnnotationErrors(
-        metadata.annotations ?? {},
-        'metadata.annotations',
-        serving.autoscaler,
-      ),
-      ...fields.flatMap((field) =>
-        scaleTargetRef[field] ? [] : [missing(`spec.scaleTargetRef.${field}`)],
-      ),
+      ...inMetadata,
+      ...referenceErrors(scaleTargetRef, 'spec.scaleTargetRef'),
       ...boundErrors(containerConcurrency, concurrency, 'spec.containerConcurrency'),
+      ...wordErrors(protocolType, PROTOCOLS, 'spec.protocolType'),
     ];
   },
 });

@@ -14,6 +14,7 @@ import { invalidValue, outOfBounds } from '#api/meta/knative-error.ts';
 import type { AutoscalerConfig } from '#api/serving-config/config-autoscaler.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
+const INT64_MAX = 2 ** 63;
 
 /** What is wrong with them (serving specification §2.5); `at` is the path of the annotations. */
 export function scaleAnnotationErrors(
@@ -53,35 +54,46 @@ function boundErrors(
   const max = wholeNumber(annotations, 'maxScale');
   const activation = wholeNumber(annotations, 'activationScale');
   const errors = [min, max].flatMap((each) => (each ? atLeastZero(each, at) : []));
-  const [least = 0, most = 0] = [min?.number, max?.number];
-  const pathOf = ({ key }: Found): string => `${at}.${key}`;
-  if (max && min && most > 0 && most < least) {
+  // What cannot be read counts as not said.
+  const [least, most] = [countOf(min), countOf(max)];
+  if (most > 0 && most < least) {
     const message = `max-scale=${most} is less than min-scale=${least}`;
-    errors.push({ path: `${pathOf(max)}, ${pathOf(min)}`, message });
+    const names = ['max-scale', 'min-scale'].map((name) => `${at}.${SCALE_PREFIX}${name}`);
+    errors.push({ path: names.join(', '), message });
   }
   if (max && maxScaleLimit > 0 && most > maxScaleLimit) {
-    errors.push(outOfBounds(most, { low: 1, high: maxScaleLimit }, pathOf(max)));
+    errors.push(outOfBounds(most, { low: 1, high: maxScaleLimit }, `${at}.${max.key}`));
   }
   if (max && maxScaleLimit > 0 && most === 0) {
     const message = `max-scale=0 (unlimited), must be less than ${maxScaleLimit}`;
-    errors.push({ path: pathOf(max), message });
+    errors.push({ path: `${at}.${max.key}`, message });
   }
-  if (!activation) return errors;
-  const { number, value } = activation;
-  if (number === undefined) return [...errors, wrong(activation, at)];
-  if (number < 2) {
-    const message = `activation-scale=${value} must be greater than 1`;
-    errors.push({ path: pathOf(activation), message });
+  return activation ? [...errors, ...activationErrors(activation, at, { least, most })] : errors;
+}
+
+function activationErrors(
+  activation: WholeNumber,
+  at: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): FieldError[] {
+  const { number, key } = activation;
+  if (number === undefined || Math.abs(number) > INT32_MAX) return [wrong(activation, at)];
+  const isTold = (message: string): FieldError[] => [{ path: `${at}.${key}`, message }];
+  if (least > number) {
+    return isTold(`min-scale=${least} is greater than activation-scale=${number}`);
   }
-  if (min && least > number) {
-    const message = `min-scale=${least} is greater than activation-scale=${number}`;
-    errors.push({ path: `${pathOf(activation)}, ${pathOf(min)}`, message });
+  if (most > 0 && most < number) {
+    return isTold(`max-scale=${most} is less than activation-scale=${number}`);
   }
-  if (max && most > 0 && most < number) {
-    const message = `max-scale=${most} is less than activation-scale=${number}`;
-    errors.push({ path: `${pathOf(activation)}, ${pathOf(max)}`, message });
-  }
-  return errors;
+  return number < 2 ? isTold(`activation-scale=${number} must be greater than 1`) : [];
+}
+
+function isCount(number: number | undefined): number is number {
+  return number !== undefined && number >= 0 && number <= INT32_MAX;
+}
+
+function countOf(found: WholeNumber | undefined): number {
+  return isCount(found?.number) ? found.number : 0;
 }
 
 interface WholeNumber extends Found {
@@ -98,7 +110,7 @@ function wholeNumber(annotations: Annotations, name: ScaleAnnotation): WholeNumb
 
 function atLeastZero({ key, value, number }: WholeNumber, at: string): FieldError[] {
   if (number === undefined) return [wrong({ key, value }, at)];
-  if (number >= 0 && number <= INT32_MAX) return [];
+  if (isCount(number)) return [];
   return [outOfBounds(value, { low: 0, high: INT32_MAX }, `${at}.${key}`)];
 }
 
@@ -110,7 +122,7 @@ function initialScaleErrors(
   const found = wholeNumber(annotations, 'initialScale');
   if (!found) return [];
   const { number, key, value } = found;
-  if (number === undefined) return [wrong(found, at)];
+  if (number === undefined || Math.abs(number) > INT64_MAX) return [wrong(found, at)];
   if (number < 0) return [invalidValue(value, `${at}.${key} must be greater than 0`)];
   if (number > 0 || allowsZeroInitialScale) return [];
   return [invalidValue(value, `${at}.${key}=0 not allowed by cluster`)];
@@ -141,13 +153,18 @@ function metricErrors(
 ): FieldError[] {
   const metric = findScaleAnnotation(annotations, 'metric');
   const algorithm = findScaleAnnotation(annotations, 'aggregation');
-  const scaler = findScaleAnnotation(annotations, 'class')?.value ?? podAutoscalerClass;
-  const errors: FieldError[] = [];
-  if (scaler === HPA_CLASS && metric?.value === '') errors.push(wrong(metric, at));
-  if (scaler !== KPA_CLASS) return errors;
-  if (metric && !['concurrency', 'rps'].includes(metric.value)) errors.push(wrong(metric, at));
-  const algorithms = ['linear', 'weighted-exponential', 'weightedExponential'];
-  if (algorithm && !algorithms.includes(algorithm.value)) errors.push(wrong(algorithm, at));
+  const said = findScaleAnnotation(annotations, 'class')?.value;
+  const scaler = said ?? podAutoscalerClass;
+  const isWrong =
+    metric &&
+    ((scaler === HPA_CLASS && metric.value === '') ||
+      (scaler === KPA_CLASS && !['concurrency', 'rps'].includes(metric.value)));
+  const errors = isWrong ? [wrong(metric, at)] : [];
+  const algorithms = ['', 'linear', 'weighted-exponential', 'weightedExponential'];
+  // A class has to say that it is ours for this one, whatever the usual class is.
+  if (said === KPA_CLASS && algorithm && !algorithms.includes(algorithm.value)) {
+    errors.push(wrong(algorithm, at));
+  }
   return errors;
 }
 
@@ -172,16 +189,11 @@ function durations(annotations: Annotations, at: string, bounds: Range<string>):
   const value = parseGoDuration(found.value);
   if (value === undefined) return [wrong(found, at)];
   const path = `${at}.${found.key}`;
-  const errors: FieldError[] = [];
   if (value < (parseGoDuration(bounds.low) ?? 0) || value > (parseGoDuration(bounds.high) ?? 0)) {
-    errors.push(outOfBounds(found.value, bounds, path));
+    return [outOfBounds(found.value, bounds, path)];
   }
-  if (bounds.name !== 'podRetention' && value % 1_000 !== 0) {
-    const name = found.key.slice(SCALE_PREFIX.length);
-    const message = `${name}=${found.value} must be specified with at most second precision`;
-    errors.push({ path, message });
-  }
-  return errors;
+  if (bounds.name === 'podRetention' || value % 1_000 === 0) return [];
+  return [{ path, message: 'must be specified with at most second precision' }];
 }
 
 function wrong({ key, value }: Found, at: string): FieldError {

@@ -90,8 +90,10 @@ export function findScaleAnnotation(
   return undefined;
 }
 
+/** Undefined where the text is no number; Go's words for what is beyond all of them are none. */
 export function parseNumber(text: string | undefined): number | undefined {
-  return text !== undefined && /^[-+]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : undefined;
+  const isNumber = text !== undefined && /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text);
+  return isNumber && Number.isFinite(Number(text)) ? Number(text) : undefined;
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -139,16 +139,23 @@ export function refusalText(causes: readonly FieldError[]): string {
   return `validation failed: ${complaintLines(causes).join('\n')}`;
 }
 
-/** Errors that say the same are one line with all their paths; lines are sorted, details stand below. */
+/** Errors that say the same are one line with all their paths; lines are sorted by what they say, details stand below. */
 export function complaintLines(causes: readonly FieldError[]): string[] {
   const sameText = Map.groupBy(causes, ({ message, details = '' }) => `${message}\n${details}`);
   const lines = [...sameText.values()].map((errors) => {
     const [{ message, details } = { message: '' }] = errors;
-    const paths = new Set(errors.flatMap(({ path }) => (path === '' ? [] : path.split(', '))));
+    const paths = new Set(errors.flatMap(({ path }) => pathsOf(path)));
     const where = [...paths].toSorted().join(', ');
-    return `${message}: ${where}${details === undefined ? '' : `\n${details}`}`;
+    const line = `${message}: ${where}${details === undefined ? '' : `\n${details}`}`;
+    return { key: `${message}\0${details ?? ''}`, line };
   });
-  return lines.toSorted();
+  return lines.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map(({ line }) => line);
+}
+
+/** Of one complaint about several fields. What has blanks besides is no list: upstream says more in a path at times. */
+function pathsOf(path: string): readonly string[] {
+  const paths = path === '' ? [] : path.split(', ');
+  return paths.some((each) => each.includes(' ')) ? [path] : paths;
 }
 
 export function methodNotAllowed(): ApiError {

@@ -14,10 +14,15 @@ export function parseGoDuration(text: string): number | undefined {
   if (!/^[-+]?((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   const sign = text.startsWith('-') ? -1 : 1;
   const parts = text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g);
-  return (
-    sign * [...parts].reduce((sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0), 0)
+  const ms = [...parts].reduce(
+    (sum, [, n, unit]) => sum + Number(n) * (UNIT_MS[unit ?? ''] ?? 0),
+    0,
   );
+  return ms <= MS_MAX ? sign * ms : undefined;
 }
+
+/** Go counts nanoseconds in 64 bits: some 292 years. */
+const MS_MAX = 2 ** 63 / 1e6;
 
 /** As Go prints it: `1m30s`, `500ms`, `1h0m0s`, `0s`. */
 export function formatGoDuration(durationMs: number): string {

@@ -57,20 +57,27 @@ export function oneOfErrors(
   return [{ path: paths(all), message: 'expected exactly one, got neither' }];
 }
 
-/** What the author set of an object beyond the fields that are allowed there; Go's zero values count as unset. */
+/** What the author set of an object beyond the fields that are allowed there; `counts` says what is set. */
 export function disallowedFields(
   object: object | undefined,
   allowed: readonly string[],
   at: string,
+  counts: (value: unknown) => boolean = isSet,
 ): FieldError[] {
   const wrong = Object.entries(object ?? {})
-    .filter(([name, value]) => !allowed.includes(name) && isSet(value))
+    .filter(([name, value]) => !allowed.includes(name) && counts(value))
     .map(([name]) => `${at}.${name}`);
   return wrong.length === 0 ? [] : [disallowed(...wrong)];
 }
 
+/** Of a field that is no pointer in Go, where its zero value is nothing. */
 export function isSet(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== '' && value !== 0 && value !== false;
+  return isThere(value) && value !== '' && value !== 0 && value !== false;
+}
+
+/** Of one that is a pointer; an empty list is nothing all the same. */
+export function isThere(value: unknown): boolean {
+  return value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
 }
 
 function joined(paths: readonly string[]): string {

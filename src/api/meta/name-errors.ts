@@ -61,6 +61,16 @@ export const dns1035Label = checkOf({
   examples: ['my-name', 'abc-123'],
   lengthMax: 63,
 });
+/** What the server makes such a name of: a dash at its end is what the name goes on after. */
+export function dns1035Prefix(value: string): readonly string[] {
+  return dns1035Label(value.replace(/(?<=.)-$/, 'a'));
+}
+/** `my_name`: what kinds may be called. */
+export const cIdentifier = checkOf({
+  text: "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
+  pattern: '[A-Za-z_][A-Za-z0-9_]*',
+  examples: ['my_name', 'MY_NAME', 'MyName'],
+});
 /** `*.example.com`: all names below one. */
 export const wildcardDomain = checkOf({
   text: "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",

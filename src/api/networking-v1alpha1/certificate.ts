@@ -1,6 +1,6 @@
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
-import { missing } from '#api/meta/knative-error.ts';
+import { invalidValue, missing } from '#api/meta/knative-error.ts';
 import { array, intOrString, object, optional, string, type Of } from '#api/schema.ts';
 import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
@@ -12,6 +12,12 @@ const Http01Challenge = object({
   serviceNamespace: optional(string()),
   servicePort: optional(intOrString()),
 });
+
+/** Upstream says the field's name where others say its value. */
+const NOT_OF_DOMAIN = invalidValue(
+  'domain',
+  'spec.domain must be a suffix of, or match exactly, at least one entry in dnsNames',
+);
 
 /** A certificate that somebody is asked to provide in a Secret. */
 export type Certificate = ObjectOf<typeof Certificate>;
@@ -37,11 +43,15 @@ export const Certificate = defineKind({
   conditions: { happy: 'Ready', dependents: [] },
   columns: readyColumns,
   validate({ spec }) {
-    const { dnsNames = [], secretName } = spec ?? {};
+    const { dnsNames = [], domain = '', secretName } = spec ?? {};
+    const isOfDomain = dnsNames.some((name) => name === domain || name.endsWith(`.${domain}`));
     return [
       ...(dnsNames.length === 0 ? [missing('spec.dnsNames')] : []),
-      ...dnsNames.flatMap((name, index) => (name ? [] : [missing(`spec.dnsNames[${index}]`)])),
+      ...dnsNames.flatMap((name, index) =>
+        name ? [] : [invalidValue(name, `spec.dnsNames[${index}]`)],
+      ),
       ...(secretName ? [] : [missing('spec.secretName')]),
+      ...(domain === '' || dnsNames.length === 0 || isOfDomain ? [] : [NOT_OF_DOMAIN]),
     ];
   },
 });

@@ -1,6 +1,6 @@
 import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
-import { missing } from '#api/meta/knative-error.ts';
+import { invalidValue, isSet, missing } from '#api/meta/knative-error.ts';
 import {
   array,
   boolean,
@@ -96,18 +96,15 @@ export const Ingress = defineKind({
   validate(ingress) {
     // The schema lets an absent spec through, as upstream's does; the words for it are these.
     const spec: typeof ingress.spec | undefined = ingress.spec;
-    if (!spec || Object.keys(spec).length === 0) return [missing('spec')];
+    if (!spec || isEmpty(spec)) return [missing('spec')];
     const rules = spec.rules ?? [];
     return [
       ...(rules.length === 0 ? [missing('spec.rules')] : []),
       ...rules.flatMap((rule, index) => ruleErrors(rule, `spec.rules[${index}]`, ingress)),
-      ...(spec.tls ?? []).flatMap((tls, index) => [
-        ...(tls.secretName ? [] : [missing(`spec.tls[${index}].secretName`)]),
-        ...(tls.secretNamespace ? [] : [missing(`spec.tls[${index}].secretNamespace`)]),
-      ]),
+      ...(spec.tls ?? []).flatMap((tls, index) => tlsErrors(tls, `spec.tls[${index}]`)),
       ...(['', 'Enabled', 'Redirected'].includes(spec.httpOption ?? '')
         ? []
-        : [{ path: 'spec.httpOption', message: `invalid value: ${spec.httpOption}` }]),
+        : [invalidValue(spec.httpOption, 'spec.httpOption')]),
     ];
   },
 });
@@ -125,27 +122,44 @@ function ruleErrors(
 }
 
 function pathErrors(path: IngressPath, at: string, namespace: string | undefined): FieldError[] {
+  if (isEmpty(path)) return [missing(at)];
   if (path.splits.length === 0) return [missing(`${at}.splits`)];
-  const total = path.splits.reduce((sum, split) => sum + (split.percent ?? 0), 0);
-  const errors = path.splits.flatMap((split, index): FieldError[] => {
-    const percent = split.percent ?? 0;
-    const splitAt = `${at}.splits[${index}]`;
-    if (percent < 0 || percent > 100) {
-      return [{ path: `${splitAt}.percent`, message: `invalid value: ${percent}` }];
-    }
-    if (split.serviceNamespace !== namespace) {
-      return [
-        {
-          path: `${splitAt}.serviceNamespace`,
-          message: 'service namespace must match ingress namespace',
-        },
-      ];
-    }
-    return [];
-  });
-  if (total !== 100) {
-    const message = `traffic split percentage must total to 100, but was ${total}`;
-    errors.push({ path: `${at}.splits`, message });
+  // Of several that are wrong the first is told, and the sum only where none is.
+  for (const [index, split] of path.splits.entries()) {
+    const errors = splitErrors(split, `${at}.splits[${index}]`, namespace);
+    if (errors.length > 0) return errors;
   }
+  const total = path.splits.reduce((sum, split) => sum + (split.percent ?? 0), 0);
+  if (total === 100) return [];
+  const message = `traffic split percentage must total to 100, but was ${total}`;
+  return [{ path: `${at}.splits`, message }];
+}
+
+function splitErrors(split: IngressSplit, at: string, namespace: string | undefined): FieldError[] {
+  if (isEmpty(split)) return [missing(at)];
+  const { percent = 0, serviceName, serviceNamespace, servicePort } = split;
+  const errors: FieldError[] = [];
+  if (percent < 0 || percent > 100) errors.push(invalidValue(percent, `${at}.percent`));
+  if (!serviceNamespace) errors.push(missing(`${at}.serviceNamespace`));
+  else if (serviceNamespace !== namespace) {
+    const message = 'service namespace must match ingress namespace';
+    errors.push({ path: `${at}.serviceNamespace`, message });
+  }
+  if (!serviceName) errors.push(missing(`${at}.serviceName`));
+  if (servicePort === 0) errors.push(missing(`${at}.servicePort`));
   return errors;
+}
+
+function tlsErrors(tls: IngressTls, at: string): FieldError[] {
+  if (isEmpty(tls)) return [missing(at)];
+  return (['secretName', 'secretNamespace'] as const).flatMap((field) =>
+    tls[field] ? [] : [missing(`${at}.${field}`)],
+  );
+}
+
+/** Whether nothing that counts is said: one that is empty is told as missing, rather than all of its fields. */
+function isEmpty(value: object): boolean {
+  return Object.values(value).every(
+    (each) => !isSet(each) || (typeof each === 'object' && Object.keys(each).length === 0),
+  );
 }

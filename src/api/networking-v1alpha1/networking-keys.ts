@@ -1,3 +1,6 @@
+import type { FieldError } from '#api/kind.ts';
+import { invalidKey } from '#api/meta/knative-error.ts';
+
 /** Labels and annotations of Knative's networking groups. */
 export const networkingKeys = {
   /** Annotation of an Ingress: who serves it. Everybody else leaves the object alone. */
@@ -24,8 +27,6 @@ export const networkingKeys = {
   tagToHost: 'networking.internal.knative.dev/tag-to-host',
 } as const;
 
-export const NETWORKING_PREFIX = 'networking.knative.dev/';
-
 /** Annotations of Routes that have several spellings; the first one present counts. */
 export const networkingAliases = {
   ingressClass: ['networking.knative.dev/ingress-class', 'networking.knative.dev/ingress.class'],
@@ -40,6 +41,18 @@ export const networkingAliases = {
   ],
   httpProtocol: ['networking.knative.dev/httpOption', 'networking.knative.dev/http-protocol'],
 } as const;
+
+/** Of annotations that look like networking's and are none. */
+export function networkingAnnotationErrors(
+  annotations: Readonly<Record<string, string>> = {},
+  at: string,
+): FieldError[] {
+  const known: ReadonlySet<string> = new Set(Object.values(networkingAliases).flat());
+  return Object.keys(annotations)
+    .filter((key) => key.startsWith(NETWORKING_DOMAIN) && !known.has(key))
+    .map((key) => invalidKey(key, at));
+}
+const NETWORKING_DOMAIN = 'networking.knative.dev';
 
 /** The class that our gateway serves. */
 export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';

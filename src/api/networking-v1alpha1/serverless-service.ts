@@ -1,8 +1,10 @@
 import type { ObjectReference } from '#api/generated/core-v1.ts';
-import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
+import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
-import { invalidValue, missing } from '#api/meta/knative-error.ts';
+import { invalidValue, isSet, missing } from '#api/meta/knative-error.ts';
+import { PROTOCOLS, referenceErrors, wordErrors } from '#api/meta/knative-reference.ts';
 import { core, integer, object, optional, string } from '#api/schema.ts';
+import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-keys.ts';
 import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
 /** The two Services of a revision: a public one that is always there and a private one that selects its pods. */
@@ -37,20 +39,18 @@ export const ServerlessService = defineKind({
   ],
   validate(service) {
     // The schema lets an absent spec through, as upstream's does.
-    const spec: typeof service.spec | undefined = service.spec;
-    if (!spec) return [missing('spec')];
-    const { mode = '', protocolType, numActivators = 0, objectRef } = spec;
-    const fields = ['apiVersion', 'kind', 'name'] as const;
+    const spec: Partial<typeof service.spec> | undefined = service.spec;
+    const { mode = '', protocolType = '', numActivators = 0, objectRef = {} } = spec ?? {};
+    const inAnnotations = networkingAnnotationErrors(service.metadata.annotations, 'annotations');
+    const isEmpty =
+      !mode && !protocolType && !numActivators && !Object.values(objectRef).some(isSet);
+    if (isEmpty) return [...inAnnotations, missing('spec')];
     return [
+      ...inAnnotations,
       ...wordErrors(mode, ['Serve', 'Proxy'], 'spec.mode'),
-      ...fields.flatMap((field) => (objectRef[field] ? [] : [missing(`spec.objectRef.${field}`)])),
-      ...wordErrors(protocolType, ['http1', 'h2c'], 'spec.protocolType'),
+      ...referenceErrors(objectRef, 'spec.objectRef'),
+      ...wordErrors(protocolType, PROTOCOLS, 'spec.protocolType'),
       ...(numActivators < 0 ? [invalidValue(numActivators, 'spec.numActivators')] : []),
     ];
   },
 });
-
-function wordErrors(value: string, words: readonly string[], path: string): FieldError[] {
-  if (value === '') return [missing(path)];
-  return words.includes(value) ? [] : [invalidValue(value, path)];
-}

@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
 import { parseGoDuration } from '#api/meta/go-duration.ts';
+import { canonicalQuantity } from '#api/meta/canonical.ts';
 import { isQuantity } from '#api/meta/quantity.ts';
 
 /** What a ConfigMap holds under `data`. */
@@ -104,14 +105,14 @@ export function flag(name: string, options: KeyOptions): ConfigKey<boolean> {
   });
 }
 
-/** An amount of a resource in its author's notation; undefined where the key has none. */
+/** An amount of a resource as Kubernetes writes it; undefined where the key has none. */
 export function quantity(
   name: string,
   options: Omit<KeyOptions, 'fallback'>,
 ): ConfigKey<string | undefined> {
   return keyOf(name, { ...options, fallback: '' }, (value, key) => {
     if (value === '') return undefined;
-    if (isQuantity(value)) return value;
+    if (isQuantity(value)) return canonicalQuantity(value);
     const why =
       "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
     throw new ConfigError(`failed to parse ${JSON.stringify(key)}: ${why}`);

@@ -5,6 +5,7 @@ import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import { object, optional, string } from '#api/schema.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { normalizeAmounts } from '#api/serving-v1/revision-amounts.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
 import { templateErrors, templateWarnings } from '#api/serving-v1/revision-errors.ts';
 import { RevisionTemplate } from '#api/serving-v1/revision-template.ts';
@@ -64,14 +65,17 @@ interface Templated {
  */
 export function defaultTemplate(
   object: Templated,
-  {
-    previous,
-    serving = defaultSettings,
-  }: Pick<AdmissionContext<Templated>, 'previous' | 'serving'>,
+  context: Pick<AdmissionContext<Templated>, 'previous' | 'serving' | 'operation'>,
 ): void {
+  const { previous, serving = defaultSettings, operation } = context;
   if (!object.spec) return;
   const template = (object.spec.template ??= {});
+  if (template.spec) normalizeAmounts(template.spec);
   const name = template.metadata?.name;
   if (name && previous?.spec?.template?.metadata?.name === name) return;
-  defaultRevisionSpec((template.spec ??= {}), { owner: object.metadata, settings: serving });
+  defaultRevisionSpec((template.spec ??= {}), {
+    owner: object.metadata,
+    settings: serving,
+    operation,
+  });
 }

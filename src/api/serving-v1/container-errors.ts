@@ -11,7 +11,7 @@ import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { imageErrors } from '#api/serving-v1/image-errors.ts';
 import { servingProbeErrors, sidecarProbeErrors } from '#api/serving-v1/probe-errors.ts';
 import {
-  servingContainer,
+  isServing,
   type RevisionContainer,
   type RevisionSpec,
 } from '#api/serving-v1/revision-template.ts';
@@ -34,13 +34,15 @@ export function containerErrors(
   at: string,
   within: Within,
 ): FieldError[] {
-  const isServing = container === servingContainer(within.spec);
   const isProbed = within.settings.features.multiContainerProbing === 'Enabled';
   return [
-    ...(isServing
+    ...(isServing(container, within.spec)
       ? servingProbeErrors(container, at)
       : sidecarProbeErrors(container, at, isProbed ? 'probed' : 'not probed')),
-    ...anyContainerErrors(container, at, { ...within, isServing }),
+    ...anyContainerErrors(container, at, {
+      ...within,
+      role: isServing(container, within.spec) ? 'serving' : 'sidecar',
+    }),
   ];
 }
 
@@ -58,17 +60,18 @@ export function initContainerErrors(
         path: `${at}.${probe}`,
         message: 'field not allowed in an init container',
       })),
-    ...anyContainerErrors(container, at, { ...within, isServing: false }),
+    ...anyContainerErrors(container, at, { ...within, role: 'init' }),
   ];
 }
 
 function anyContainerErrors(
   container: RevisionContainer,
   at: string,
-  { spec, settings, isServing }: Within & { readonly isServing: boolean },
+  { spec, settings, role }: Within & { readonly role: 'serving' | 'sidecar' | 'init' },
 ): FieldError[] {
   if (Object.keys(container).length === 0) return [missing(at)];
-  const reserved = isServing ? RESERVED_ENV : RESERVED_ENV.slice(1);
+  const reserved = role === 'serving' ? RESERVED_ENV : RESERVED_ENV.slice(1);
+  const { ports = [] } = container;
   const policy = container.terminationMessagePolicy ?? '';
   return [
     ...nameErrors(container.name, `${at}.name`),
@@ -77,7 +80,9 @@ function anyContainerErrors(
     ),
     ...(container.envFrom ?? []).flatMap((source) => sourceErrors(source, `${at}.envFrom`)),
     ...imageErrors(container.image, `${at}.image`),
-    ...(container.ports ?? []).flatMap((port) => portErrors(port, `${at}.ports`)),
+    ...(role === 'init'
+      ? ports.flatMap((port) => portErrors(port, `${at}.ports`))
+      : ports.slice(0, 1).flatMap((port) => userPortErrors(port, `${at}.ports`))),
     ...resourceErrors(container.resources, `${at}.resources`),
     ...containerSecurityErrors(container.securityContext, `${at}.securityContext`, settings),
     ...(['', 'File', 'FallbackToLogsOnError'].includes(policy)
@@ -120,22 +125,28 @@ function sourceErrors({ configMapRef, secretRef }: EnvFromSource, at: string): F
   return oneOfErrors(found, { all: ['configMapRef', 'secretRef'], at });
 }
 
-function portErrors(
-  port: NonNullable<RevisionContainer['ports']>[number],
-  at: string,
-): FieldError[] {
-  const { containerPort = 0, name = '', protocol = '' } = port;
-  const errors = disallowedFields(port, ['containerPort', 'name', 'protocol'], at);
+type Port = NonNullable<RevisionContainer['ports']>[number];
+
+/** Of the one that requests come to; where more are said, that is wrong by itself. */
+function userPortErrors(port: Port, at: string): FieldError[] {
+  const { name = '', protocol = '' } = port;
+  const errors = portErrors(port, at);
   if (!['', 'TCP'].includes(protocol)) errors.push(invalidValue(protocol, `${at}.protocol`));
+  if (!PORT_NAMES.includes(name)) {
+    const details = "Name must be empty, or one of: 'h2c', 'http1'";
+    errors.push({ path: at, message: `Port name ${name} is not allowed`, details });
+  }
+  return errors;
+}
+
+function portErrors(port: Port, at: string): FieldError[] {
+  const { containerPort = 0 } = port;
+  const errors = disallowedFields(port, ['containerPort', 'name', 'protocol'], at);
   errors.push(...boundErrors(containerPort, { low: 0, high: 65_535 }, `${at}.containerPort`));
   if (RESERVED_PORTS.includes(containerPort)) {
     const what = `${containerPort} is a reserved port`;
     const details = `${what}, please use a different value`;
     errors.push(invalidValue(what, `${at}.containerPort`, details));
-  }
-  if (!PORT_NAMES.includes(name)) {
-    const details = "Name must be empty, or one of: 'h2c', 'http1'";
-    errors.push({ path: at, message: `Port name ${name} is not allowed`, details });
   }
   return errors;
 }

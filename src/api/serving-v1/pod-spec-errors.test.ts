@@ -133,10 +133,10 @@ for (const [text, features, ...expected] of [
   [
     '{ securityContext: { runAsUser: 1 }, containers: [{ image: i }] }',
     '',
-    'must not set the field(s): spec.securityContext',
+    'must not set the field(s): spec.securityContext, spec.securityContext.runAsUser',
   ],
   [
-    '{ securityContext: { runAsUser: -1, supplementalGroups: [1, -2], sysctls: [] }, containers: [{ image: i }] }',
+    '{ securityContext: { runAsUser: -1, supplementalGroups: [1, -2], sysctls: [{ name: a, value: b }] }, containers: [{ image: i }] }',
     'kubernetes.podspec-securitycontext: enabled',
     `expected 0 <= -1 <= ${INT32_MAX}: spec.securityContext.runAsUser`,
     `expected 0 <= -2 <= ${INT32_MAX}: spec.securityContext.supplementalGroups[1]`,
@@ -280,6 +280,7 @@ for (const [text, features, ...expected] of [
   [
     '{ containers: [{ image: i, volumeMounts: [{ name: x, subPathExpr: a, mountPropagation: None }, { name: v, mountPath: //dev//, readOnly: true }, { name: v, mountPath: rel, readOnly: true }, { name: v, mountPath: /a/, readOnly: true }, { name: v, mountPath: /a, readOnly: true }] }], volumes: [{ name: v, secret: {} }] }',
     '',
+    'Volume Mount Propagation support is disabled, but found volume mount x with mount propagation: ',
     'invalid value: "/a" must be unique: spec.containers[0].volumeMounts[4].mountPath',
     'invalid value: rel: spec.containers[0].volumeMounts[2].mountPath',
     'missing field(s): spec.containers[0].volumeMounts[0].mountPath',
@@ -291,7 +292,7 @@ for (const [text, features, ...expected] of [
   [
     withVolume('hostPath: { path: / }', 'readOnly: true, mountPropagation: Bidirectional'),
     'kubernetes.podspec-volumes-hostpath: enabled, kubernetes.podspec-volumes-mount-propagation: enabled',
-    'invalid value: Bidirectional: spec.containers[0].volumeMounts[0].mountPropagation',
+    'mount propagation should be set to None or HostToContainer: spec.containers[0].volumeMounts[0].mountPropagation',
   ],
 ] as const) {
   test(`revision spec: ${expected.join('; ').slice(0, 150) || 'nothing is wrong'}: ${text.slice(0, 60)}`, () => {
@@ -330,7 +331,7 @@ test('revision spec: few rights where the cluster wants that, and never against 
   const spec = parse(
     '{ initContainers: [{ image: j }], containers: [{ image: i, ports: [{ containerPort: 80 }] }, { image: k, securityContext: { runAsNonRoot: false, allowPrivilegeEscalation: true, capabilities: {}, seccompProfile: { type: Unconfined } } }] }',
   ) as RevisionSpec;
-  defaultRevisionSpec(spec, { owner: {}, settings });
+  defaultRevisionSpec(spec, { owner: {}, settings, operation: 'CREATE' });
   const few = {
     allowPrivilegeEscalation: false,
     seccompProfile: { type: 'RuntimeDefault' },
@@ -352,6 +353,7 @@ test('revision spec: few rights where the cluster wants that, and never against 
   const rooted = parse('{ containers: [{ image: i }] }') as RevisionSpec;
   defaultRevisionSpec(rooted, {
     owner: {},
+    operation: 'CREATE',
     settings: settingsOf('secure-pod-defaults: AllowRootBounded'),
   });
   assert.equal(rooted.containers?.[0]?.securityContext?.runAsNonRoot, undefined);
@@ -371,7 +373,11 @@ test('revision spec: what the configuration says is filled in, and only that', (
   const spec = parse(
     '{ containers: [{ image: i, resources: { limits: { memory: 2Gi } } }] }',
   ) as RevisionSpec;
-  defaultRevisionSpec(spec, { owner: { name: 'hello', labels: { team: 'a' } }, settings });
+  defaultRevisionSpec(spec, {
+    owner: { name: 'hello', labels: { team: 'a' } },
+    settings,
+    operation: 'CREATE',
+  });
   assert.deepEqual(spec, {
     containers: [
       {

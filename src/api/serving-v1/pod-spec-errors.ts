@@ -1,6 +1,13 @@
 import type { FieldError } from '#api/kind.ts';
 import { subdomain } from '#api/meta/name-errors.ts';
-import { boundErrors, disallowed, invalidValue, isSet, missing } from '#api/meta/knative-error.ts';
+import {
+  boundErrors,
+  disallowed,
+  invalidValue,
+  isSet,
+  isThere,
+  missing,
+} from '#api/meta/knative-error.ts';
 import type { Feature } from '#api/serving-config/config-features.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { containerErrors, initContainerErrors } from '#api/serving-v1/container-errors.ts';
@@ -52,15 +59,23 @@ function podFieldErrors(
   at: string,
   { features }: ServingSettings,
 ): FieldError[] {
-  const closed = GATED.filter((name) => isSet(spec[name]) && features[name] === 'Disabled');
+  const closed = GATED.filter((name) => features[name] === 'Disabled' && isGiven(spec, name));
   const wrong: string[] = [...closed];
   if (spec.automountServiceAccountToken === true) wrong.push('automountServiceAccountToken');
   return wrong.length === 0 ? [] : [disallowed(...wrong.map((name) => `${at}.${name}`))];
 }
 
+/** Where Go has a pointer, also the zero value is given. */
+const POINTERS: readonly string[] = ['runtimeClassName', 'shareProcessNamespace'];
+
+function isGiven(spec: RevisionSpec, name: (typeof GATED)[number]): boolean {
+  const value = spec[name];
+  if (name === 'nodeSelector') return Object.keys(value ?? {}).length > 0;
+  return POINTERS.includes(name) ? isThere(value) : isSet(value);
+}
+
 function serviceAccountErrors(name: string | undefined, at: string): FieldError[] {
-  const why = name ? subdomain(name) : [];
-  return why.length === 0 ? [] : [invalidValue(name, at, why.join('\n'))];
+  return (name ? subdomain(name) : []).map((why) => invalidValue(name, at, why));
 }
 
 function allContainerErrors(
@@ -80,6 +95,9 @@ function allContainerErrors(
   for (const [index, container] of isInitAllowed ? initContainers.entries() : []) {
     // Upstream tells these by the paths of the other containers.
     const path = `${at}.containers[${index}]`;
+    if (containers.some(({ name }) => name && name === container.name)) {
+      errors.push(duplicateName(container, path));
+    }
     errors.push(...initContainerErrors(container, path, { spec, settings }));
   }
   if (containers.length === 0) return [...errors, missing(`${at}.containers`)];
@@ -92,12 +110,12 @@ function allContainerErrors(
     const path = `${at}.containers[${index}]`;
     errors.push(...containerErrors(container, path, { spec, settings }));
   }
-  return [...errors, ...duplicateNameErrors(initContainers, containers, at)];
+  return containers.length > 1 ? [...errors, ...duplicateNameErrors(containers, at)] : errors;
 }
 
 function portCountErrors(containers: readonly RevisionContainer[], at: string): FieldError[] {
   const count = containers.reduce((sum, { ports }) => sum + (ports ?? []).length, 0);
-  const path = `${at}.containers${containers.length > 1 ? '[*]' : '[0]'}.ports`;
+  const path = `${at}.containers[*].ports`;
   if (count > 1) {
     const details = 'Only a single port is allowed across all containers';
     return [{ path, message: 'more than one container port is set', details }];
@@ -105,19 +123,16 @@ function portCountErrors(containers: readonly RevisionContainer[], at: string): 
   return containers.length > 1 && count === 0 ? [missing(path)] : [];
 }
 
-function duplicateNameErrors(
-  initContainers: readonly RevisionContainer[],
-  containers: readonly RevisionContainer[],
-  at: string,
-): FieldError[] {
+function duplicateNameErrors(containers: readonly RevisionContainer[], at: string): FieldError[] {
   const seen = new Set<string>();
-  return [initContainers, containers].flatMap((list) =>
-    list.flatMap(({ name = '' }, index) => {
-      const isKnown = name !== '' && seen.has(name);
-      seen.add(name);
-      if (!isKnown) return [];
-      const message = `duplicate container name "${name}"`;
-      return [{ path: `${at}.containers[${index}].name`, message }];
-    }),
-  );
+  return containers.flatMap((container, index) => {
+    const { name = '' } = container;
+    const isKnown = name !== '' && seen.has(name);
+    seen.add(name);
+    return isKnown ? [duplicateName(container, `${at}.containers[${index}]`)] : [];
+  });
+}
+
+function duplicateName({ name = '' }: RevisionContainer, at: string): FieldError {
+  return { path: `${at}.name`, message: `duplicate container name "${name}"` };
 }

@@ -10,22 +10,23 @@ import {
 import type { RevisionContainer, RevisionProbe } from '#api/serving-v1/revision-template.ts';
 
 const HANDLERS = ['httpGet', 'tcpSocket', 'exec', 'grpc'] as const;
+/** As upstream writes them where there are several. */
+const SPELLINGS = { httpGet: 'httpGet', tcpSocket: 'tcpSocket', exec: 'exec', grpc: 'gRPC' };
 const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
 const INT32_MAX = 2 ** 31 - 1;
 
 /** What is wrong with the probes of the container that requests go to. */
 export function servingProbeErrors(container: RevisionContainer, at: string): FieldError[] {
-  const port = container.ports?.[0];
-  const names = [port?.name || 'http', String(port?.containerPort || 8080)];
-  return PROBES.flatMap((name) => {
-    const probe = container[name];
+  const name = container.ports?.[0]?.name || 'http';
+  return PROBES.flatMap((kind) => {
+    const probe = container[kind];
     if (!probe) return [];
-    const path = `${at}.${name}`;
+    const path = `${at}.${kind}`;
     return [
       ...probeErrors(probe, path),
-      ...(name === 'readinessProbe' ? timingErrors(probe, path) : []),
+      ...(kind === 'readinessProbe' ? timingErrors(probe, path) : []),
       ...portErrors(probe, path, (given) =>
-        typeof given === 'string' && !names.includes(given)
+        typeof given === 'string' && given !== '' && given !== name
           ? 'Probe port must match container port'
           : undefined,
       ),
@@ -43,7 +44,7 @@ export function sidecarProbeErrors(
     const probe = container[name];
     if (!probe) return [];
     const path = `${at}.${name}`;
-    if (how === 'not probed') return [notAllowed(probe, path)];
+    if (how === 'not probed') return notAllowed(probe, path);
     return [
       ...probeErrors(probe, path),
       ...(name === 'readinessProbe' ? timingErrors(probe, path) : []),
@@ -55,18 +56,21 @@ export function sidecarProbeErrors(
 }
 
 /** The handler is told by the probe itself, as upstream has it. */
-function notAllowed(probe: RevisionProbe, at: string): FieldError {
+function notAllowed(probe: RevisionProbe, at: string): FieldError[] {
   const isHandler = (name: string): boolean => HANDLERS.some((handler) => handler === name);
   const names = Object.entries(probe).filter(([, value]) => isSet(value));
   const fields = names.filter(([name]) => !isHandler(name)).map(([name]) => `${at}.${name}`);
-  const self = names.some(([name]) => isHandler(name)) || fields.length === 0 ? [at] : [];
-  return disallowed(...self, ...fields);
+  const self = names.some(([name]) => isHandler(name)) ? [at] : [];
+  return names.length === 0 ? [] : [disallowed(...self, ...fields)];
 }
 
 function probeErrors(probe: RevisionProbe, at: string): FieldError[] {
   const found = HANDLERS.filter((handler) => probe[handler] !== undefined);
   return [
-    ...oneOfErrors(found, { all: HANDLERS, at }),
+    ...oneOfErrors(
+      found.map((handler) => SPELLINGS[handler]),
+      { all: HANDLERS, at },
+    ),
     ...disallowedFields(probe.exec, ['command'], `${at}.exec`),
   ];
 }

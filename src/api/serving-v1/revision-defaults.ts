@@ -1,10 +1,11 @@
 import type { ResourceRequirements, SecurityContext } from '#api/generated/core-v1.ts';
+import { childName } from '#api/meta/child-name.ts';
 import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import type { DefaultsConfig } from '#api/serving-config/config-defaults.ts';
 import type { FeaturesConfig } from '#api/serving-config/config-features.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import {
-  servingContainer,
+  isServing,
   type RevisionContainer,
   type RevisionProbe,
   type RevisionSpec,
@@ -15,24 +16,31 @@ interface Within {
   /** Of the object that carries the spec: names of containers may be made of it. */
   readonly owner: ObjectMeta;
   readonly settings: ServingSettings;
+  readonly operation: 'CREATE' | 'UPDATE';
 }
 
 /** Fills in what the author of a revision left out (serving specification §2.3), in place. */
-export function defaultRevisionSpec(spec: RevisionSpec, { owner, settings }: Within): void {
+export function defaultRevisionSpec(spec: RevisionSpec, within: Within): void {
+  const { owner, settings, operation } = within;
   const { defaults, features } = settings;
   defaultTimeouts(spec, defaults);
   spec.containerConcurrency ??= defaults.containerConcurrency;
-  if (defaults.enableServiceLinks !== 'default') {
+  const { containers = [], initContainers = [] } = spec;
+  // What an older configuration has made of a revision stays so.
+  if (
+    operation === 'CREATE' &&
+    containers.length > 0 &&
+    defaults.enableServiceLinks !== 'default'
+  ) {
     spec.enableServiceLinks ??= defaults.enableServiceLinks === 'true';
   }
-  const { containers = [], initContainers = [] } = spec;
   const named = nameData(owner);
-  defaultNames(containers, defaults.containerName.execute(named));
-  defaultNames(initContainers, defaults.initContainerName.execute(named));
-  const serving = servingContainer(spec);
+  const given = new Set([...containers, ...initContainers].map(({ name = '' }) => name));
+  defaultNames(containers, given, defaults.containerName.execute(named));
+  defaultNames(initContainers, given, defaults.initContainerName.execute(named));
   for (const container of containers) {
     defaultResources(container, defaults);
-    defaultProbes(container, container === serving ? 'serving' : 'sidecar');
+    defaultProbes(container, isServing(container, spec) ? 'serving' : 'sidecar');
     defaultMounts(container, spec);
   }
   for (const container of [...containers, ...initContainers]) secure(container, spec, features);
@@ -56,19 +64,21 @@ function nameData({ name = '', namespace = '', labels = {}, annotations = {} }: 
   };
 }
 
-function defaultNames(containers: readonly RevisionContainer[], template: string): void {
-  const unnamed = containers.filter((container) => !container.name);
-  const [only, another] = unnamed;
-  const used = new Set(containers.map((container) => container.name));
-  if (only && !another && !used.has(template)) {
-    only.name = template;
-    return;
-  }
+/** One of several has a number, the first that its author has `given` to none; so has one that would be called like another. */
+function defaultNames(
+  containers: readonly RevisionContainer[],
+  given: ReadonlySet<string>,
+  usual: string,
+): void {
   let next = 0;
-  for (const container of unnamed) {
-    while (used.has(`${template}-${next}`)) next += 1;
-    container.name = `${template}-${next}`;
-    next += 1;
+  for (const container of containers) {
+    if (container.name) continue;
+    let name = usual;
+    while ((name === usual && containers.length > 1) || given.has(name)) {
+      name = childName(usual, `-${next}`);
+      next += 1;
+    }
+    container.name = name;
   }
 }
 
@@ -135,11 +145,11 @@ function secure(
   if (securePodDefaults === 'Disabled') return;
   const context: SecurityContext = (container.securityContext ??= {});
   context.allowPrivilegeEscalation ??= false;
-  if (!pod.seccompProfile) context.seccompProfile ??= { type: 'RuntimeDefault' };
+  if (!pod.seccompProfile?.type)
+    (context.seccompProfile ??= { type: '' }).type ||= 'RuntimeDefault';
   if (!context.capabilities) {
-    const isLow = (container.ports ?? []).some(
-      ({ containerPort = 0 }) => containerPort > 0 && containerPort < 1024,
-    );
+    // One that is not said counts, though it is none of these.
+    const isLow = (container.ports ?? []).some(({ containerPort = 0 }) => containerPort < 1024);
     context.capabilities = { drop: ['ALL'], ...(isLow && { add: ['NET_BIND_SERVICE'] }) };
   }
   if (securePodDefaults === 'Enabled' && pod.runAsNonRoot === undefined)

@@ -1,9 +1,10 @@
 import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotation-errors.ts';
+import { parseNumber } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import type { AdmissionContext, FieldError } from '#api/kind.ts';
-import { disallowed, invalidKey, invalidValue, outOfBounds } from '#api/meta/knative-error.ts';
-import { dns1035Label } from '#api/meta/name-errors.ts';
+import { disallowed, invalidValue, outOfBounds } from '#api/meta/knative-error.ts';
+import { dns1035Label, dns1035Prefix } from '#api/meta/name-errors.ts';
 import { isQuantity } from '#api/meta/quantity.ts';
-import { networkingAliases, NETWORKING_PREFIX } from '#api/networking-v1alpha1/networking-keys.ts';
+import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-keys.ts';
 import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
 import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts';
 import { revisionSpecErrors } from '#api/serving-v1/pod-spec-errors.ts';
@@ -27,8 +28,8 @@ export function templateErrors(owner: TemplateOwner, context: Context): FieldErr
   const settings = context.serving ?? defaultSettings;
   return [
     ...revisionNameErrors(owner, context.previous),
-    ...revisionAnnotationErrors(annotations, `${AT}.metadata.annotations`, settings),
-    ...networkingErrors(annotations, `${AT}.metadata.annotations`),
+    ...changeErrors(template, context.previous?.spec?.template),
+    ...annotationErrors(annotations, `${AT}.metadata.annotations`, settings),
     ...revisionSpecErrors(template.spec ?? {}, `${AT}.spec`, settings),
   ];
 }
@@ -39,12 +40,12 @@ export function templateWarnings(owner: TemplateOwner, context: Context): FieldE
   const settings = context.serving ?? defaultSettings;
   return [
     ...insecureDefaults(template.spec ?? {}, `${AT}.spec`, settings),
-    ...percentageWarnings(template.metadata?.annotations ?? {}, `${AT}.metadata.annotations`),
+    ...percentageWarnings(template.metadata?.annotations ?? {}),
   ];
 }
 
-/** The annotations of a revision that mean something here. */
-export function revisionAnnotationErrors(
+/** Of annotations that mean something; a Revision itself is asked for its scale alone. */
+function annotationErrors(
   annotations: Readonly<Record<string, string>>,
   at: string,
   { autoscaler }: ServingSettings,
@@ -56,60 +57,60 @@ export function revisionAnnotationErrors(
       word: 'progress-deadline',
     }),
     ...queueErrors(annotations, at),
+    ...networkingAnnotationErrors(annotations, at),
   ];
 }
 
 /** The rules for a revision name that the user brings. */
 function revisionNameErrors(owner: TemplateOwner, previous?: TemplateOwner): FieldError[] {
   const template = owner.spec?.template;
-  const name = template?.metadata?.name;
-  if (!name) return [];
+  const { name, generateName }: GivenName = template?.metadata ?? {};
   const path = `${AT}.metadata.name`;
+  const inPrefix = generateName ? dns1035Prefix(generateName) : [];
+  if (inPrefix.length > 0) {
+    const message = `not a DNS 1035 label prefix: [${inPrefix.join(' ')}]`;
+    return [invalidValue(message, `${AT}.metadata.generateName`)];
+  }
+  if (!name) return [];
   const why = dns1035Label(name);
   if (why.length > 0) return [invalidValue(`not a DNS 1035 label: [${why.join(' ')}]`, path)];
   // Once there is a name, a generated one is as good as another.
   if (owner.metadata.generateName && !previous) return [disallowed(path)];
   const prefix = `${owner.metadata.name}-`;
-  if (!name.startsWith(prefix)) {
-    return [invalidValue(`"${name}" must have prefix "${prefix}"`, path)];
-  }
-  const before = previous?.spec?.template;
-  if (before?.metadata?.name !== name) return [];
+  if (name.startsWith(prefix)) return [];
+  return [invalidValue(`"${name}" must have prefix "${prefix}"`, path)];
+}
+
+/** The schema keeps what it does not know of a template's metadata. */
+type GivenName = { readonly name?: string; readonly generateName?: string };
+
+function changeErrors(template: RevisionTemplate, before?: RevisionTemplate): FieldError[] {
+  const name = template.metadata?.name;
+  if (!name || before?.metadata?.name !== name) return [];
   const details = shortDiff(before, template, '{*v1.RevisionTemplateSpec}');
   if (details === '') return [];
   const message = 'Saw the following changes without a name change (-old +new)';
-  return [{ path, message, details }];
-}
-
-function networkingErrors(annotations: Readonly<Record<string, string>>, at: string): FieldError[] {
-  const known: ReadonlySet<string> = new Set(Object.values(networkingAliases).flat());
-  return Object.keys(annotations)
-    .filter((key) => key.startsWith(NETWORKING_PREFIX) && !known.has(key))
-    .map((key) => invalidKey(key, at));
+  return [{ path: `${AT}.metadata.name`, message, details }];
 }
 
 function queueErrors(annotations: Readonly<Record<string, string>>, at: string): FieldError[] {
   const errors = queueKeys.quantities.flatMap((key) => {
     const value = annotations[key];
     if (value === undefined || isQuantity(value)) return [];
-    return [invalidValue(value, `${at}[${key}]`)];
+    return [invalidValue(value, `${at}.[${key}]`)];
   });
   const percentage = findAlias(annotations, queueKeys.resourcePercentage);
   if (!percentage) return errors;
   const { key, value } = percentage;
-  const number = /^[-+]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : undefined;
-  if (number === undefined) return [...errors, invalidValue(value, `${at}[${key}]`)];
+  const number = parseNumber(value);
+  if (number === undefined) return [...errors, invalidValue(value, `${at}.[${key}]`)];
   if (number >= 0.1 && number <= 100) return errors;
-  return [...errors, outOfBounds(number, { low: 0.1, high: 100 }, `${at}[${key}]`)];
+  return [...errors, outOfBounds(number, { low: 0.1, high: 100 }, `${at}.[${key}]`)];
 }
 
-function percentageWarnings(
-  annotations: Readonly<Record<string, string>>,
-  at: string,
-): FieldError[] {
-  const found = findAlias(annotations, queueKeys.resourcePercentage);
-  if (!found) return [];
+function percentageWarnings(annotations: Readonly<Record<string, string>>): FieldError[] {
+  if (!findAlias(annotations, queueKeys.resourcePercentage)) return [];
   const message =
     'Queue proxy resource percentage annotation is deprecated. Please use the available annotations to explicitly set resource values per service';
-  return [{ path: `${at}[${found.key}]`, message }];
+  return [{ path: '', message }];
 }

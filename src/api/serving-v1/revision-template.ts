@@ -150,6 +150,11 @@ export function servingContainer(spec: RevisionSpec): RevisionContainer | undefi
   return containers.find((container) => (container.ports ?? []).length > 0);
 }
 
+/** Whether a container is taken for that one; several that have ports are, until all but one is refused. */
+export function isServing(container: RevisionContainer, spec: RevisionSpec): boolean {
+  return spec.containers?.length === 1 || (container.ports ?? []).length > 0;
+}
+
 export const USER_PORT_NAME = 'user-port';
 const DEFAULT_USER_PORT = 8080;
 

@@ -1,12 +1,13 @@
+import { scaleAnnotationErrors } from '#api/autoscaling-v1alpha1/scale-annotation-errors.ts';
 import { SERVING_WEBHOOK, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import { defineKind, type ObjectOf } from '#api/kind.ts';
 import { complaintLines } from '#api/meta/api-error.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { array, integer, object, optional, string } from '#api/schema.ts';
 import { defaultSettings } from '#api/serving-config/config-maps.ts';
+import { normalizeAmounts } from '#api/serving-v1/revision-amounts.ts';
 import { defaultRevisionSpec } from '#api/serving-v1/revision-defaults.ts';
 import { revisionSpecErrors } from '#api/serving-v1/pod-spec-errors.ts';
-import { revisionAnnotationErrors } from '#api/serving-v1/revision-errors.ts';
 import { RevisionSpec } from '#api/serving-v1/revision-template.ts';
 import { insecureDefaults } from '#api/serving-v1/security-errors.ts';
 import { nameErrors, ownerLabelErrors } from '#api/serving-v1/serving-metadata.ts';
@@ -52,21 +53,24 @@ export const Revision = defineKind({
     { name: 'Actual Replicas', type: 'integer', jsonPath: '.status.actualReplicas' },
     { name: 'Desired Replicas', type: 'integer', jsonPath: '.status.desiredReplicas' },
   ],
-  default(revision, { previous, serving: settings = defaultSettings }) {
+  default(revision, { operation, previous, serving: settings = defaultSettings }) {
+    if (revision.spec) normalizeAmounts(revision.spec);
     if (previous) return;
-    defaultRevisionSpec((revision.spec ??= {}), { owner: revision.metadata, settings });
+    defaultRevisionSpec((revision.spec ??= {}), { owner: revision.metadata, settings, operation });
   },
   validate(revision, { previous, serving: settings = defaultSettings }) {
     const { metadata, spec } = revision;
-    const errors = [
+    const details = previous ? shortDiff(previous.spec, spec, '{v1.RevisionSpec}') : '';
+    if (details !== '') {
+      return [{ path: 'spec', message: 'Immutable fields changed (-old +new)', details }];
+    }
+    const { annotations = {} } = metadata;
+    return [
       ...nameErrors(metadata),
       ...ownerLabelErrors(metadata, servingKeys.configuration, 'Configuration'),
-      ...revisionAnnotationErrors(metadata.annotations ?? {}, 'metadata.annotations', settings),
+      ...scaleAnnotationErrors(annotations, 'metadata.annotations', settings.autoscaler),
+      ...(previous ? [] : revisionSpecErrors(spec, 'spec', settings)),
     ];
-    if (!previous) return [...errors, ...revisionSpecErrors(spec, 'spec', settings)];
-    const details = shortDiff(previous.spec, spec, '{v1.RevisionSpec}');
-    if (details === '') return errors;
-    return [...errors, { path: 'spec', message: 'Immutable fields changed (-old +new)', details }];
   },
   warnings: ({ spec }, { previous, serving = defaultSettings }) =>
     previous ? [] : complaintLines(insecureDefaults(spec, 'spec', serving)),

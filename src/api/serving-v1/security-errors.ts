@@ -5,6 +5,7 @@ import {
   disallowed,
   disallowedFields,
   invalidValue,
+  isThere,
 } from '#api/meta/knative-error.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { RevisionSpec } from '#api/serving-v1/revision-template.ts';
@@ -42,8 +43,9 @@ export function containerSecurityErrors(
     added.length === 0 ||
     features.addCapabilities === 'Enabled' ||
     (features.securePodDefaults !== 'Disabled' && isBindOnly);
+  const unprivileged = context.privileged ? [] : ['privileged'];
   return [
-    ...disallowedFields(context, CONTAINER_FIELDS, at),
+    ...disallowedFields(context, [...CONTAINER_FIELDS, ...unprivileged], at, isThere),
     ...(mayAdd ? [] : [disallowed(`${at}.capabilities.add`)]),
     ...boundErrors(context.runAsUser, IDS, `${at}.runAsUser`),
     ...boundErrors(context.runAsGroup, IDS, `${at}.runAsGroup`),
@@ -57,16 +59,15 @@ export function podSecurityErrors(
   { features }: ServingSettings,
 ): FieldError[] {
   if (!context) return [];
-  if (features.securityContext === 'Disabled') {
-    const { seccompProfile, ...others } = context;
-    const isSafe =
-      features.securePodDefaults !== 'Disabled' &&
-      Object.keys(others).length === 0 &&
-      ['RuntimeDefault', 'Unconfined'].includes(seccompProfile?.type ?? '');
-    return isSafe ? [] : [disallowed(at)];
-  }
+  const isClosed = features.securityContext === 'Disabled';
+  // Who does not want the secure defaults may still say so.
+  const isSafe =
+    features.securePodDefaults !== 'Disabled' &&
+    ['RuntimeDefault', 'Unconfined'].includes(context.seccompProfile?.type ?? '');
+  const closed = isSafe ? ['seccompProfile'] : [];
   return [
-    ...disallowedFields(context, POD_FIELDS, at),
+    ...(isClosed && features.securePodDefaults === 'Disabled' ? [disallowed(at)] : []),
+    ...disallowedFields(context, isClosed ? closed : POD_FIELDS, at, isThere),
     ...boundErrors(context.runAsUser, IDS, `${at}.runAsUser`),
     ...boundErrors(context.runAsGroup, IDS, `${at}.runAsGroup`),
     ...boundErrors(context.fsGroup, IDS, `${at}.fsGroup`),
@@ -86,9 +87,9 @@ export function insecureDefaults(
   { features }: ServingSettings,
 ): FieldError[] {
   if (features.securePodDefaults !== 'Disabled') return [];
-  return [initContainers, containers].flatMap((list) =>
-    list.flatMap(({ securityContext = {} }, index) =>
-      containerDefaults(securityContext, pod, `${at}.containers[${index}].securityContext`),
+  return Object.entries({ initContainers, containers }).flatMap(([list, each]) =>
+    each.flatMap(({ securityContext = {} }, index) =>
+      containerDefaults(securityContext, pod, `${at}.${list}[${index}].securityContext`),
     ),
   );
 }
@@ -106,9 +107,9 @@ function containerDefaults(
   else if (!seccomp.type) unsaid.push('seccompProfile.type');
   if (!context.capabilities) unsaid.push('capabilities');
   else if (!context.capabilities.drop) unsaid.push('capabilities.drop');
-  const misspelled = (context.capabilities?.drop ?? []).filter(
-    (name) => name !== 'ALL' && name.toUpperCase() === 'ALL',
-  );
+  const misspelled = (context.capabilities?.drop ?? [])
+    .slice(0, 1)
+    .filter((name) => name === 'all');
   return [
     ...unsaid.map((name) => ({ path: `${at}.${name}`, message: INSECURE })),
     ...misspelled.map((name) =>

@@ -152,7 +152,7 @@ for (const [text, ...expected] of [
   ],
   [
     withContainer('{ image: i, ports: [{ containerPort: 1 }, { containerPort: 2 }] }'),
-    `more than one container port is set: ${at}.containers[0].ports\nOnly a single port is allowed across all containers`,
+    `more than one container port is set: ${at}.containers[*].ports\nOnly a single port is allowed across all containers`,
   ],
   [
     withTemplate('{ containers: [{ image: i }, { image: j }] }'),

@@ -1,11 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { AdmissionContext, FieldError } from '#api/kind.ts';
-import { isScaleAnnotation } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { missing } from '#api/meta/knative-error.ts';
-import { dns1035Label } from '#api/meta/name-errors.ts';
+import { dns1035Label, dns1035Prefix } from '#api/meta/name-errors.ts';
 import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
+import { isChanged } from '#api/serving-v1/short-diff.ts';
 
 interface Authored {
   readonly kind: string;
@@ -23,7 +22,7 @@ function isDerived({ kind, metadata }: Authored): boolean {
 export function defaultAuthors<T extends Authored>(object: T, context: AdmissionContext<T>): void {
   if (isDerived(object)) return;
   const { previous, username } = context;
-  if (previous && isDeepStrictEqual(previous.spec, object.spec)) return;
+  if (previous && !isChanged(previous.spec, object.spec)) return;
   object.metadata.annotations = {
     ...object.metadata.annotations,
     ...(!previous && { [servingKeys.creator]: username }),
@@ -44,27 +43,18 @@ export function metadataErrors<T extends Authored>(
 }
 
 export function nameErrors({ name, generateName }: ObjectMeta): FieldError[] {
-  // A trailing dash is what a generated name goes on after.
-  const prefix = generateName?.replace(/(?<=.)-$/, 'a');
-  const inPrefix = prefix ? dns1035Label(prefix) : [];
+  const inPrefix = generateName ? dns1035Prefix(generateName) : [];
   const inName = name ? dns1035Label(name) : [];
   const listed = (why: readonly string[]): string => `[${why.join(' ')}]`;
-  return [
-    ...(inPrefix.length > 0
-      ? [
-          {
-            path: 'metadata.generateName',
-            message: `not a DNS 1035 label prefix: ${listed(inPrefix)}`,
-          },
-        ]
-      : []),
-    ...(inName.length > 0
-      ? [{ path: 'metadata.name', message: `not a DNS 1035 label: ${listed(inName)}` }]
-      : []),
-    ...(name || generateName
-      ? []
-      : [{ path: 'metadata.name', message: 'name or generateName is required' }]),
-  ];
+  if (inPrefix.length > 0) {
+    const message = `not a DNS 1035 label prefix: ${listed(inPrefix)}`;
+    return [{ path: 'metadata.generateName', message }];
+  }
+  if (inName.length > 0) {
+    return [{ path: 'metadata.name', message: `not a DNS 1035 label: ${listed(inName)}` }];
+  }
+  if (name || generateName) return [];
+  return [{ path: 'metadata.name', message: 'name or generateName is required' }];
 }
 
 /** How long traffic takes to move to a new revision. */
@@ -89,10 +79,11 @@ export function ownerLabelErrors(
   return isOwned ? [] : [missing(`metadata.labels.${key}`)];
 }
 
+const SCALE_DOMAIN = 'autoscaling.knative.dev';
+
 function scaleAnnotationErrors(object: Authored): FieldError[] {
-  if (isDerived(object)) return [];
   return Object.keys(object.metadata.annotations ?? {})
-    .filter(isScaleAnnotation)
+    .filter((key) => key.startsWith(SCALE_DOMAIN))
     .map((key) => ({
       path: 'metadata.annotations',
       message: `invalid key name "${key}"`,
@@ -115,7 +106,7 @@ export function authorErrors<T extends Authored>(
   if (now[creator] !== before[creator]) {
     errors.push({ path: `${at}.${creator}`, message: 'annotation value is immutable' });
   }
-  if (now[lastModifier] !== before[lastModifier] && isDeepStrictEqual(previous.spec, object.spec)) {
+  if (now[lastModifier] !== before[lastModifier] && !isChanged(previous.spec, object.spec)) {
     const message = `invalid value: ${now[lastModifier] ?? ''}`;
     errors.push({ path: `${at}.${lastModifier}`, message });
   }

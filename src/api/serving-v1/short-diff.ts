@@ -1,4 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { canonicalAmount } from '#api/meta/canonical.ts';
+import { isThere } from '#api/meta/knative-error.ts';
+import { isQuantity } from '#api/meta/quantity.ts';
 
 /** Differences beyond these are not told: whoever changed so much knows it. */
 const DIFFERENCES_MAX = 20;
@@ -25,6 +28,11 @@ export function shortDiff(before: unknown, after: unknown, root: string): string
   return lines.join('');
 }
 
+/** An empty list is as good as none. */
+export function isChanged(before: unknown, after: unknown): boolean {
+  return differences(before, after, []).next().done !== true;
+}
+
 type Path = readonly (string | number)[];
 interface Difference {
   readonly path: Path;
@@ -32,7 +40,8 @@ interface Difference {
 }
 
 function* differences(before: unknown, after: unknown, path: Path): Generator<Difference> {
-  if (isDeepStrictEqual(before, after)) return;
+  if (isDeepStrictEqual(before, after) || (!isThere(before) && !isThere(after))) return;
+  if (path.some((part) => AMOUNTS.includes(part)) && isSameAmount(before, after)) return;
   if (!isContainer(before) || !isContainer(after)) {
     yield { path, values: [before, after] };
     return;
@@ -42,6 +51,16 @@ function* differences(before: unknown, after: unknown, path: Path): Generator<Di
     const at = [...path, isList ? Number(key) : key];
     yield* differences(Reflect.get(before, key), Reflect.get(after, key), at);
   }
+}
+
+/** Where amounts of resources are, which may be written in several ways. */
+const AMOUNTS: readonly (string | number)[] = ['resources', 'sizeLimit'];
+
+function isSameAmount(before: unknown, after: unknown): boolean {
+  const [a, b] = [before, after].map((text) =>
+    typeof text === 'string' && isQuantity(text) ? canonicalAmount(text) : undefined,
+  );
+  return a !== undefined && a === b;
 }
 
 function isContainer(value: unknown): value is object {

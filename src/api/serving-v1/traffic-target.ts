@@ -1,5 +1,11 @@
 import type { FieldError } from '#api/kind.ts';
-import { disallowed, invalidValue, oneOfErrors, outOfBounds } from '#api/meta/knative-error.ts';
+import {
+  disallowed,
+  invalidKey,
+  invalidValue,
+  oneOfErrors,
+  outOfBounds,
+} from '#api/meta/knative-error.ts';
 import { dns1035Label, qualifiedName } from '#api/meta/name-errors.ts';
 import { boolean, integer, object, optional, string, type Of } from '#api/schema.ts';
 
@@ -35,34 +41,30 @@ export function trafficErrors(
 }
 
 function nameErrors(target: TrafficTarget, at: string, owner: 'Service' | 'Route'): FieldError[] {
-  const { configurationName = '', revisionName = '', latestRevision } = target;
-  const errors: FieldError[] = [];
-  if (owner === 'Service' && configurationName) {
-    errors.push(disallowed(`${at}.configurationName`));
-  }
-  if (owner === 'Route') {
-    const all = ['configurationName', 'revisionName'] as const;
-    errors.push(
-      ...oneOfErrors(
-        all.filter((name) => target[name]),
-        { all, at },
-      ),
-    );
-  }
-  for (const [field, name] of Object.entries({ configurationName, revisionName })) {
-    const why = name === '' ? [] : qualifiedName(name);
-    if (why.length > 0)
-      errors.push({
-        path: `${at}.${field}`,
-        message: `invalid key name "${name}"`,
-        details: why.join(', '),
-      });
-  }
+  const { revisionName = '', latestRevision } = target;
+  const errors = referenceErrors(target, at, owner);
   if (latestRevision !== undefined && latestRevision !== (revisionName === '')) {
     const message = `may not set revisionName "${revisionName}" when latestRevision is ${latestRevision}`;
     errors.push({ path: `${at}.latestRevision`, message });
   }
   return errors;
+}
+
+/** A form of a name is looked at where only this name is there. */
+function referenceErrors(
+  { configurationName = '', revisionName = '' }: TrafficTarget,
+  at: string,
+  owner: 'Service' | 'Route',
+): FieldError[] {
+  if (owner === 'Service' && configurationName) return [disallowed(`${at}.configurationName`)];
+  const names = { configurationName, revisionName };
+  const found = (['configurationName', 'revisionName'] as const).filter((field) => names[field]);
+  const [field] = found;
+  if (!field || found.length > 1) {
+    return owner === 'Service' && !field ? [] : oneOfErrors(found, { all: Object.keys(names), at });
+  }
+  const why = qualifiedName(names[field]);
+  return why.length > 0 ? [invalidKey(names[field], `${at}.${field}`, why.join(', '))] : [];
 }
 
 function valueErrors(target: TrafficTarget, index: number): FieldError[] {

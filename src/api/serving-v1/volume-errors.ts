@@ -1,13 +1,7 @@
 import path from 'node:path/posix';
 import type { Volume, VolumeMount, VolumeProjection } from '#api/generated/core-v1.ts';
 import type { FieldError } from '#api/kind.ts';
-import {
-  disallowed,
-  disallowedFields,
-  invalidValue,
-  missing,
-  oneOfErrors,
-} from '#api/meta/knative-error.ts';
+import { disallowedFields, invalidValue, missing, oneOfErrors } from '#api/meta/knative-error.ts';
 import { dnsLabel } from '#api/meta/name-errors.ts';
 import { isQuantity, parseQuantity } from '#api/meta/quantity.ts';
 import type { Feature } from '#api/serving-config/config-features.ts';
@@ -25,6 +19,8 @@ const GATED = {
 } as const satisfies Partial<Record<Feature, string>>;
 type Gated = keyof typeof GATED;
 const gated = Object.keys(GATED) as readonly Gated[];
+/** All that a feature can open. */
+const SOURCES = [...gated, 'persistentVolumeClaim'] as const;
 /** What a revision owns alone, or shares on purpose: these may be written to. */
 const WRITABLE = ['emptyDir', 'persistentVolumeClaim', 'ephemeral'] as const;
 const RESERVED_PATHS = ['/', '/dev', '/dev/log'];
@@ -64,8 +60,6 @@ function oneVolumeErrors(volume: Volume, at: string, settings: ServingSettings):
   const { features } = settings;
   const { name = '', persistentVolumeClaim: claim } = volume as Partial<Volume>;
   const errors: FieldError[] = [];
-  if (name === '') errors.push(missing(`${at}.name`));
-  else if (dnsLabel(name).length > 0) errors.push(invalidValue(name, `${at}.name`));
   const open = gated.filter((source) => features[source] === 'Enabled');
   for (const source of gated) {
     if (volume[source] === undefined || open.includes(source)) continue;
@@ -81,23 +75,47 @@ function oneVolumeErrors(volume: Volume, at: string, settings: ServingSettings):
     const message = `Persistent volume write support is disabled, but found persistent volume claim ${claim.claimName} that is not read-only`;
     errors.push({ path: '', message });
   }
-  const allowed = [...ALWAYS, ...open, ...(mayClaim ? ['persistentVolumeClaim'] : [])];
-  errors.push(...disallowedFields(volume, ['name', ...allowed], at));
-  return [...errors, ...sourceErrors(volume, at, allowed)];
+  const usable = [...ALWAYS, ...open, ...(mayClaim ? ['persistentVolumeClaim'] : [])];
+  const nameError =
+    name === ''
+      ? missing(`${at}.name`)
+      : dnsLabel(name).length > 0 && invalidValue(name, `${at}.name`);
+  return [
+    // A wrong name is told instead of what its feature says of the volume.
+    ...(nameError ? [nameError] : errors),
+    ...disallowedFields(
+      volume,
+      ['name', ...SOURCES.filter((each) => features[each] !== 'Disabled'), ...ALWAYS],
+      at,
+    ),
+    ...sourceErrors(volume, at, usable),
+  ];
 }
 
 function sourceErrors(volume: Volume, at: string, allowed: readonly string[]): FieldError[] {
-  const { name: _name, ...sources } = volume;
-  const found = Object.entries(sources).filter(([, value]) => value !== undefined);
-  const { emptyDir, secret, configMap, projected } = volume;
+  const found = [...ALWAYS, ...SOURCES].filter((source) => volume[source] !== undefined);
+  const { emptyDir, secret, configMap, projected, image } = volume;
   return [
-    ...oneOfErrors(found.map(([source]) => source).toSorted(), { all: allowed, at }),
+    ...oneOfErrors(found, { all: allowed, at }),
+    ...(image ? imageErrors(image, `${at}.image`) : []),
     ...(emptyDir ? emptyDirErrors(emptyDir, `${at}.emptyDir`) : []),
     ...itemErrors(secret?.items, at),
     ...itemErrors(configMap?.items, at),
     ...(projected?.sources ?? []).flatMap((source, index) =>
       projectionErrors(source, `${at}.projected[${index}]`),
     ),
+  ];
+}
+
+function imageErrors(
+  { reference, pullPolicy = '' }: NonNullable<Volume['image']>,
+  at: string,
+): FieldError[] {
+  return [
+    ...(reference ? [] : [missing(`${at}.reference`)]),
+    ...(['', 'Always', 'IfNotPresent', 'Never'].includes(pullPolicy)
+      ? []
+      : [invalidValue(pullPolicy, `${at}.pullPolicy`)]),
   ];
 }
 
@@ -163,6 +181,8 @@ function downwardErrors(
   ];
 }
 
+const MOUNT_FIELDS = ['name', 'readOnly', 'mountPath', 'subPath'];
+
 /** What is wrong with where a container mounts them. */
 export function mountErrors(
   mounts: readonly VolumeMount[],
@@ -176,10 +196,12 @@ export function mountErrors(
     const errors = [
       ...disallowedFields(
         mount,
-        ['name', 'readOnly', 'mountPath', 'subPath', 'mountPropagation'],
+        settings.features.mountPropagation === 'Disabled'
+          ? MOUNT_FIELDS
+          : [...MOUNT_FIELDS, 'mountPropagation'],
         here,
       ),
-      ...propagationErrors(mount.mountPropagation, `${here}.mountPropagation`, settings),
+      ...propagationErrors(mount, `${here}.mountPropagation`, settings),
       ...pathErrors(mount.mountPath, `${here}.mountPath`, seen),
       ...readOnlyErrors(mount, `${here}.readOnly`, volume),
     ];
@@ -191,13 +213,21 @@ export function mountErrors(
 }
 
 function propagationErrors(
-  value: string | undefined,
+  { name, mountPropagation: value }: VolumeMount,
   at: string,
   { features }: ServingSettings,
 ): FieldError[] {
   if (value === undefined) return [];
-  if (features.mountPropagation !== 'Enabled') return [disallowed(at)];
-  return ['None', 'HostToContainer'].includes(value) ? [] : [invalidValue(value, at)];
+  const errors: FieldError[] = [];
+  if (features.mountPropagation !== 'Enabled') {
+    const message = `Volume Mount Propagation support is disabled, but found volume mount ${name} with mount propagation`;
+    errors.push({ path: '', message });
+  }
+  if (!['None', 'HostToContainer'].includes(value)) {
+    const message = 'mount propagation should be set to None or HostToContainer';
+    errors.push({ path: at, message });
+  }
+  return errors;
 }
 
 function pathErrors(

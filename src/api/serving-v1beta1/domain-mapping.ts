@@ -1,7 +1,7 @@
 import { defineKind, type FieldError, type ObjectOf } from '#api/kind.ts';
 import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { disallowed, missing } from '#api/meta/knative-error.ts';
-import { subdomain } from '#api/meta/name-errors.ts';
+import { dnsLabel, subdomain } from '#api/meta/name-errors.ts';
 import type { ObjectMeta } from '#api/meta/object-meta.ts';
 import { object, optional, string, type Of } from '#api/schema.ts';
 import { routed } from '#api/serving-v1/route.ts';
@@ -77,12 +77,17 @@ function nameErrors({ name = '', generateName }: ObjectMeta): FieldError[] {
 /** Kubernetes' own words for what is no fully qualified name. */
 function domainComplaint(name: string): string | undefined {
   if (name === '') return 'name: Required value';
-  const value = `name: Invalid value: ${JSON.stringify(name)}`;
   const bare = name.replace(/\.$/, '');
+  const value = `name: Invalid value: ${JSON.stringify(bare)}`;
   const why = subdomain(bare);
-  if (why.length > 0) return `${value}: ${why.join(', ')}`;
-  if (bare.includes('.')) return undefined;
-  return `${value}: should be a domain with at least two segments separated by dots`;
+  if (why.length > 0) return `${value}: ${why.join(',')}`;
+  if (!bare.includes('.')) {
+    return `${value}: should be a domain with at least two segments separated by dots`;
+  }
+  // The longest name may be made of labels that are too long.
+  const label = bare.split('.').find((each) => dnsLabel(each).length > 0);
+  if (label === undefined) return undefined;
+  return `name: Invalid value: ${JSON.stringify(label)}: ${dnsLabel(label).join(',')}`;
 }
 
 function referenceErrors(ref: Reference, namespace: string): FieldError[] {

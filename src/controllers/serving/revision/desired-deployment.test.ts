@@ -17,7 +17,7 @@ function deploymentOf(
     `{ apiVersion: serving.knative.dev/v1, kind: Revision, ${yaml} }`,
   );
   const { metadata: owner, spec } = revision;
-  defaultRevisionSpec(spec, { owner, settings: defaultSettings });
+  defaultRevisionSpec(spec, { owner, settings: defaultSettings, operation: 'CREATE' });
   const gateway = { ...servingDefaults, ...(drain && { drain }) };
   return desiredDeployment({ revision, digests, settings, gateway });
 }
