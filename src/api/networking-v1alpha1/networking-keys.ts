@@ -1,6 +1,3 @@
-import type { FieldError } from '#api/kind.ts';
-import { invalidKey } from '#api/meta/knative-error.ts';
-
 /** Labels and annotations of Knative's networking groups. */
 export const networkingKeys = {
   /** Annotation of an Ingress: who serves it. Everybody else leaves the object alone. */
@@ -41,18 +38,6 @@ export const networkingAliases = {
   ],
   httpProtocol: ['networking.knative.dev/httpOption', 'networking.knative.dev/http-protocol'],
 } as const;
-
-/** Of annotations that look like networking's and are none. */
-export function networkingAnnotationErrors(
-  annotations: Readonly<Record<string, string>> = {},
-  at: string,
-): FieldError[] {
-  const known: ReadonlySet<string> = new Set(Object.values(networkingAliases).flat());
-  return Object.keys(annotations)
-    .filter((key) => key.startsWith(NETWORKING_DOMAIN) && !known.has(key))
-    .map((key) => invalidKey(key, at));
-}
-const NETWORKING_DOMAIN = 'networking.knative.dev';
 
 /** The class that our gateway serves. */
 export const INGRESS_CLASS = 'knode.ingress.networking.knative.dev';

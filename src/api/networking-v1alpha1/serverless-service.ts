@@ -4,7 +4,7 @@ import { conditioned, readyColumns } from '#api/meta/conditions.ts';
 import { invalidValue, isSet, missing } from '#api/meta/knative-error.ts';
 import { PROTOCOLS, referenceErrors, wordErrors } from '#api/meta/knative-reference.ts';
 import { core, integer, object, optional, string } from '#api/schema.ts';
-import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-keys.ts';
+import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-annotation-errors.ts';
 import { SERVING_WEBHOOK } from '#api/serving-v1/serving-keys.ts';
 
 /** The two Services of a revision: a public one that is always there and a private one that selects its pods. */

@@ -4,7 +4,7 @@ import type { AdmissionContext, FieldError } from '#api/kind.ts';
 import { disallowed, invalidValue, outOfBounds } from '#api/meta/knative-error.ts';
 import { dns1035Label, dns1035Prefix } from '#api/meta/name-errors.ts';
 import { isQuantity } from '#api/meta/quantity.ts';
-import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-keys.ts';
+import { networkingAnnotationErrors } from '#api/networking-v1alpha1/networking-annotation-errors.ts';
 import { defaultSettings, type ServingSettings } from '#api/serving-config/config-maps.ts';
 import { durationAnnotationErrors } from '#api/serving-v1/duration-annotation.ts';
 import { revisionSpecErrors } from '#api/serving-v1/pod-spec-errors.ts';
