@@ -1,5 +1,6 @@
 import type { Log } from '#base/log.ts';
 import { resourceOf, type Kind } from '#api/kind.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { controllerOf, type KubeObject } from '#api/meta/object-meta.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import { attempted } from '#reconcile/attempt.ts';
@@ -14,6 +15,7 @@ import {
 import { meterOf, type Loop, type LoopContext } from '#reconcile/loop.ts';
 import { NameTaken } from '#reconcile/name-taken.ts';
 import { NameWaiters } from '#reconcile/name-waiters.ts';
+import { ToldFailure } from '#reconcile/told-failure.ts';
 import { publishFailure, publishStatus } from '#reconcile/publish-status.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { WorkQueue, type Result } from '#reconcile/work-queue.ts';
@@ -139,13 +141,34 @@ async function reconcileKey(
   const ready = finalizer ? await withFinalizer(controller, { object, context }) : object;
   // The machinery holds controllers of every kind; this object is of this one's.
   const outcome = await controller.reconcile(ready as never, context);
-  await publishStatus(kind, { object: ready, context, status: outcome.status });
+  const about = { object: ready, context, reason: 'UpdateFailed', what: 'status' };
+  await told(kind, about, () =>
+    publishStatus(kind, { object: ready, context, status: outcome.status }),
+  );
   const { failure, awaits = failure instanceof NameTaken ? failure : undefined } = outcome;
   waiters.set(key, awaits);
   // Gone while it was being looked at: nobody would tell.
   if (awaits && !(await context.client.get(awaits.kind, awaits.ref))) add(key);
   if (failure) throw failure;
   return outcome.againAfterMs === undefined ? {} : { againAfterMs: outcome.againAfterMs };
+}
+
+/** Writes; a failure is told as upstream's reconcilers tell it, but for a lost race (serving specification §1.1). */
+async function told<T>(
+  kind: Kind,
+  { object, context, reason, what }: At & { readonly reason: string; readonly what: string },
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const isTold = kind.conditions && error instanceof ApiError && error.reason !== 'Conflict';
+    if (!isTold) throw error;
+    const message = `Failed to update ${what} for "${object.metadata.name}": ${error.message}`;
+    const component = `${kind.kind.toLowerCase()}-controller`;
+    await recordEvent(context, object, { type: 'Warning', reason, message, component });
+    throw new ToldFailure(error);
+  }
 }
 
 interface At {
@@ -186,7 +209,10 @@ async function setFinalizers(
 ): Promise<KubeObject> {
   const { resourceVersion, name } = object.metadata;
   const patch = { metadata: { resourceVersion, finalizers } };
-  const patched = await context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' });
+  const about = { object, context, reason: 'FinalizerUpdateFailed', what: 'finalizers' };
+  const patched = await told(kind, about, () =>
+    context.client.patch(kind, refOf(keyOf(object)), patch, { type: 'merge' }),
+  );
   if (kind.conditions) {
     // As upstream's reconcilers tell it (serving specification §1.1).
     const text = { reason: 'FinalizerUpdate', message: `Updated "${name}" finalizers` };

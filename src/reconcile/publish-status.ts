@@ -4,6 +4,7 @@ import type { KubeObject } from '#api/meta/object-meta.ts';
 import { isSameContent } from '#client/overlay.ts';
 import { keyOf, refOf, type Context, type Key } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
+import { ToldFailure } from '#reconcile/told-failure.ts';
 
 type WithStatus = KubeObject & { readonly status?: unknown };
 
@@ -63,8 +64,10 @@ export async function publishFailure(
   const object: Conditioned | undefined = await context.client.get(kind, refOf(key));
   if (!object || object.metadata.deletionTimestamp !== undefined) return;
   const component = `${kind.kind.toLowerCase()}-controller`;
-  const text = { type: 'Warning', reason: 'InternalError', message: error.message } as const;
-  await recordEvent(context, object, { ...text, component });
+  if (!(error instanceof ToldFailure)) {
+    const text = { type: 'Warning', reason: 'InternalError', message: error.message } as const;
+    await recordEvent(context, object, { ...text, component });
+  }
   const { generation } = object.metadata;
   if (object.status?.observedGeneration === generation) return;
   const now = context.clock.now();

@@ -12,6 +12,7 @@ import { isSameContent } from '#client/overlay.ts';
 import type { Context } from '#reconcile/controller.ts';
 import { NameTaken } from '#reconcile/name-taken.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
+import { tried } from '#reconcile/told-failure.ts';
 
 interface Specified extends KubeObject {
   readonly spec?: unknown;
@@ -23,12 +24,23 @@ interface Wanted<T> {
   readonly settings?: ServingSettings;
   /** Who tells of a new child, or why it could not be made, in an Event about the owner. */
   readonly teller?: Teller;
+  /** What failures begin with, where that is not `failed to create` or `failed to update` and the kind. */
+  readonly says?: Partial<Trials>;
 }
 
 export interface Teller {
   readonly context: Context;
   /** `route-controller` */
   readonly component: string;
+  /** What a new child is called; by its kind and name unless told. */
+  readonly called?: string;
+  /** What it is called that could not be made, where that is not the same. */
+  readonly unmade?: string;
+}
+
+interface Trials {
+  readonly create: string;
+  readonly update: string;
 }
 
 /**
@@ -40,16 +52,22 @@ export interface Teller {
 export async function ensureOwned<T extends Specified>(
   client: Client,
   kind: Kind<T>,
-  { owner, desired, settings, teller }: Wanted<T>,
+  { owner, desired, settings, teller, says }: Wanted<T>,
 ): Promise<T | undefined> {
   const { name = '', namespace = '' } = desired.metadata;
   const current = await client.get(kind, { namespace, name });
+  const trials = {
+    create: `failed to create ${kind.kind}`,
+    update: `failed to update ${kind.kind}`,
+    ...says,
+  };
   if (!current) {
     const metadata = { ...desired.metadata, ownerReferences: [controllerReference(owner)] };
     const create = async (): Promise<T> => await client.create(kind, { ...desired, metadata });
-    return await (teller
-      ? toldCreation(`${kind.kind} "${name}"`, create, { owner, teller })
-      : create());
+    const called = `${kind.kind} "${name}"`;
+    return await tried(trials.create, () =>
+      teller ? toldCreation(create, { owner, teller: { called, ...teller } }) : create(),
+    );
   }
   if (!isOwnedBy(current, owner)) return undefined;
   const asNow = (object: T): T =>
@@ -58,27 +76,26 @@ export async function ensureOwned<T extends Specified>(
   const { labels = {}, annotations = {} } = desired.metadata;
   const metadata = { ...current.metadata, labels, annotations };
   const next = { ...current, metadata, spec: desired.spec };
-  return await client.update(kind, next);
+  return await tried(trials.update, () => client.update(kind, next));
 }
 
-/** Makes `what`, and says in an Event about the owner that it is there, or why not. */
+/** Makes what the teller has a name for, and says in an Event about the owner that it is there, or why not. */
 export async function toldCreation<T>(
-  what: string,
   create: () => Promise<T>,
   {
     owner,
-    teller: { context, component },
-  }: { readonly owner: KubeObject; readonly teller: Teller },
+    teller: { context, component, called, unmade = called },
+  }: { readonly owner: KubeObject; readonly teller: Teller & { readonly called: string } },
 ): Promise<T> {
   try {
     const made = await create();
-    const message = `Created ${what}`;
+    const message = `Created ${called}`;
     await recordEvent(context, owner, { type: 'Normal', reason: 'Created', message, component });
     return made;
   } catch (error) {
     // Somebody took the name since it was looked up: the next attempt sees whose it is.
     if (!(error instanceof ApiError) || error.reason === 'AlreadyExists') throw error;
-    const message = `Failed to create ${what}: ${error.message}`;
+    const message = `Failed to create ${unmade}: ${error.message}`;
     const failed = { type: 'Warning', reason: 'CreationFailed', message, component } as const;
     await recordEvent(context, owner, failed);
     throw error;
@@ -89,11 +106,12 @@ export async function toldCreation<T>(
 export function doesNotOwn(
   { kind: ownerKind, metadata }: KubeObject,
   kind: Kind,
-  { name, spelled = kind.kind }: { readonly name: string; readonly spelled?: string },
+  {
+    name,
+    message = `${ownerKind.toLowerCase()}: "${metadata.name}" does not own ${kind.kind}: "${name}"`,
+  }: { readonly name: string; readonly message?: string },
 ): NameTaken {
-  const owner = `${ownerKind.toLowerCase()}: "${metadata.name}"`;
-  const ref = { namespace: metadata.namespace ?? '', name };
-  return new NameTaken(`${owner} does not own ${spelled}: "${name}"`, { kind, ref });
+  return new NameTaken(message, { kind, ref: { namespace: metadata.namespace ?? '', name } });
 }
 
 function defaulted<T extends Specified>(

@@ -56,7 +56,9 @@ test('domains: a mapping waits for its claim, and then leads to its Service', as
   const told = events.filter(({ involvedObject }) => involvedObject.kind === 'DomainMapping');
   assert.deepEqual(
     told.map(({ message }) => message).filter((message) => message?.includes('Claim')),
-    [`no ClusterDomainClaim found for domain "${name}"`],
+    [
+      `no ClusterDomainClaim found for domain "${name}" (and autocreate-cluster-domain-claims property is not true)`,
+    ],
   );
   await on.cluster.steady();
   await client.create(ClusterDomainClaim, claim('default'));

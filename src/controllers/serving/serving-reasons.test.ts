@@ -116,7 +116,7 @@ const takenNames: readonly Taken[] = [
     }),
     of: [PodAutoscaler, REVISION, 'Active'],
     says: `False NotOwned: There is an existing ServerlessService "${REVISION}" that we do not own.`,
-    event: `podautoscaler: "${REVISION}" does not own ServerlessService: "${REVISION}"`,
+    event: `error reconciling SKS: PA: ${REVISION} does not own SKS: ${REVISION}`,
   },
   {
     kind: HorizontalPodAutoscaler,
@@ -125,7 +125,7 @@ const takenNames: readonly Taken[] = [
     }),
     of: [PodAutoscaler, REVISION, 'Active'],
     says: `False NotOwned: There is an existing HorizontalPodAutoscaler "${REVISION}" that we do not own.`,
-    event: `podautoscaler: "${REVISION}" does not own HorizontalPodAutoscaler: "${REVISION}"`,
+    event: `PodAutoscaler: "${REVISION}" does not own HPA: "${REVISION}"`,
     annotations: '{ autoscaling.knative.dev/class: hpa.autoscaling.knative.dev }',
   },
   {
@@ -394,31 +394,102 @@ test('reasons: a pod that fits nowhere, and one that no quota has room for', asy
   );
 });
 
-for (const [kind, what, owner] of [
-  ['Configuration', 'Configuration "hello"', 'Service'],
-  ['Route', 'Route "hello"', 'Service'],
-  ['Revision', 'Revision', 'Configuration'],
-  ['Ingress', 'Ingress "hello"', 'Route'],
-  ['Service', 'placeholder service "hello"', 'Route'],
-] as const) {
-  test(`reasons: a ${owner} whose ${what} cannot be made says so`, async () => {
+interface Unmade {
+  readonly kind: string;
+  readonly owner: Kind;
+  /** In an Event of its own, where there is one. */
+  readonly told?: string;
+  readonly error: string;
+  readonly annotations?: string;
+}
+
+const unmade: readonly Unmade[] = [
+  {
+    kind: 'Configuration',
+    owner: Service,
+    told: 'Configuration "hello"',
+    error: 'failed to create Configuration',
+  },
+  { kind: 'Route', owner: Service, told: 'Route "hello"', error: 'failed to create Route' },
+  {
+    kind: 'Revision',
+    owner: Configuration,
+    told: 'Revision',
+    error: 'failed to create Revision',
+  },
+  { kind: 'Ingress', owner: Route, told: 'Ingress', error: 'failed to create Ingress' },
+  {
+    kind: 'Service',
+    owner: Route,
+    told: 'placeholder service "hello"',
+    error: 'failed to create placeholder service',
+  },
+  {
+    kind: 'Deployment',
+    owner: Revision,
+    error: `failed to create deployment "${DEPLOYMENT}"`,
+  },
+  { kind: 'PodAutoscaler', owner: Revision, error: `failed to create PA "${REVISION}"` },
+  {
+    kind: 'Image',
+    owner: Revision,
+    error: `failed to create image cache "${REVISION}-cache-user-container"`,
+  },
+  {
+    kind: 'ServerlessService',
+    owner: PodAutoscaler,
+    error: `error reconciling SKS: error creating SKS ${REVISION}`,
+  },
+  {
+    kind: 'Metric',
+    owner: PodAutoscaler,
+    error: 'error reconciling Metric: error creating metric',
+  },
+  {
+    kind: 'HorizontalPodAutoscaler',
+    owner: PodAutoscaler,
+    error: 'failed to create HPA',
+    annotations: '{ autoscaling.knative.dev/class: hpa.autoscaling.knative.dev }',
+  },
+  { kind: 'Service', owner: ServerlessService, error: 'failed to create private K8s Service' },
+  {
+    kind: 'EndpointSlice',
+    owner: ServerlessService,
+    error: 'failed to create public K8s EndpointSlice',
+  },
+];
+
+for (const { kind, owner, told, error, annotations } of unmade) {
+  test(`reasons: a ${owner.kind} whose ${kind} cannot be made says so`, async () => {
     const refusal = new ApiError('Forbidden', `no ${kind} today`);
     let isRefused = true;
     await using on = await servingStage({
       refuse: ({ kind: of, metadata }) =>
-        isRefused && of === kind && metadata.ownerReferences?.[0]?.kind === owner
+        isRefused && of === kind && metadata.ownerReferences?.[0]?.kind === owner.kind
           ? refusal
           : undefined,
     });
-    await on.cluster.client.create(Service, hello());
+    await on.cluster.client.create(Service, hello({ ...(annotations && { annotations }) }));
     await on.play();
-    const events = await eventsOf(on, owner);
-    const told = `Warning CreationFailed: Failed to create ${what}: ${refusal.message}`;
-    assert.ok(events.includes(told), `${told}\n${events.join('\n')}`);
+    const ofService: readonly Kind[] = [Service, Configuration, Route];
+    const of = ofService.includes(owner) ? name : REVISION;
+    const events = await eventsOf(on, owner.kind, of);
+    const complaints = [
+      ...(told === undefined ? [] : [`CreationFailed: Failed to create ${told}`]),
+      `InternalError: ${error}`,
+    ].map((each) => `Warning ${each}: ${refusal.message}`);
+    for (const each of complaints)
+      assert.ok(events.includes(each), `${each}\n${events.join('\n')}`);
     if (kind === 'Revision') {
       assert.equal(
         await said(on, Configuration, [name, 'Ready']),
         `False RevisionFailed: Revision creation failed with message: ${refusal.message}.`,
+      );
+    }
+    if (kind === 'HorizontalPodAutoscaler') {
+      assert.equal(
+        await said(on, PodAutoscaler, [REVISION, 'Active']),
+        `False FailedCreate: Failed to create ${kind} "${REVISION}".`,
       );
     }
     isRefused = false;
@@ -428,6 +499,32 @@ for (const [kind, what, owner] of [
     await on.cluster.steady();
   });
 }
+
+test('reasons: a status, or a finalizer, that cannot be written is told by names of its own', async () => {
+  const refusal = new ApiError('Forbidden', 'not today');
+  let isRefused = true;
+  await using on = await servingStage({
+    refuse: ({ kind, metadata, ...rest }) => {
+      const { status = {} } = rest as { readonly status?: object };
+      const isMeant = metadata.finalizers !== undefined || 'url' in status;
+      return isRefused && kind === Route.kind && isMeant ? refusal : undefined;
+    },
+  });
+  await on.cluster.client.create(Service, hello());
+  await on.play();
+  const events = await eventsOf(on, 'Route');
+  assert.deepEqual(
+    events.filter((each) => each.startsWith('Warning')),
+    [
+      `Warning FinalizerUpdateFailed: Failed to update finalizers for "hello": ${refusal.message}`,
+      `Warning UpdateFailed: Failed to update status for "hello": ${refusal.message}`,
+    ],
+  );
+  isRefused = false;
+  await on.cluster.advance(60_000);
+  await on.play();
+  assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+});
 
 test('reasons: while a child says nothing of what it was just told, its Service waits', async () => {
   const service = hello();

@@ -74,7 +74,9 @@ async function created(
     if (!(error instanceof ApiError) || error.reason === 'AlreadyExists') throw error;
     const message = `Failed to create Revision: ${error.message}`;
     await tell(configuration, context, { type: 'Warning', reason: 'CreationFailed', message });
-    return { failure: `Revision creation failed with message: ${error.message}.`, error };
+    const failure = `Revision creation failed with message: ${error.message}.`;
+    const said = `failed to create Revision: ${error.message}`;
+    return { failure, error: new ApiError(error.reason, said, error.details, error.said) };
   }
 }
 

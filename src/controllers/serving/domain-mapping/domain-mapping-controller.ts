@@ -19,6 +19,7 @@ import {
   type Outcome,
 } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
+import { tried } from '#reconcile/told-failure.ts';
 import { markCertificates, notEnabled } from '#controllers/serving/certificate/tls-state.ts';
 import { desiredDomainIngress } from '#controllers/serving/domain-mapping/desired-domain-ingress.ts';
 import { ensureMappingTls } from '#controllers/serving/domain-mapping/mapping-certificate.ts';
@@ -113,7 +114,7 @@ async function reconcileMapping(
   conditions.markTrue('ReferenceResolved');
   const settings = config.settings();
   const desired = desiredDomainIngress(mapping, { ...resolution, tls, settings });
-  const teller = { context, component: COMPONENT };
+  const teller = { context, component: COMPONENT, unmade: Ingress.kind };
   const ingress = await ensureOwned(client, Ingress, { owner: mapping, desired, settings, teller });
   const { name: own = '' } = desired.metadata;
   markIngress(conditions, own, ingress);
@@ -151,14 +152,16 @@ async function claimComplaint(
     return `namespace "${namespace}" does not own ClusterDomainClaim for "${name}"`;
   }
   if (!config.settings().network.createsDomainClaims) {
-    return `no ClusterDomainClaim found for domain "${name}"`;
+    return `no ClusterDomainClaim found for domain "${name}" (and autocreate-cluster-domain-claims property is not true)`;
   }
-  await client.create(ClusterDomainClaim, {
-    apiVersion: apiVersionOf(ClusterDomainClaim),
-    kind: ClusterDomainClaim.kind,
-    metadata: { name },
-    spec: { namespace },
-  });
+  await tried('failed to create ClusterDomainClaim', () =>
+    client.create(ClusterDomainClaim, {
+      apiVersion: apiVersionOf(ClusterDomainClaim),
+      kind: ClusterDomainClaim.kind,
+      metadata: { name },
+      spec: { namespace },
+    }),
+  );
   return undefined;
 }
 

@@ -28,7 +28,7 @@ import {
   type Key,
   type Outcome,
 } from '#reconcile/controller.ts';
-import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
+import { ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import { desiredMetric } from '#controllers/serving/pod-autoscaler/desired-metric.ts';
 import {
   activatorsFor,
@@ -40,6 +40,7 @@ import {
   type PodCounts,
   PodMeters,
 } from '#controllers/serving/pod-autoscaler/pod-meters.ts';
+import { takenFrom, trialsOf } from '#controllers/serving/pod-autoscaler/autoscaler-words.ts';
 import { ConditionAges } from '#controllers/serving/pod-autoscaler/condition-ages.ts';
 import {
   markNotOwned,
@@ -148,13 +149,21 @@ async function reconcileKpaClass(
     mode: isServing ? 'Serve' : 'Proxy',
     numActivators: activatorsFor(readyPods, observed.settings),
   });
-  const sks = await ensureOwned(client, ServerlessService, { owner: autoscaler, desired });
+  const sks = await ensureOwned(client, ServerlessService, {
+    owner: autoscaler,
+    desired,
+    says: trialsOf('SKS', name),
+  });
   let taken: Kind | undefined = sks ? undefined : ServerlessService;
   const { settings } = observed;
   const { privateServiceName } = observed.sks?.status ?? {};
   if (privateServiceName !== undefined) {
     const metric = desiredMetric(autoscaler, { settings, privateServiceName });
-    const ensured = await ensureOwned(client, Metric, { owner: autoscaler, desired: metric });
+    const ensured = await ensureOwned(client, Metric, {
+      owner: autoscaler,
+      desired: metric,
+      says: trialsOf('metric'),
+    });
     if (!ensured) taken ??= Metric;
   }
   const serviceName = sks?.status?.serviceName ?? '';
@@ -173,7 +182,7 @@ async function reconcileKpaClass(
   return {
     status,
     ...(replicas.againAfterMs !== undefined && { againAfterMs: replicas.againAfterMs }),
-    ...(taken !== undefined && { failure: doesNotOwn(autoscaler, taken, { name }) }),
+    ...(taken !== undefined && { failure: takenFrom(autoscaler, taken) }),
   };
 }
 

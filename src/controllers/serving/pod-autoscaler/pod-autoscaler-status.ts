@@ -94,6 +94,10 @@ export function markNotOwned(conditions: Conditions, kind: string, name: string)
   conditions.markFalse('Active', 'NotOwned', message);
 }
 
+export function markFailedCreate(conditions: Conditions, kind: string, name: string): void {
+  conditions.markFalse('Active', 'FailedCreate', `Failed to create ${kind} "${name}".`);
+}
+
 function markServerlessService(
   conditions: Conditions,
   { sks, unready }: Pick<ObservedAutoscaler, 'sks' | 'unready'>,

@@ -22,7 +22,8 @@ export async function ensureImages(
   for (const { name = '', image = '' } of [...containers, ...initContainers]) {
     const desired = desiredImage(revision, { container: name, image: digests.get(name) || image });
     // One of that name that is somebody else's is left alone: it is advice, and no part of the revision.
-    await ensureOwned(client, Image, { owner: revision, desired });
+    const says = { create: `failed to create image cache "${desired.metadata.name}"` };
+    await ensureOwned(client, Image, { owner: revision, desired, says });
   }
 }
 

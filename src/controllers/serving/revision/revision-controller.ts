@@ -20,6 +20,7 @@ import {
 } from '#reconcile/controller.ts';
 import { initialScaleOf } from '#autoscaler/scale-settings.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
+import { tried } from '#reconcile/told-failure.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   deploymentName,
@@ -191,7 +192,8 @@ class Pass {
       ...(!existing && { replicas: initialScaleOf(initialScale, autoscaler) }),
     });
     if (!existing) markDeploying(this.#conditions);
-    const applied = await client.apply(Deployment, desired);
+    const trial = `failed to ${existing ? 'update' : 'create'} deployment "${ref.name}"`;
+    const applied = await tried(trial, () => client.apply(Deployment, desired));
     const pod = isWithoutAvailablePods(applied) ? await this.#onePod(client) : undefined;
     const { isAlwaysSchedulable } = settings;
     markDeployment(this.#conditions, applied, { pod, isAlwaysSchedulable });
@@ -210,7 +212,9 @@ class Pass {
     const existing = await client.get(PodAutoscaler, placeOf(this.#revision.metadata));
     const desired = desiredPodAutoscaler(this.#revision, { deployment, existing });
     const settings = this.#options.config.settings();
-    const wanted = { owner: this.#revision, desired, settings };
+    const called = `PA "${desired.metadata.name}"`;
+    const says = { create: `failed to create ${called}`, update: `failed to update ${called}` };
+    const wanted = { owner: this.#revision, desired, settings, says };
     const ensured = await ensureOwned(client, PodAutoscaler, wanted);
     if (!ensured) throw this.#notOwned(PodAutoscaler, desired.metadata.name ?? '');
     markPodAutoscaler(this.#conditions, ensured);

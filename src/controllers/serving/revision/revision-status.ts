@@ -67,14 +67,18 @@ function markUnscheduled(conditions: Conditions, pod: Pod): void {
   }
 }
 
+/** The first container that says something says it for all. */
 function markFailingPod(conditions: Conditions, pod: Pod, deployment: Deployment): void {
   for (const { lastState, state } of pod.status?.containerStatuses ?? []) {
     const ended = lastState?.terminated;
     if (ended) {
       const why = ended.message || 'container exited with no error';
       conditions.markFalse(HEALTHY, `ExitCode${ended.exitCode}`, `Container failed with: ${why}`);
-    } else if (state?.waiting && hasTimedOut(deployment)) {
+      return;
+    }
+    if (state?.waiting && hasTimedOut(deployment)) {
       conditions.markFalse(RESOURCES, state.waiting.reason, state.waiting.message);
+      return;
     }
   }
 }

@@ -16,6 +16,7 @@ import {
   type Context,
   type Controller,
 } from '#reconcile/controller.ts';
+import { tried } from '#reconcile/told-failure.ts';
 import {
   doesNotOwn,
   ensureOwned,
@@ -97,7 +98,11 @@ async function reconcileRoute(
   const tls = await ensureRouteTls(route, context, { hosts, config });
   const desired = desiredIngress(route, { hosts, tls, settings, ...rollout });
   const teller = { context, component: 'route-controller' };
-  const ingress = await ensureOwned(client, Ingress, { owner: route, desired, teller });
+  const ingress = await ensureOwned(client, Ingress, {
+    owner: route,
+    desired,
+    teller: { ...teller, unmade: Ingress.kind },
+  });
   const gateway = ingress ? gatewayOf(ingress, config.privateGateway) : config.privateGateway;
   const names = [...hosts.values()].map(({ name }) => name);
   const takenPlaceholder = await ensurePlaceholders(route, { names, gateway, teller });
@@ -199,7 +204,12 @@ async function ensurePlaceholders(
     const apply = async (): Promise<Service> =>
       await client.apply(Service, desiredPlaceholder(route, { host: name, gateway }));
     if (existing) await apply();
-    else await toldCreation(`placeholder service "${name}"`, apply, { owner: route, teller });
+    else {
+      const called = `placeholder service "${name}"`;
+      await tried('failed to create placeholder service', () =>
+        toldCreation(apply, { owner: route, teller: { ...teller, called } }),
+      );
+    }
   }
   const labelSelector = `${servingKeys.route}=${routeName}`;
   const { items } = await client.list(Service, { namespace, labelSelector });

@@ -16,6 +16,7 @@ import {
   type Controller,
   type Key,
 } from '#reconcile/controller.ts';
+import { tried } from '#reconcile/told-failure.ts';
 import { NameTaken } from '#reconcile/name-taken.ts';
 import {
   desiredPrivateService,
@@ -104,7 +105,11 @@ async function applyOwned<T extends KubeObject>(
     const message = `Resource ${name} of type ${kind.kind} is not owned by SKS`;
     return new NameTaken(message, { kind, ref: { namespace, name } });
   }
-  await client.apply(kind, desired);
+  const labels = desired.metadata.labels ?? {};
+  const isPublic = labels[networkingKeys.serviceType] === 'Public';
+  const called = `${isPublic ? 'public' : 'private'} K8s ${kind.kind}`;
+  const trial = `failed to ${existing ? 'update' : 'create'} ${called}`;
+  await tried(trial, () => client.apply(kind, desired));
   return undefined;
 }
 

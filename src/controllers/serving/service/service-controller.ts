@@ -38,7 +38,8 @@ async function reconcileService(
   });
   const wanted = { owner: service, settings, teller: { context, component: 'service-controller' } };
   const configuration =
-    (await ensureOwned(client, Configuration, { ...wanted, desired })) ?? ('not owned' as const);
+    (await ensureOwned(client, Configuration, { ...wanted, desired, says: says(Configuration) })) ??
+    ('not owned' as const);
   const name = service.spec.template?.metadata?.name;
   const isWaiting = name !== undefined && !isCurrent(configuration);
   const takenName =
@@ -54,17 +55,25 @@ async function reconcileService(
     };
   }
   const route =
-    (await ensureOwned(client, Route, { ...wanted, desired: desiredRoute(service) })) ??
-    ('not owned' as const);
+    (await ensureOwned(client, Route, {
+      ...wanted,
+      desired: desiredRoute(service),
+      says: says(Route),
+    })) ?? ('not owned' as const);
   return {
     status: serviceStatus(service, { configuration, route }, clock.now()),
     ...(route === 'not owned' && { failure: takenBy(service, Route) }),
   };
 }
 
+function says({ kind }: Kind): { readonly update: string } {
+  return { update: `failed to reconcile ${kind}` };
+}
+
 function takenBy(service: Service, kind: Kind): Error {
   const { name } = placeOf(service.metadata);
-  return doesNotOwn(service, kind, { name, spelled: kind.kind.toLowerCase() });
+  const message = `service: "${name}" does not own ${kind.kind.toLowerCase()}: "${name}"`;
+  return doesNotOwn(service, kind, { name, message });
 }
 
 /** Whether the revision name that the user chose stands for something else already. */
