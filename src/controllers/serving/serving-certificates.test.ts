@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { ConfigMap } from '#api/core-v1/config-map.ts';
+import { Event } from '#api/core-v1/event.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { Secret } from '#api/core-v1/secret.ts';
 import { conditionOf } from '#api/meta/conditions.ts';
@@ -232,6 +233,56 @@ test('certificates: what cannot be provided is said, and http goes on where the 
   await on.play();
   assert.equal((await conditionsOf(on.cluster, Route, 'hello'))['Ready'], 'True');
   await on.cluster.steady();
+});
+
+test('certificates: one that is on its way, and one whose name is taken, are told on a Route', async () => {
+  await using on = await stage({
+    'external-domain-tls': 'Enabled',
+    'http-protocol': 'Redirected',
+    'certificate-class': 'somebody-else.example.com',
+  });
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  const [certificate] = await certificates(on);
+  assert.ok(certificate);
+  const { name = '' } = certificate.metadata;
+  const provisioned = async (): Promise<string> => {
+    const said = conditionOf((await routeOf(on)) ?? hello(), 'CertificateProvisioned');
+    return `${said?.status} ${said?.reason}: ${said?.message}`;
+  };
+  const notReady = `Unknown CertificateNotReady: Certificate ${name} is not ready: `;
+  assert.equal(await provisioned(), notReady);
+  const conditions = [{ type: 'Ready', status: 'Unknown', reason: 'Asked' }] as const;
+  await client.updateStatus(Certificate, {
+    ...certificate,
+    status: { conditions: [...conditions] },
+  });
+  await on.play();
+  assert.equal(await provisioned(), `${notReady}Asked`);
+  const { status, reason } = conditionOf((await routeOf(on)) ?? hello(), 'Ready') ?? {};
+  assert.deepEqual([status, reason], ['Unknown', 'CertificateNotReady']);
+  const told = async (): Promise<string[]> => {
+    const { items } = await client.list(Event, { namespace });
+    return items
+      .filter(({ message = '' }) => message.includes(name))
+      .map((each) => each.message ?? '');
+  };
+  assert.deepEqual(await told(), [`Created Certificate ${namespace}/${name}`]);
+  // Somebody takes it over.
+  const { ownerReferences: _, ...metadata } =
+    (await client.get(Certificate, { namespace, name }))?.metadata ?? assert.fail();
+  await client.update(Certificate, { ...certificate, metadata });
+  await on.play();
+  assert.equal(
+    await provisioned(),
+    `False CertificateNotOwned: There is an existing certificate ${name} that we don't own.`,
+  );
+  const complaint = `owner: hello with Type *v1.Route does not own Certificate: "${name}"`;
+  assert.ok((await told()).includes(complaint));
+  await client.delete(Certificate, { namespace, name });
+  await on.play();
+  assert.equal(await provisioned(), notReady);
 });
 
 test('certificates: a Route may do without, and one that is only for the cluster needs none', async () => {

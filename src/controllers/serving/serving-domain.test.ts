@@ -230,3 +230,38 @@ test('domains: a mapping has the certificate that its author names, or one that 
   assert.deepEqual(certificate.spec, { dnsNames: [name], domain: name, secretName: name });
   await on.cluster.steady();
 });
+
+test('domains: a certificate that is on its way, and one whose name is taken, are told on a mapping', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  say(on, 'config-network', {
+    'external-domain-tls': 'Enabled',
+    'http-protocol': 'Redirected',
+    'certificate-class': 'somebody-else.example.com',
+  });
+  await client.create(Service, hello());
+  await client.create(ClusterDomainClaim, claim(namespace));
+  await client.create(DomainMapping, mapping());
+  await on.play();
+  const provisioned = async (): Promise<string> => {
+    const found = (await client.get(DomainMapping, { namespace, name })) ?? assert.fail();
+    const said = conditionOf(found, 'CertificateProvisioned');
+    return `${said?.status} ${said?.reason}: ${said?.message}`;
+  };
+  const notReady = `Unknown CertificateNotReady: Certificate ${name} is not ready.`;
+  assert.equal(await provisioned(), notReady);
+  assert.equal((await standing(on))['Ready'], 'Unknown CertificateNotReady');
+  // Somebody takes it over, and gives it up again.
+  const certificate = (await client.get(Certificate, { namespace, name })) ?? assert.fail();
+  const { ownerReferences: _, ...metadata } = certificate.metadata;
+  await client.update(Certificate, { ...certificate, metadata });
+  await on.play();
+  assert.equal(
+    await provisioned(),
+    `False CertificateNotOwned: There is an existing certificate ${name} that we don't own.`,
+  );
+  await client.delete(Certificate, { namespace, name });
+  await on.play();
+  assert.equal(await provisioned(), notReady);
+  await on.cluster.steady();
+});

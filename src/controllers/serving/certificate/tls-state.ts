@@ -1,8 +1,11 @@
 import { conditionOf, isFailed, isReady, type Condition } from '#api/meta/conditions.ts';
-import type { Certificate, Http01Challenge } from '#api/networking-v1alpha1/certificate.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
+import { Certificate, type Http01Challenge } from '#api/networking-v1alpha1/certificate.ts';
 import type { IngressPath, IngressTls } from '#api/networking-v1alpha1/ingress.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Conditions } from '#api/meta/conditions.ts';
+import type { NameTaken } from '#reconcile/name-taken.ts';
+import { doesNotOwn, type Teller } from '#controllers/serving/ensure-owned.ts';
 
 type Said = Pick<Condition, 'status' | 'reason' | 'message'>;
 
@@ -16,6 +19,8 @@ export interface TlsState {
   readonly secure: ReadonlySet<string>;
   /** What CertificateProvisioned says. */
   readonly said: Said;
+  /** A Certificate's name that somebody else has. */
+  readonly taken?: string;
 }
 
 /** A Certificate for hosts. */
@@ -66,8 +71,10 @@ export function tlsState(
     challenges.push(...(certificate?.status?.http01Challenges ?? []));
     said.push(standingOf(name, certificate, { words, isDowngraded: isPlain && !isLocal }));
   }
+  const taken = all.find(({ certificate }) => certificate === undefined)?.name;
   return {
     tls,
+    ...(taken !== undefined && { taken }),
     challenges: challenges.toSorted((a, b) => ((a.url ?? '') < (b.url ?? '') ? -1 : 1)),
     secure,
     said: said.toSorted((a, b) => severityOf(b) - severityOf(a))[0] ?? { status: 'True' },
@@ -111,6 +118,23 @@ export function markCertificates(conditions: Conditions, { said }: TlsState): vo
   const type = 'CertificateProvisioned';
   if (said.status === 'True') conditions.markTrue(type, said.reason, said.message);
   else conditions.mark(type, said);
+}
+
+/** For the Events about a Certificate's owner. */
+export function certificateTeller({ metadata }: Certificate, teller: Teller): Teller {
+  return { ...teller, called: `Certificate ${metadata.namespace}/${metadata.name}` };
+}
+
+/** What whoever needs a Certificate fails with whose name is somebody else's; undefined where none is. */
+export function certificateTaken(
+  owner: KubeObject,
+  { taken: name }: TlsState,
+): NameTaken | undefined {
+  if (name === undefined) return undefined;
+  const [, version] = owner.apiVersion.split('/');
+  const type = `*${version}.${owner.kind}`;
+  const message = `owner: ${owner.metadata.name} with Type ${type} does not own Certificate: "${name}"`;
+  return doesNotOwn(owner, Certificate, { name, message });
 }
 
 /** Paths of a host that must be looked at before all others. */

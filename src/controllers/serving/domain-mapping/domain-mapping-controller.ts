@@ -20,7 +20,11 @@ import {
 } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { tried } from '#reconcile/told-failure.ts';
-import { markCertificates, notEnabled } from '#controllers/serving/certificate/tls-state.ts';
+import {
+  certificateTaken,
+  markCertificates,
+  notEnabled,
+} from '#controllers/serving/certificate/tls-state.ts';
 import { desiredDomainIngress } from '#controllers/serving/domain-mapping/desired-domain-ingress.ts';
 import { ensureMappingTls } from '#controllers/serving/domain-mapping/mapping-certificate.ts';
 import {
@@ -118,9 +122,12 @@ async function reconcileMapping(
   const ingress = await ensureOwned(client, Ingress, { owner: mapping, desired, settings, teller });
   const { name: own = '' } = desired.metadata;
   markIngress(conditions, own, ingress);
+  const failure = ingress
+    ? certificateTaken(mapping, tls)
+    : doesNotOwn(mapping, Ingress, { name: own });
   return {
     status: told(),
-    ...(!ingress && { failure: doesNotOwn(mapping, Ingress, { name: own }) }),
+    ...(failure && { failure }),
   };
 }
 

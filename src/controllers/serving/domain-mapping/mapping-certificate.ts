@@ -6,6 +6,7 @@ import type { DomainMapping } from '#api/serving-v1beta1/domain-mapping.ts';
 import type { Context } from '#reconcile/controller.ts';
 import { desiredCertificate } from '#controllers/serving/certificate/desired-certificate.ts';
 import {
+  certificateTeller,
   notEnabled,
   tlsState,
   type CertificateWords,
@@ -23,7 +24,7 @@ const WORDS: CertificateWords = {
 /** The author's own certificate, or one that is asked for (serving specification §3.10); and how that stands. */
 export async function ensureMappingTls(
   mapping: DomainMapping,
-  { client }: Context,
+  context: Context,
   config: ServingConfig,
 ): Promise<TlsState> {
   const { name: host, namespace } = placeOf(mapping.metadata);
@@ -51,7 +52,12 @@ export async function ensureMappingTls(
     domain: host,
   };
   const desired = desiredCertificate(mapping, wish, settings);
-  const certificate = await ensureOwned(client, Certificate, { owner: mapping, desired, settings });
+  const certificate = await ensureOwned(context.client, Certificate, {
+    owner: mapping,
+    desired,
+    settings,
+    teller: certificateTeller(desired, { context, component: 'domainmapping-controller' }),
+  });
   const all = [{ name: wish.name, certificate, hosts: [host], isLocal: false }];
   return tlsState(all, settings, WORDS);
 }

@@ -9,6 +9,7 @@ import type { Context } from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { desiredCertificate } from '#controllers/serving/certificate/desired-certificate.ts';
 import {
+  certificateTeller,
   notEnabled,
   tlsState,
   type CertificateWords,
@@ -47,12 +48,12 @@ export async function ensureRouteTls(
     const hostsOf = desired.spec.dnsNames ?? [];
     const certificate =
       wildcards.find((wildcard) => !isFailed(wildcard) && covers(wildcard, hostsOf)) ??
-      (await ensured(context.client, route, { desired, config }));
+      (await ensured(context, route, { desired, config }));
     const { name = '' } = (certificate ?? desired).metadata;
     all.push({ name, certificate, hosts: hostsOf, isLocal: false });
   }
   for (const desired of local) {
-    const certificate = await ensured(context.client, route, { desired, config });
+    const certificate = await ensured(context, route, { desired, config });
     const { name = '' } = desired.metadata;
     all.push({ name, certificate, hosts: desired.spec.dnsNames ?? [], isLocal: true });
   }
@@ -77,12 +78,18 @@ export function isExternalTlsEnabled(
 }
 
 async function ensured(
-  client: Client,
+  context: Context,
   route: Route,
   { desired, config }: { readonly desired: Certificate; readonly config: ServingConfig },
 ): Promise<Certificate | undefined> {
   const settings = config.settings();
-  return await ensureOwned(client, Certificate, { owner: route, desired, settings });
+  const teller = certificateTeller(desired, { context, component: 'route-controller' });
+  return await ensureOwned(context.client, Certificate, {
+    owner: route,
+    desired,
+    settings,
+    teller,
+  });
 }
 
 /** One for each host outside the cluster. */

@@ -24,6 +24,7 @@ import {
   toldCreation,
   type Teller,
 } from '#controllers/serving/ensure-owned.ts';
+import { certificateTaken } from '#controllers/serving/certificate/tls-state.ts';
 import {
   assignTraffic,
   type AssignedTarget,
@@ -115,13 +116,16 @@ async function reconcileRoute(
     ...(takenPlaceholder !== undefined && { takenPlaceholder }),
   };
   const status = routeStatus(route, observed, { now, config });
+  const failure =
+    takenPlaceholder === undefined
+      ? ingress
+        ? certificateTaken(route, tls)
+        : doesNotOwn(route, Ingress, ingressPlace(route))
+      : doesNotOwn(route, Service, { name: takenPlaceholder });
   return {
     status,
     ...(againAfterMs !== undefined && { againAfterMs }),
-    ...(!ingress && { failure: doesNotOwn(route, Ingress, ingressPlace(route)) }),
-    ...(takenPlaceholder !== undefined && {
-      failure: doesNotOwn(route, Service, { name: takenPlaceholder }),
-    }),
+    ...(failure && { failure }),
   };
 }
 
