@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
+import { conditionOf } from '#api/meta/conditions.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { Service } from '#api/serving-v1/service.ts';
@@ -16,6 +18,7 @@ import {
   say,
   servingStage,
   summary,
+  type ServingStage,
 } from '#test/support/serving-stage.ts';
 
 test('serving: goes to zero after its window and comes back on demand', async () => {
@@ -125,6 +128,134 @@ test('serving: as many pods as min-scale says, and then Ready', async () => {
   assert.equal((await conditionsOf(on.cluster, Service, 'hello'))['Ready'], 'True');
   const status = (await client.get(Revision, { namespace, name: 'hello-00001' }))?.status;
   assert.deepEqual([status?.actualReplicas, status?.desiredReplicas], [2, 2]);
+  await on.cluster.steady();
+});
+
+const MIN_SCALE = 'autoscaling.knative.dev/min-scale';
+
+/** What a revision's PodAutoscaler was told, and what its Deployment has. */
+async function scaleOf(
+  { cluster: { client } }: ServingStage,
+  name: string,
+): Promise<{
+  readonly reachability?: string;
+  readonly minScale?: string;
+  readonly replicas?: number;
+}> {
+  const autoscaler = await client.get(PodAutoscaler, { namespace, name });
+  const deployment = await client.get(Deployment, { namespace, name: `${name}-deployment` });
+  const minScale = autoscaler?.metadata.annotations?.[MIN_SCALE];
+  const { replicas } = deployment?.spec ?? {};
+  const { reachability } = autoscaler?.spec ?? {};
+  return {
+    ...(reachability !== undefined && { reachability }),
+    ...(minScale !== undefined && { minScale }),
+    ...(replicas !== undefined && { replicas }),
+  };
+}
+
+test('serving: the min-scale of a Revision may be changed and taken away', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const windowed = 'autoscaling.knative.dev/window: 6s';
+  await client.create(Service, hello({ annotations: `{ ${MIN_SCALE}: "2", ${windowed} }` }));
+  await on.play();
+  const at = { namespace, name: 'hello-00001' };
+  const say = async (minScale: string | null): Promise<void> => {
+    const patch = { metadata: { annotations: { [MIN_SCALE]: minScale } } };
+    await client.patch(Revision, at, patch, { type: 'merge' });
+    await on.play();
+  };
+  const reachability = 'Reachable';
+  assert.deepEqual(await scaleOf(on, at.name), { reachability, minScale: '2', replicas: 2 });
+  await say('3');
+  assert.deepEqual(await scaleOf(on, at.name), { reachability, minScale: '3', replicas: 3 });
+  assert.equal((await client.get(Revision, at))?.status?.actualReplicas, 3);
+  assert.equal((await client.list(Revision)).items.length, 1, 'that makes no new one');
+  await say(null);
+  for (let second = 0; second < 60; second += 1) await on.second();
+  await on.play();
+  assert.deepEqual(await scaleOf(on, at.name), { reachability, replicas: 0 });
+  await say('1');
+  assert.deepEqual(await scaleOf(on, at.name), { reachability, minScale: '1', replicas: 1 });
+  await on.cluster.steady();
+});
+
+test('serving: what no Route leads to has no min-scale, until one leads there again', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const annotations = `{ ${MIN_SCALE}: "2" }`;
+  await client.create(Service, hello({ annotations }));
+  await on.play();
+  await client.apply(Service, hello({ image: 'localhost:5000/hello:v2', annotations }));
+  await on.play();
+  const old = 'hello-00001';
+  assert.deepEqual(await scaleOf(on, old), {
+    reachability: 'Unreachable',
+    minScale: '2',
+    replicas: 2,
+  });
+  // Nobody calls: what was wanted for the first minute is not held for longer.
+  for (let second = 0; second < 130; second += 1) await on.second();
+  await on.play();
+  assert.equal((await scaleOf(on, old)).replicas, 0);
+  const current = { reachability: 'Reachable', minScale: '2', replicas: 2 };
+  assert.deepEqual(await scaleOf(on, 'hello-00002'), current);
+  const back = '[{ revisionName: hello-00001, percent: 100 }]';
+  const image = 'localhost:5000/hello:v2';
+  await client.apply(Service, hello({ image, annotations, traffic: back }));
+  await on.play();
+  assert.deepEqual(await scaleOf(on, old), current);
+  assert.equal((await scaleOf(on, 'hello-00002')).reachability, 'Unreachable');
+  await on.cluster.steady();
+});
+
+test('serving: a Configuration that no Route has ever led to is neither reachable nor not', async () => {
+  await using on = await servingStage();
+  const { spec } = hello();
+  await on.cluster.client.create(Configuration, {
+    ...fixture<Configuration>(`
+      apiVersion: serving.knative.dev/v1
+      kind: Configuration
+      metadata: { name: alone, namespace: default }
+    `),
+    spec: { template: spec.template ?? {} },
+  });
+  await on.play();
+  assert.deepEqual(await scaleOf(on, 'alone-00001'), { reachability: '', replicas: 1 });
+  assert.equal((await conditionsOf(on.cluster, Revision, 'alone-00001'))['Ready'], 'True');
+});
+
+test('serving: a revision that does not come up in time is given up, and says so', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const said = new Set<string>();
+  on.cluster.running.informers.of(PodAutoscaler).onChange(({ current }) => {
+    const active = current && conditionOf(current, 'Active');
+    said.add(`${active?.status} ${active?.reason}: ${active?.message}`);
+  });
+  const deadline = '{ serving.knative.dev/progress-deadline: 60s }';
+  await client.create(Service, hello({ annotations: deadline }));
+  await on.cluster.settled();
+  const name = 'hello-00001';
+  await on.cluster.advance(60_001);
+  assert.equal(
+    (await conditionsOf(on.cluster, Revision, name))['ResourcesAvailable'],
+    'False ProgressDeadlineExceeded',
+  );
+  // Its failing pods may be looked at for half a minute more.
+  await on.cluster.advance(29_000);
+  assert.deepEqual(await scaleOf(on, name), { reachability: 'Unreachable', replicas: 1 });
+  await on.cluster.advance(3_000);
+  assert.equal((await scaleOf(on, name)).replicas, 0);
+  // As upstream: by the next look nobody waits for it any more, and there is no traffic.
+  const timedOut = 'False TimedOut: The target could not be activated.';
+  assert.ok(said.has(timedOut), [...said].join('\n'));
+  assert.equal((await conditionsOf(on.cluster, Revision, name))['Active'], 'False NoTraffic');
+  assert.equal(
+    (await conditionsOf(on.cluster, Service, 'hello'))['ConfigurationsReady'],
+    'False RevisionFailed',
+  );
   await on.cluster.steady();
 });
 
