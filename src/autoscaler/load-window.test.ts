@@ -116,3 +116,23 @@ for (const { name, writes, averages } of cases) {
     }
   });
 }
+
+test('load window: another length keeps the past, as far back as both go', () => {
+  const window = new LoadWindow(4_000);
+  for (const [second, load] of [
+    [10, 100],
+    [11, 8],
+    [12, 6],
+    [13, 4],
+  ] as const) {
+    window.record(second * 1_000, load);
+  }
+  assert.equal(window.resized(2_000).average(13_000), 5);
+  const longer = window.resized(60_000);
+  assert.equal(longer.average(13_000), 29.5);
+  longer.record(14_000, 2);
+  assert.equal(longer.average(14_000), 24);
+  assert.equal(longer.average(73_000), 2);
+  assert.equal(longer.resized(3_000).average(14_000), 4);
+  assert.equal(new LoadWindow(4_000).resized(6_000).average(13_000), undefined);
+});

@@ -17,6 +17,20 @@ export class LoadWindow {
     this.#buckets = new Float64Array(Math.max(1, Math.ceil(windowMs / 1_000)));
   }
 
+  /** The same past, as far back as both windows go. */
+  resized(windowMs: number): LoadWindow {
+    const other = new LoadWindow(windowMs);
+    if (this.#firstSecond === undefined) return other;
+    const kept = Math.min(this.#buckets.length, other.#buckets.length);
+    const first = Math.max(this.#firstSecond, this.#lastSecond - kept + 1);
+    for (let second = first; second <= this.#lastSecond; second += 1) {
+      other.#put(second, this.#at(second));
+    }
+    other.#firstSecond = first;
+    other.#lastSecond = this.#lastSecond;
+    return other;
+  }
+
   /** Adds to the second that `atMs` is in; several gateways add up. What comes too late for the window is dropped. */
   record(atMs: number, load: number): void {
     const second = Math.floor(atMs / 1_000);

@@ -81,15 +81,15 @@ export class RevisionScaler {
     return boundScale(Math.max(1, this.#decision.desired), this.#target.settings);
   }
 
-  /** Takes what the controller knows now; other windows than before begin anew. */
+  /** Takes what the controller knows now; other windows than before begin with the load so far. */
   observe(target: ScaleTarget): void {
     const { settings } = this.#target;
     this.#target = target;
     if (target.settings.stableWindowMs !== settings.stableWindowMs) {
-      this.#stable = new LoadWindow(target.settings.stableWindowMs);
+      this.#stable = this.#stable.resized(target.settings.stableWindowMs);
     }
     if (target.settings.panicWindowMs !== settings.panicWindowMs) {
-      this.#panic = new LoadWindow(target.settings.panicWindowMs);
+      this.#panic = this.#panic.resized(target.settings.panicWindowMs);
     }
   }
 

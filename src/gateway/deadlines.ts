@@ -22,6 +22,11 @@ export class Deadlines<T> implements Disposable {
     return this.#ends.size;
   }
 
+  /** Whether the item waits. */
+  has(item: T): boolean {
+    return this.#ends.has(item);
+  }
+
   /** Starts the item's wait, anew where it has begun. */
   set(item: T): void {
     this.#ends.delete(item);

@@ -61,6 +61,31 @@ test('who ends a container is answered once no request is in a pod that is endin
   assert.equal((await waiting).body, 'from b');
 });
 
+test('a pod that the gateway hears of after it was told to let it go gets no request', async () => {
+  await using bed = await startGatewayBed();
+  await using app = await startApp((_request, response) => response.end('hello'));
+  await using ending = await startApp((_request, response) => response.end('from one that ends'));
+  await bed.revision('hello-00001');
+  await bed.route('hello.example', 'hello-00001');
+  const signal = AbortSignal.timeout(5_000);
+  await bed.autoscaler.drain({ namespace: 'default', pod: 'late' }, signal);
+  await endingPod(bed, 'later');
+  const path = '/drain/default/hello-00001';
+  assert.equal((await ask(bed.gateway.ports.internal, { host: GATEWAY, path })).status, 200);
+  const answer = ask(bed.gateway.ports.public, { host: 'hello.example' });
+  await bed.heard('demand');
+  await bed.pods('hello-00001', [
+    { name: 'late', port: ending.port },
+    { name: 'later', port: ending.port },
+    { name: 'other', port: app.port },
+  ]);
+  assert.equal((await answer).body, 'hello');
+  const asked = await Promise.all(
+    Array.from({ length: 20 }, () => ask(bed.gateway.ports.public, { host: 'hello.example' })),
+  );
+  assert.ok(asked.every(({ body }) => body === 'hello'));
+});
+
 test('of what is no revision, or has no pod, nothing is to be drained', async () => {
   await using bed = await startGatewayBed();
   const drain = async (path: string): Promise<number> =>

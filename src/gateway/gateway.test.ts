@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { systemClock } from '#base/clock.ts';
 import { silentLog } from '#base/log.ts';
 import { Service } from '#api/core-v1/service.ts';
+import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { isReady } from '#api/meta/conditions.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { ask, ready, sendRaw, startApp, startGatewayBed } from '#test/support/gateway-bed.ts';
@@ -275,4 +276,24 @@ test('a Service that leads to another one follows what becomes of that', async (
   await bed.service('b', [{ name: 'other', port: other.port }]);
   await isServed(true);
   assert.equal(await answer(), 'other');
+});
+
+test('endpoints that go to another Service are no longer those of the one before', async () => {
+  await using bed = await startGatewayBed();
+  await using app = await startApp((_request, response) => response.end('hello'));
+  const { client } = bed.cluster;
+  await bed.service('before', [{ name: 'pod', port: app.port }]);
+  await bed.service('after', []);
+  await bed.route('before.example', 'before');
+  const { public: port } = bed.gateway.ports;
+  assert.equal((await ask(port, { host: 'before.example' })).body, 'hello');
+  const ref = { namespace: 'default', name: 'before-pod' };
+  const slice = await client.get(EndpointSlice, ref);
+  assert.ok(slice);
+  const labels = { 'kubernetes.io/service-name': 'after' };
+  await client.update(EndpointSlice, { ...slice, metadata: { ...slice.metadata, labels } });
+  // Ready once the gateway has seen where they went.
+  await bed.route('after.example', 'after');
+  assert.equal((await ask(port, { host: 'after.example' })).body, 'hello');
+  assert.equal((await ask(port, { host: 'before.example' })).status, 503);
 });

@@ -65,6 +65,7 @@ export class MeasurementLink implements Disposable {
       const drained = (): void => {
         this.#client.send({ type: 'drained', namespace, pod });
       };
+      directory.noteEnding(namespace, pod);
       const backend = directory.revisionOfPod(namespace, pod);
       if (backend) backend.pods.drain(pod, drained);
       else drained();

@@ -12,13 +12,12 @@ export interface Visitor {
   onTimeout(): void;
 }
 
-/** How long a request may take; absent: for ever. Each ends with `onTimeout`. */
+/** How long a request may take, from its arrival; absent: for ever. Each ends with `onTimeout`. */
 export interface RequestDeadlines {
-  /** From when it has a pod, or from its arrival where it gets none. */
   readonly total?: Deadlines<Visitor>;
-  /** From when it has a pod to the response's head. */
+  /** To the response's head. */
   readonly start?: Deadlines<Visitor>;
-  /** From when it has a pod, and then from each byte of the response, to the next. */
+  /** To the first byte of the response, and then from each byte to the next. */
   readonly idle?: Deadlines<Visitor>;
 }
 

@@ -36,6 +36,7 @@ function guest(): Guest {
 function backend(
   spec: Partial<Revision['spec']> = {},
   clock: Clock = new FakeClock(),
+  isEnding: (pod: string) => boolean = () => false,
 ): { revision: RevisionBackend; demands: number[]; coldStarts: ColdStartTimes[] } {
   const demands: number[] = [];
   const coldStarts: ColdStartTimes[] = [];
@@ -50,6 +51,7 @@ function backend(
     revision: new RevisionBackend(revision, {
       clock,
       random: seededRandom(1),
+      isEnding,
       onDemand,
       onColdStart: (times) => void coldStarts.push(times),
     }),
@@ -142,6 +144,56 @@ test('the time limit runs from when a request comes, whether it waits or is in a
   assert.equal(inTime?.outcome, 'timeout');
 });
 
+for (const field of ['responseStartTimeoutSeconds', 'idleTimeoutSeconds']) {
+  test(`${field} runs from when a request comes, too`, () => {
+    const clock = new FakeClock();
+    const { revision } = backend({ timeoutSeconds: 100, [field]: 10 }, clock);
+    const [waiting, served] = enter(revision, 2);
+    assert.ok(waiting && served);
+    clock.advance(5_000);
+    revision.leave(waiting);
+    const [late] = enter(revision, 1);
+    revision.pods.setEndpoints([ready('a')]);
+    revision.deadlines.start?.clear(served);
+    revision.deadlines.idle?.set(served);
+    clock.advance(5_000);
+    assert.deepEqual(outcomes([served, late ?? served]), ['a', 'a']);
+    clock.advance(4_999);
+    assert.equal(late?.outcome, 'a');
+    clock.advance(1);
+    assert.equal(late?.outcome, 'timeout');
+    assert.equal(served.outcome, field === 'idleTimeoutSeconds' ? 'timeout' : 'a');
+  });
+}
+
+test('who waits when its revision is deleted is refused, who is in a pod has its time and no other pod', () => {
+  const clock = new FakeClock();
+  const { revision } = backend({ containerConcurrency: 1, timeoutSeconds: 10 }, clock);
+  revision.pods.setEndpoints([ready('a'), ready('b')]);
+  const [slow, moved, waits] = enter(revision, 3);
+  assert.ok(slow && moved && waits);
+  revision.retire();
+  assert.equal(waits.outcome, '503 the revision was deleted');
+  revision.leave(waits);
+  revision.enterAgain(moved);
+  assert.equal(moved.outcome, '503 the revision was deleted');
+  revision.leave(moved);
+  clock.advance(9_999);
+  assert.equal(slow.outcome, 'a');
+  clock.advance(1);
+  assert.equal(slow.outcome, 'timeout');
+  revision.leave(slow);
+  assert.equal(revision.pods.hasLeaving, false);
+});
+
+test('a pod that is ending is not chosen, whoever lists or announces it after that', () => {
+  const { revision } = backend({}, new FakeClock(), (pod) => pod === 'late');
+  revision.pods.setEndpoints([ready('late')]);
+  assert.equal(revision.pods.usable.length, 0);
+  revision.pods.setEndpoints([ready('late'), ready('other')]);
+  assert.deepEqual(outcomes(enter(revision, 2)), ['other', 'other']);
+});
+
 test('of those that wait at zero the first is followed to its answer', () => {
   const clock = new FakeClock();
   const { revision, coldStarts } = backend({}, clock);
@@ -194,6 +246,18 @@ test('a drained pod is chosen no more, and drained when its last request has lef
     drained += 1;
   });
   assert.equal(drained, 2);
+});
+
+test('who no longer waits for a pod to be drained is told nothing, the others are', () => {
+  const { revision } = backend();
+  revision.pods.setEndpoints([ready('a')]);
+  const [one] = enter(revision, 1);
+  const told: string[] = [];
+  const gone = revision.pods.drain('a', () => told.push('gone'));
+  revision.pods.drain('a', () => told.push('waits'));
+  gone[Symbol.dispose]();
+  if (one) revision.leave(one);
+  assert.deepEqual(told, ['waits']);
 });
 
 test('a terminating pod and one that is no longer listed take no new requests', () => {

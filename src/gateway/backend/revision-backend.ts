@@ -18,6 +18,8 @@ export interface RevisionBackendOptions {
   readonly onDemand: (waiting: number) => void;
   /** A request that found no pod was answered; told of the first of those that waited together. */
   readonly onColdStart: (times: ColdStartTimes) => void;
+  /** Whether the pod of that name has been told to end, whatever the API says of it; none has where absent. */
+  readonly isEnding?: (pod: string) => boolean;
   /** Disposed with the backend. */
   readonly observer?: RequestObserver | undefined;
 }
@@ -53,15 +55,16 @@ export class RevisionBackend implements Backend {
   readonly #pickState: PickState = { next: 0 };
   #demandedMs = Number.NEGATIVE_INFINITY;
   #first: FirstVisitor | undefined;
+  #isRetired = false;
 
   constructor(revision: Revision, options: RevisionBackendOptions) {
-    const { clock } = options;
+    const { clock, isEnding } = options;
     this.#options = options;
     this.#concurrency = revision.spec.containerConcurrency ?? 0;
     this.deadlines = deadlinesOf(revision, clock);
     this.meter = new LoadMeter(clock);
     const probe = readinessProbeOf(revision);
-    this.pods = new RevisionPods({ probe, clock, onChange: () => this.#admit() });
+    this.pods = new RevisionPods({ probe, clock, isEnding, onChange: () => this.#admit() });
     this.observer = options.observer;
     this.observer?.watch(this);
   }
@@ -81,7 +84,10 @@ export class RevisionBackend implements Backend {
   enter(visitor: Visitor): void {
     this.meter.begin();
     // Once, whatever happens to it: who waits, or goes to a second pod, has no more time for that.
-    this.deadlines.total?.set(visitor);
+    const { total, start, idle } = this.deadlines;
+    total?.set(visitor);
+    start?.set(visitor);
+    idle?.set(visitor);
     this.#place(visitor);
   }
 
@@ -109,6 +115,7 @@ export class RevisionBackend implements Backend {
     this.deadlines.idle?.clear(visitor);
     this.#waiting.delete(visitor);
     this.#free(visitor);
+    if (this.#isRetired && this.inFlight === 0) this.#forgetDeadlines();
     this.#admit();
   }
 
@@ -117,17 +124,36 @@ export class RevisionBackend implements Backend {
     if (this.#waiting.size > 0) this.#options.onDemand(this.#waiting.size);
   }
 
-  /** Refuses who waits; those with a pod go on to their end. */
-  [Symbol.dispose](): void {
-    for (const visitor of this.#waiting) visitor.onRefused(503, 'the revision was deleted');
+  /** Refuses who waits and whoever comes; those with a pod go on to their end, within their time. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const visitor of this.#waiting) this.#refuse(visitor);
     this.#waiting.clear();
     this.pods[Symbol.dispose]();
     this.observer?.[Symbol.dispose]();
+    if (this.inFlight === 0) this.#forgetDeadlines();
+  }
+
+  /** As `retire`, and nobody's time is looked at any more. */
+  [Symbol.dispose](): void {
+    this.retire();
+    this.#forgetDeadlines();
+  }
+
+  #forgetDeadlines(): void {
     const { total, start, idle } = this.deadlines;
     for (const deadlines of [total, start, idle]) deadlines?.[Symbol.dispose]();
   }
 
+  #refuse(visitor: Visitor): void {
+    visitor.onRefused(503, 'the revision was deleted');
+  }
+
   #place(visitor: Visitor): void {
+    if (this.#isRetired) {
+      this.#refuse(visitor);
+      return;
+    }
     const pod = this.#waiting.size === 0 ? this.#pick() : undefined;
     if (pod) this.#give(visitor, pod);
     else if (this.#waiting.size >= WAITING_MAX) {
@@ -171,8 +197,6 @@ export class RevisionBackend implements Backend {
     if (this.#first?.visitor === visitor) {
       this.#first.admittedMs = this.#options.clock.monotonicMs();
     }
-    this.deadlines.start?.set(visitor);
-    this.deadlines.idle?.set(visitor);
     visitor.onPod(pod);
   }
 

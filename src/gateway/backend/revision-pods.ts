@@ -6,6 +6,8 @@ import type { ReadinessProbe } from './readiness-probe.ts';
 export interface RevisionPodsOptions {
   readonly probe: ReadinessProbe;
   readonly clock: Clock;
+  /** Whether the pod of that name has been told to end, whoever lists it. */
+  readonly isEnding?: ((name: string) => boolean) | undefined;
   /** `usable` has changed. */
   readonly onChange: () => void;
 }
@@ -20,7 +22,7 @@ interface Known {
   isUsable: boolean;
   probing: Disposable | undefined;
   /** Called when the pod, chosen no more, has no request of ours left; each of its containers may wait for that. */
-  onDrained: (() => void)[];
+  readonly onDrained: Set<() => void>;
 }
 
 const EMPTY: readonly Pod[] = [];
@@ -89,23 +91,29 @@ export class RevisionPods implements Disposable {
     this.#update();
   }
 
-  /** Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown. */
-  drain(name: string, onDrained: () => void): void {
+  /**
+   * Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown.
+   * Not called any more once what is returned is disposed of.
+   */
+  drain(name: string, onDrained: () => void): Disposable {
     const all = this.#allOf(name);
     let left = all.length;
-    if (left === 0) {
-      onDrained();
-      return;
-    }
+    const released = (): void => {
+      left -= 1;
+      if (left === 0) onDrained();
+    };
+    if (left === 0) onDrained();
     for (const known of all) {
       known.isTerminating = true;
-      known.onDrained.push(() => {
-        left -= 1;
-        if (left === 0) onDrained();
-      });
+      known.onDrained.add(released);
     }
-    this.#update();
+    if (left > 0) this.#update();
     for (const { pod } of all) this.released(pod);
+    return {
+      [Symbol.dispose]() {
+        for (const known of all) known.onDrained.delete(released);
+      },
+    };
   }
 
   /** A request has left the pod. */
@@ -118,7 +126,9 @@ export class RevisionPods implements Disposable {
     }
     const known = leaving ?? this.#known.get(pod.name);
     if (known?.pod !== pod || !known.isTerminating) return;
-    for (const drained of known.onDrained.splice(0)) drained();
+    const waiting = [...known.onDrained];
+    known.onDrained.clear();
+    for (const drained of waiting) drained();
   }
 
   /** The pod could not be connected to. */
@@ -165,10 +175,10 @@ export class RevisionPods implements Disposable {
       isHint: false,
       isListedReady: false,
       // Who is to be drained is never chosen again.
-      isTerminating: before?.isTerminating ?? false,
+      isTerminating: before?.isTerminating ?? this.#options.isEnding?.(name) ?? false,
       isUsable: false,
       probing: undefined,
-      onDrained: before?.onDrained ?? [],
+      onDrained: before?.onDrained ?? new Set(),
     };
     this.#leaving.delete(known.pod);
     this.#known.set(name, known);

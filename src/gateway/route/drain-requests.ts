@@ -8,7 +8,7 @@ interface RevisionRef {
 }
 
 export interface DrainRequestsOptions {
-  readonly directory: Pick<ServiceDirectory, 'allOf'>;
+  readonly directory: Pick<ServiceDirectory, 'allOf' | 'noteEnding'>;
   readonly endingPods: EndingPods;
   /** The gateway's own name, by which it is asked; no route has it. */
   readonly host: string;
@@ -37,34 +37,36 @@ export class DrainRequests {
     if (host !== this.#options.host) return false;
     const { namespace, name } = PATH.exec(exchange.head.target)?.groups ?? {};
     if (namespace === undefined || name === undefined) return false;
-    let isGone = false;
+    const gone = new AbortController();
     exchange.answerWith({
       onRequestData: () => undefined,
       onRequestEnd: () => undefined,
       onClientDrain: () => undefined,
-      onClientGone: () => {
-        isGone = true;
-      },
+      onClientGone: () => gone.abort(),
     });
     const answer = (status: number, text: string): void => {
-      if (!isGone) exchange.respond(status, text);
+      if (!gone.signal.aborted) exchange.respond(status, text);
     };
-    void this.#drain({ namespace, name }).then(
+    void this.#drain({ namespace, name }, gone.signal).then(
       () => answer(200, 'no request is in a pod that is ending'),
       (error: Error) => answer(503, `which pods are ending is not known: ${error.message}`),
     );
     return true;
   }
 
-  async #drain(revision: RevisionRef): Promise<void> {
+  /** Waits until `signal` is aborted at the longest. */
+  async #drain(revision: RevisionRef, signal: AbortSignal): Promise<void> {
     const { directory } = this.#options;
     const { namespace, name } = revision;
     if (directory.allOf(namespace, name).length === 0) return;
     const ending = await this.#ending(revision);
+    for (const pod of ending) directory.noteEnding(namespace, pod);
+    if (signal.aborted) return;
     const drained = directory.allOf(namespace, name).flatMap(({ pods }) =>
       ending.map(async (pod) => {
         const { promise, resolve } = Promise.withResolvers<void>();
-        pods.drain(pod, resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+        using _ = pods.drain(pod, resolve);
         await promise;
       }),
     );

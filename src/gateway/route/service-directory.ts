@@ -9,6 +9,7 @@ import type { Informers } from '#client/informers.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import { PlainBackend } from '../backend/plain-backend.ts';
 import { RevisionBackend, type ColdStartTimes } from '../backend/revision-backend.ts';
+import { Deadlines } from '../deadlines.ts';
 import type { RequestObserver } from '../observe/request-observer.ts';
 import { podEndpoints } from './pod-endpoints.ts';
 
@@ -42,6 +43,8 @@ export type Found = RevisionBackend | PlainBackend | 'self';
 const SERVICE_NAME = 'kubernetes.io/service-name';
 /** An ExternalName may name a Service that is one itself; chains longer than this are a mistake. */
 const EXTERNAL_NAMES_MAX = 4;
+/** A pod that has been told to end is gone by then, and so is what was on its way about it. */
+const ENDING_MS = 600_000;
 
 /** What is behind each Service, kept current by watches; asked for every request, so answers are remembered. */
 export class ServiceDirectory implements Disposable {
@@ -55,11 +58,14 @@ export class ServiceDirectory implements Disposable {
   readonly #foundBy = new Map<string, Set<string>>();
   /** The slices of each Service, by name. */
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  /** Pods that have been told to end, by `namespace/name`. */
+  readonly #ending: Deadlines<string>;
   readonly #subscriptions: readonly Disposable[];
 
   constructor(options: ServiceDirectoryOptions) {
     this.#options = options;
-    const { informers } = options;
+    const { informers, clock } = options;
+    this.#ending = new Deadlines(clock, ENDING_MS, () => undefined);
     this.#subscriptions = [
       informers.of(Revision).onChange((change) => this.#takeRevision(change)),
       informers.of(EndpointSlice).onChange((change) => this.#takeSlice(change)),
@@ -106,6 +112,11 @@ export class ServiceDirectory implements Disposable {
     return undefined;
   }
 
+  /** The pod is ending: what is heard of it later than this, which watches may bring late, makes no request go there. */
+  noteEnding(namespace: string, pod: string): void {
+    this.#ending.set(`${namespace}/${pod}`);
+  }
+
   /** By `namespace/name`. */
   revisions(): ReadonlyMap<string, RevisionBackend> {
     return this.#revisions;
@@ -114,6 +125,8 @@ export class ServiceDirectory implements Disposable {
   [Symbol.dispose](): void {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
     for (const backend of this.#revisions.values()) backend[Symbol.dispose]();
+    for (const backend of [...this.#deleted.values()].flat()) backend[Symbol.dispose]();
+    this.#ending[Symbol.dispose]();
     for (const backend of this.#plain.values()) backend[Symbol.dispose]();
   }
 
@@ -177,6 +190,7 @@ export class ServiceDirectory implements Disposable {
       const backend = new RevisionBackend(current, {
         clock,
         random,
+        isEnding: (pod) => this.#ending.has(`${namespace}/${pod}`),
         onDemand: (waiting) => onDemand({ namespace, name }, waiting),
         onColdStart: (times) => onColdStart({ namespace, name }, times),
         observer: observerOf(current),
@@ -194,7 +208,7 @@ export class ServiceDirectory implements Disposable {
   #end(key: string): void {
     const backend = this.#revisions.get(key);
     if (!backend) return;
-    backend[Symbol.dispose]();
+    backend.retire();
     this.#revisions.delete(key);
     // Its requests go on, and whoever ends its pods asks when they are over.
     this.#deleted.set(key, [...this.#stillIn(key), backend]);
@@ -212,16 +226,18 @@ export class ServiceDirectory implements Disposable {
   }
 
   #takeSlice({ previous, current }: ObjectChange<EndpointSlice>): void {
-    const metadata = (current ?? previous)?.metadata;
-    const service = metadata?.labels?.[SERVICE_NAME];
-    if (!metadata || service === undefined) return;
-    const key = `${metadata.namespace ?? ''}/${service}`;
-    const slices = this.#slices.get(key) ?? new Map<string, EndpointSlice>();
-    if (current) slices.set(metadata.name ?? '', current);
-    else slices.delete(metadata.name ?? '');
-    if (slices.size > 0) this.#slices.set(key, slices);
-    else this.#slices.delete(key);
-    this.#updateEndpoints(key);
+    const [before, now] = [serviceOf(previous), serviceOf(current)];
+    if (previous && before !== undefined && before !== now) {
+      const slices = this.#slices.get(before);
+      slices?.delete(previous.metadata.name ?? '');
+      if (slices?.size === 0) this.#slices.delete(before);
+      this.#updateEndpoints(before);
+    }
+    if (!current || now === undefined) return;
+    const slices = this.#slices.get(now) ?? new Map<string, EndpointSlice>();
+    slices.set(current.metadata.name ?? '', current);
+    this.#slices.set(now, slices);
+    this.#updateEndpoints(now);
   }
 
   #takeService({ previous, current }: ObjectChange<Service>): void {
@@ -269,6 +285,12 @@ export class ServiceDirectory implements Disposable {
 /** No Service has a name like that. */
 function revisionPlace(key: string): string {
   return `revision ${key}`;
+}
+
+/** The Service whose slice it is, as `namespace/name`. */
+function serviceOf(slice: EndpointSlice | undefined): string | undefined {
+  const name = slice?.metadata.labels?.[SERVICE_NAME];
+  return name === undefined ? undefined : `${slice?.metadata.namespace ?? ''}/${name}`;
 }
 
 function keyOf(metadata: { namespace?: string; name?: string } | undefined): string {
