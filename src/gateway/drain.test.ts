@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { Pod } from '#api/core-v1/pod.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
@@ -84,6 +87,41 @@ test('a pod that the gateway hears of after it was told to let it go gets no req
     Array.from({ length: 20 }, () => ask(bed.gateway.ports.public, { host: 'hello.example' })),
   );
   assert.ok(asked.every(({ body }) => body === 'hello'));
+});
+
+test('what has changed the protocol does not keep its pod, and goes on until its program ends it', async () => {
+  await using bed = await startGatewayBed();
+  const { promise: upgraded, resolve: upgrade } = Promise.withResolvers<Duplex>();
+  await using app = await startApp((_request, response) => response.end());
+  app.server.on('upgrade', (_request, socket: Duplex) => {
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n',
+    );
+    upgrade(socket);
+  });
+  await bed.revision('hello-00001');
+  await bed.pods('hello-00001', [{ name: 'a', port: app.port }]);
+  await bed.route('hello.example', 'hello-00001');
+  const client = createConnection({ port: bed.gateway.ports.public, host: '127.0.0.1' });
+  client.write(
+    'GET / HTTP/1.1\r\nHost: hello.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n',
+  );
+  await once(client, 'data');
+  const program = await upgraded;
+  await endingPod(bed, 'a');
+  const { status } = await ask(bed.gateway.ports.internal, {
+    host: GATEWAY,
+    path: '/drain/default/hello-00001',
+  });
+  assert.equal(status, 200);
+  // Gone for the API, as a pod is that has no endpoint any more; its program still speaks.
+  await bed.pods('hello-00001', []);
+  client.write('more?');
+  assert.equal(String((await once(program, 'data'))[0]), 'more?');
+  program.end('goodbye');
+  assert.equal(String((await once(client, 'data'))[0]), 'goodbye');
+  client.end();
+  await once(client, 'close');
 });
 
 test('of what is no revision, or has no pod, nothing is to be drained', async () => {

@@ -49,6 +49,12 @@ export const gatewayServices: readonly PlatformService[] = [
     name: GATEWAY_SERVICES.private,
     ports: webPorts(GATEWAY_PORTS.internal, GATEWAY_PORTS.internalTls),
   },
+  {
+    // Knative's name for what stands before a revision's pods: clients compare its endpoints with those of a revision.
+    namespace: SYSTEM_NAMESPACE,
+    name: 'activator-service',
+    ports: [{ name: 'http', protocol: 'TCP', port: 80, targetPort: GATEWAY_PORTS.backend }],
+  },
 ];
 
 function webPorts(http: number, https: number): PlatformService['ports'] {

@@ -3,6 +3,7 @@ import type { ConfigMap } from '#api/core-v1/config-map.ts';
 import type { Pod } from '#api/core-v1/pod.ts';
 import { apiVersionOf, type AdmissionContext, type Kind } from '#api/kind.ts';
 import { ApiError, refusalText } from '#api/meta/api-error.ts';
+import { kindErrors } from '#api/kind-errors.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import {
   configMapComplaint,
@@ -152,7 +153,7 @@ function judged(
   object: KubeObject,
   context: AdmissionContext<KubeObject>,
 ): Pick<AdmissionResponse, 'allowed' | 'status' | 'warnings'> {
-  const errors = kind.validate?.(object, context) ?? [];
+  const errors = kindErrors(kind, object, context);
   const warnings = kind.warnings?.(object, context) ?? [];
   return {
     allowed: errors.length === 0,

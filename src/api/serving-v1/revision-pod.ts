@@ -93,10 +93,17 @@ function kubernetesProbe(probe: RevisionProbe, port: number): Probe {
   return {
     ...rest,
     ...(periodSeconds ? { periodSeconds } : rest.successThreshold && { successThreshold: 1 }),
-    ...(httpGet && { httpGet: { ...httpGet, port: httpGet.port || port } }),
+    ...(httpGet && { httpGet: { ...kubernetesScheme(httpGet), port: httpGet.port || port } }),
     ...(tcpSocket && { tcpSocket: { ...tcpSocket, port: tcpSocket.port || port } }),
     ...(grpc && { grpc: { ...grpc, port: grpc.port || port } }),
   };
+}
+
+/** Who writes `http` is understood by Knative, which makes a URL of it, and not by Kubernetes. */
+function kubernetesScheme<T extends { readonly scheme?: string }>(httpGet: T): T {
+  return httpGet.scheme === undefined
+    ? httpGet
+    : { ...httpGet, scheme: httpGet.scheme.toUpperCase() };
 }
 
 function knativeEnv({ metadata }: PodRevision): EnvVar[] {

@@ -1,4 +1,5 @@
 import { apiVersionOf, type AdmissionContext, type FieldError, type Kind } from '#api/kind.ts';
+import { kindErrors } from '#api/kind-errors.ts';
 import { ApiError, deniedByWebhook, invalid } from '#api/meta/api-error.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
@@ -224,7 +225,7 @@ function refuseInvalid(
 ): void {
   const name = object.metadata.name ?? '';
   const inMetadata = metadataErrors(kind, object);
-  const said = kind.validate?.(object, context) ?? [];
+  const said = kindErrors(kind, object, context);
   // Kubernetes' own validation comes first; what only its schema says of a field is said where nothing else was.
   const places = new Set(said.map(({ path }) => withoutNumbers(path)));
   const unsaid = late.filter(({ path }) => !places.has(withoutNumbers(path)) && !isOfStatus(path));

@@ -33,6 +33,8 @@ export interface Backend extends Disposable {
   enterAgain(visitor: Visitor): void;
   /** The head of its answer has come. */
   answered(visitor: Visitor): void;
+  /** Its answer changed the protocol: from now on it lasts as long as both sides like. */
+  upgraded(visitor: Visitor): void;
   /** The request has ended, wherever it was. */
   leave(visitor: Visitor): void;
 }

@@ -58,6 +58,10 @@ export class PlainBackend implements Backend {
     // Nobody waits here.
   }
 
+  upgraded(): void {
+    // Nobody waits for its end either.
+  }
+
   leave(visitor: Visitor): void {
     if (visitor.pod) visitor.pod.inFlight -= 1;
     visitor.pod = undefined;

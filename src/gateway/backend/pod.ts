@@ -17,6 +17,8 @@ export class Pod implements Disposable {
   readonly port: number;
   readonly pool: ConnectionPool;
   inFlight = 0;
+  /** How many of those speak another protocol by now: there is no answer to wait for. */
+  upgraded = 0;
 
   constructor(
     { name, address, port }: Omit<PodEndpoint, 'isReady' | 'isTerminating'>,

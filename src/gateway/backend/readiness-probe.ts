@@ -30,7 +30,7 @@ function probeOf(probe: RevisionProbe): ReadinessProbe {
   if (probe.exec || probe.grpc) return { type: 'agent' };
   const { httpGet } = probe;
   if (!httpGet) return portOf(probe.tcpSocket?.port, (port) => ({ type: 'tcp', port }));
-  if (httpGet.scheme === 'HTTPS') return { type: 'agent' };
+  if (httpGet.scheme?.toUpperCase() === 'HTTPS') return { type: 'agent' };
   const { path = '/', httpHeaders: headers = [] } = httpGet;
   return portOf(httpGet.port, (port) => ({ type: 'http', port, path, headers }));
 }

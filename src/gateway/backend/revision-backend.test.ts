@@ -354,12 +354,13 @@ test('a pod that cannot be connected to is asked until it can be again', async (
 });
 
 test('a revision whose probe only the agent can make trusts the API alone', () => {
-  const probe = { exec: { command: ['true'] } };
-  const { revision } = backend({ containers: [{ image: 'x', readinessProbe: probe }] });
-  revision.pods.hint({ name: 'a', address: '127.0.0.1', port: 1 });
-  assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
-  revision.pods.setEndpoints([ready('a')]);
-  assert.equal(revision.waiting, 0);
+  for (const probe of [{ exec: { command: ['true'] } }, { httpGet: { scheme: 'https' } }]) {
+    const { revision } = backend({ containers: [{ image: 'x', readinessProbe: probe }] });
+    revision.pods.hint({ name: 'a', address: '127.0.0.1', port: 1 });
+    assert.deepEqual(outcomes(enter(revision, 1)), ['waiting']);
+    revision.pods.setEndpoints([ready('a')]);
+    assert.equal(revision.waiting, 0);
+  }
 });
 
 test('that a pod can be connected to does not contradict an agent that says it is not ready', async () => {

@@ -52,6 +52,7 @@ export class RevisionBackend implements Backend {
   readonly #options: RevisionBackendOptions;
   readonly #concurrency: number;
   readonly #waiting = new Set<Visitor>();
+  readonly #upgraded = new Set<Visitor>();
   readonly #pickState: PickState = { next: 0 };
   #demandedMs = Number.NEGATIVE_INFINITY;
   #first: FirstVisitor | undefined;
@@ -105,6 +106,15 @@ export class RevisionBackend implements Backend {
     const { arrivedMs, admittedMs } = first;
     const answeredMs = this.#options.clock.monotonicMs();
     this.#options.onColdStart({ pod: visitor.pod.name, arrivedMs, admittedMs, answeredMs });
+  }
+
+  upgraded(visitor: Visitor): void {
+    this.answered(visitor);
+    const { pod } = visitor;
+    if (!pod) return;
+    this.#upgraded.add(visitor);
+    pod.upgraded += 1;
+    this.pods.released(pod);
   }
 
   leave(visitor: Visitor): void {
@@ -205,6 +215,7 @@ export class RevisionBackend implements Backend {
     if (!pod) return;
     visitor.pod = undefined;
     pod.inFlight -= 1;
+    if (this.#upgraded.size > 0 && this.#upgraded.delete(visitor)) pod.upgraded -= 1;
     this.pods.released(pod);
   }
 }

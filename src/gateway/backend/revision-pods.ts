@@ -92,7 +92,8 @@ export class RevisionPods implements Disposable {
   }
 
   /**
-   * Chooses the pod no more; calls `onDrained` once nothing of ours is in it, at once where nothing is or it is unknown.
+   * Chooses the pod no more; calls `onDrained` once no request of ours is in it, at once where none is or it is unknown. What
+   * changed the protocol is none: a WebSocket has no end to wait for, and its program says goodbye when it is told to stop.
    * Not called any more once what is returned is disposed of.
    */
   drain(name: string, onDrained: () => void): Disposable {
@@ -116,11 +117,11 @@ export class RevisionPods implements Disposable {
     };
   }
 
-  /** A request has left the pod. */
+  /** A request has left the pod, or is none any more. */
   released(pod: Pod): void {
-    if (pod.inFlight > 0) return;
+    if (pod.inFlight > pod.upgraded) return;
     const leaving = this.#leaving.get(pod);
-    if (leaving) {
+    if (leaving && pod.inFlight === 0) {
       this.#leaving.delete(pod);
       pod[Symbol.dispose]();
     }

@@ -281,6 +281,7 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     if (rest) client.unshift(rest);
     // As upstream has it, a revision's timeouts go on: the answer begins with the first thing said after the change.
     const { start, idle } = this.#backend.deadlines;
+    this.#backend.upgraded(this);
     splice(client, pod, {
       onMoved: () => {
         start?.clear(this);

@@ -110,6 +110,13 @@ test(
     say(`ready after ${since(startMs)}`);
     assert.match(url, /^http:\/\/hello\.tour\.localhost(:\d+)?$/);
     assert.equal((await call(url)).body, 'hello');
+    const addresses = async (args: readonly string[]): Promise<string> =>
+      await cluster.ok(['get', 'endpointslices', '-o', 'jsonpath={..addresses[0]}', ...args]);
+    const ofService = (name: string): string => `kubernetes.io/service-name=${name}`;
+    assert.equal(
+      await addresses(['-n', NAMESPACE, '-l', ofService('hello-00001')]),
+      await addresses(['-n', 'knative-serving', '-l', ofService('activator-service')]),
+    );
     const calledMs = performance.now();
     await gone(`${SERVICE}=hello`);
     say(`at zero ${since(calledMs)} after its last request`);

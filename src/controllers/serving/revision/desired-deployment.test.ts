@@ -86,7 +86,7 @@ test('deployment: the serving container alone has the port, and probes without a
   const deployment = deploymentOf(
     `${metadata}, spec: {
       containers: [
-        { name: web, image: "web:1", ports: [{ containerPort: 3000, name: h2c }], readinessProbe: { httpGet: { path: /ok } }, livenessProbe: { tcpSocket: {}, periodSeconds: 7 } },
+        { name: web, image: "web:1", ports: [{ containerPort: 3000, name: h2c }], readinessProbe: { httpGet: { path: /ok, scheme: http } }, livenessProbe: { tcpSocket: {}, periodSeconds: 7 } },
         { name: side, image: "side:1", env: [{ name: PORT, value: "1" }] },
       ],
       timeoutSeconds: 20,
@@ -102,7 +102,7 @@ test('deployment: the serving container alone has the port, and probes without a
   assert.deepEqual(web?.ports, [{ name: 'user-port', containerPort: 3000, protocol: 'TCP' }]);
   assert.equal(side?.ports, undefined);
   assert.deepEqual(web?.readinessProbe, {
-    httpGet: { path: '/ok', port: 3000 },
+    httpGet: { path: '/ok', port: 3000, scheme: 'HTTP' },
     successThreshold: 1,
   });
   assert.deepEqual(web?.livenessProbe, { tcpSocket: { port: 3000 }, periodSeconds: 7 });
