@@ -5,6 +5,7 @@ import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { HorizontalPodAutoscaler } from '#api/autoscaling-v2/horizontal-pod-autoscaler.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service as CoreService } from '#api/core-v1/service.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import type { Kind } from '#api/kind.ts';
@@ -141,6 +142,13 @@ const takenNames: readonly Taken[] = [
     of: [Route, name, 'IngressReady'],
     says: 'False NotOwned: There is an existing placeholder Service "hello" that we do not own.',
     event: 'route: "hello" does not own Service: "hello"',
+  },
+  {
+    kind: Endpoints,
+    taken: somebodyElses(Endpoints, name, { subsets: [] }),
+    of: [Route, name, 'IngressReady'],
+    says: 'False NotOwned: There is an existing placeholder Endpoint "hello" that we do not own.',
+    event: 'route: "hello" does not own Endpoints: "hello"',
   },
   {
     kind: Ingress,

@@ -1,13 +1,13 @@
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
-import { isOwnedBy, type KubeObject } from '#api/meta/object-meta.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
-import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import {
   defineController,
@@ -16,14 +16,7 @@ import {
   type Context,
   type Controller,
 } from '#reconcile/controller.ts';
-import { tried } from '#reconcile/told-failure.ts';
-import {
-  doesNotOwn,
-  ensureOwned,
-  placeOf,
-  toldCreation,
-  type Teller,
-} from '#controllers/serving/ensure-owned.ts';
+import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import { certificateTaken } from '#controllers/serving/certificate/tls-state.ts';
 import {
   assignTraffic,
@@ -32,7 +25,7 @@ import {
   type UnassignedTraffic,
 } from '#controllers/serving/route/assign-traffic.ts';
 import { desiredIngress, ingressPlace } from '#controllers/serving/route/desired-ingress.ts';
-import { desiredPlaceholder, gatewayOf } from '#controllers/serving/route/desired-placeholder.ts';
+import { ensurePlaceholders } from '#controllers/serving/route/ensure-placeholders.ts';
 import { rolledOut, rolledOutRevisions } from '#controllers/serving/route/rolled-out.ts';
 import {
   hostName,
@@ -50,7 +43,7 @@ export function routeController(config: ServingConfig): Controller<Route> {
   const naming = new RoutesNaming();
   return defineController<Route>({
     kind: Route,
-    owns: [Certificate, Ingress, Service],
+    owns: [Certificate, Endpoints, Ingress, Service],
     watches: [
       on(Configuration, (configuration) => naming.ofConfiguration(configuration)),
       on(Revision, (revision) => naming.ofRevision(revision)),
@@ -104,16 +97,15 @@ async function reconcileRoute(
     desired,
     teller: { ...teller, unmade: Ingress.kind },
   });
-  const gateway = ingress ? gatewayOf(ingress, config.privateGateway) : config.privateGateway;
-  const names = [...hosts.values()].map(({ name }) => name);
-  const takenPlaceholder = await ensurePlaceholders(route, { names, gateway, teller });
+  const wanted = { hosts: hosts.values(), ingress, config, teller };
+  const takenPlaceholder = await ensurePlaceholders(route, wanted);
   const observed = {
     assignment,
     hosts,
     rollouts: rollout.rollouts,
     tls,
     ingress,
-    ...(takenPlaceholder !== undefined && { takenPlaceholder }),
+    ...(takenPlaceholder && { takenPlaceholder }),
   };
   const status = routeStatus(route, observed, { now, config });
   const failure =
@@ -121,7 +113,7 @@ async function reconcileRoute(
       ? ingress
         ? certificateTaken(route, tls)
         : doesNotOwn(route, Ingress, ingressPlace(route))
-      : doesNotOwn(route, Service, { name: takenPlaceholder });
+      : doesNotOwn(route, takenPlaceholder.kind, takenPlaceholder);
   return {
     status,
     ...(againAfterMs !== undefined && { againAfterMs }),
@@ -189,39 +181,4 @@ async function readHosts(
     if (!(error instanceof NoHost)) throw error;
     return { problem: { status: 'False', reason: 'ErrorConfig', message: error.message } };
   }
-}
-
-/** Makes the wanted Services and deletes the others; a name that somebody else has is returned. */
-async function ensurePlaceholders(
-  route: Route,
-  {
-    names,
-    gateway,
-    teller,
-  }: { readonly names: readonly string[]; readonly gateway: string; readonly teller: Teller },
-): Promise<string | undefined> {
-  const { client } = teller.context;
-  const { name: routeName, namespace } = placeOf(route.metadata);
-  for (const name of names) {
-    const existing = await client.get(Service, { namespace, name });
-    if (existing && !isOwnedBy(existing, route)) return name;
-    const apply = async (): Promise<Service> =>
-      await client.apply(Service, desiredPlaceholder(route, { host: name, gateway }));
-    if (existing) await apply();
-    else {
-      const called = `placeholder service "${name}"`;
-      await tried('failed to create placeholder service', () =>
-        toldCreation(apply, { owner: route, teller: { ...teller, called } }),
-      );
-    }
-  }
-  const labelSelector = `${servingKeys.route}=${routeName}`;
-  const { items } = await client.list(Service, { namespace, labelSelector });
-  for (const service of items) {
-    const { name } = placeOf(service.metadata);
-    if (isOwnedBy(service, route) && !names.includes(name)) {
-      await client.delete(Service, { namespace, name });
-    }
-  }
-  return undefined;
 }

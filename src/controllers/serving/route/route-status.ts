@@ -1,9 +1,11 @@
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import type { StatusOf } from '#api/kind.ts';
 import { Conditions, isFailed } from '#api/meta/conditions.ts';
 import type { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import type { AssignedTarget, Assignment } from '#controllers/serving/route/assign-traffic.ts';
 import { divided, rolloutOf } from '#controllers/serving/route/host-shares.ts';
+import type { TakenPlaceholder } from '#controllers/serving/route/ensure-placeholders.ts';
 import type { ConfigurationRollout } from '#controllers/serving/route/rollout.ts';
 import { localUrl, urlOf, type RouteHosts } from '#controllers/serving/route/route-hosts.ts';
 import {
@@ -23,8 +25,8 @@ export interface ObservedRoute {
   readonly tls?: TlsState;
   /** Absent where somebody else has its name. */
   readonly ingress?: Ingress | undefined;
-  /** A placeholder Service whose name is taken. */
-  readonly takenPlaceholder?: string;
+  /** A placeholder whose name is taken. */
+  readonly takenPlaceholder?: TakenPlaceholder;
 }
 
 export function routeStatus(
@@ -82,8 +84,10 @@ function markAll(
   conditions.markTrue('AllTrafficAssigned');
   markCertificates(conditions, tls);
   const type = 'IngressReady';
-  if (takenPlaceholder !== undefined) {
-    const message = `There is an existing placeholder Service "${takenPlaceholder}" that we do not own.`;
+  if (takenPlaceholder) {
+    const { kind, name } = takenPlaceholder;
+    const what = kind === Endpoints ? 'Endpoint' : kind.kind;
+    const message = `There is an existing placeholder ${what} "${name}" that we do not own.`;
     conditions.markFalse(type, 'NotOwned', message);
   } else if (isRollingOut(ingress, rollouts)) {
     const message = 'A gradual rollout of the latest revision(s) is in progress.';
