@@ -40,7 +40,11 @@ const steps: Record<string, (conditions: Conditions) => void> = {
   'A false': (conditions) => conditions.markFalse('A', 'Bad', 'a'),
   'B false': (conditions) => conditions.markFalse('B', 'Worse', 'b'),
   'A unknown': (conditions) => conditions.markUnknown('A', 'Wait', 'a'),
+  'B unknown': (conditions) => conditions.markUnknown('B', 'Wait', 'b'),
   'C false': (conditions) => conditions.markFalse('C', 'Info', 'c'),
+  'C true': (conditions) => conditions.markTrue('C'),
+  'C unknown': (conditions) => conditions.markUnknown('C', 'Info', 'c'),
+  'D true': (conditions) => conditions.markTrue('D'),
 };
 
 for (const [previous, doing, expected] of [
@@ -56,6 +60,30 @@ for (const [previous, doing, expected] of [
   ['Ready=True A=True B=False', ['A unknown'], 'A=Unknown:Wait:a B=False Ready=False:Wait:a'],
   ['', ['A unknown', 'B false', 'A true'], 'A=True B=False:Worse:b Ready=False:Worse:b'],
   ['', ['B false', 'B true'], 'A=Unknown B=True Ready=Unknown'],
+  // What was said last in a pass says why, whichever stands first.
+  [
+    'A=True B=True C=True',
+    ['B unknown', 'A unknown', 'C true'],
+    'A=Unknown:Wait:a B=Unknown:Wait:b C=True Ready=Unknown:Wait:a',
+  ],
+  [
+    'A=True B=True C=True',
+    ['A unknown', 'B unknown', 'C true'],
+    'A=Unknown:Wait:a B=Unknown:Wait:b C=True Ready=Unknown:Wait:b',
+  ],
+  // Of what was said at one time before, the first by name.
+  [
+    'A=False:Bad:a B=False:Worse:b',
+    ['D true'],
+    'A=False:Bad:a B=False:Worse:b D=True Ready=False:Bad:a',
+  ],
+  // Information says nothing of its own, but the others are looked at again.
+  ['A=True B=True Ready=Unknown:Old:words', ['C true'], 'A=True B=True C=True Ready=True'],
+  [
+    'A=False B=True Ready=True',
+    ['C unknown'],
+    'A=False B=True C=Unknown:Info:c Ready=False:Info:c',
+  ],
   ['Ready=True', ['C false'], 'A=True B=True C=False:Info:c Ready=True'],
   [
     'Ready=Unknown A=Unknown:Wait:a B=False:Worse:b',

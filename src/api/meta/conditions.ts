@@ -71,6 +71,8 @@ export class Conditions {
   readonly #previous: ReadonlyMap<string, Condition>;
   readonly #now: string;
   readonly #current = new Map<string, Condition>();
+  /** Types whose condition this pass has changed, the latest last. */
+  readonly #changes = new Set<string>();
 
   constructor({ set, previous, now }: ConditionSetup) {
     this.#happy = set?.happy ?? 'Ready';
@@ -97,10 +99,9 @@ export class Conditions {
 
   markTrue(type: string, reason?: string, message?: string): void {
     this.#set(type, 'True', reason, message);
-    if (!this.#dependents.includes(type)) return;
     const unhappy = this.#worstDependent();
     if (unhappy) this.#set(this.#happy, unhappy.status, unhappy.reason, unhappy.message);
-    else this.#set(this.#happy, 'True');
+    else if (type !== this.#happy) this.#set(this.#happy, 'True');
   }
 
   markFalse(type: string, reason?: string, message?: string): void {
@@ -110,11 +111,12 @@ export class Conditions {
 
   markUnknown(type: string, reason?: string, message?: string): void {
     this.#set(type, 'Unknown', reason, message);
-    if (!this.#dependents.includes(type)) return;
-    const isFailed = this.#dependents.some((dependent) => this.isFalse(dependent));
-    if (!isFailed) this.#set(this.#happy, 'Unknown', reason, message);
-    // What made it False stays said; a happy condition that is not False yet takes this call's words.
-    else if (!this.isFalse(this.#happy)) this.#set(this.#happy, 'False', reason, message);
+    if (this.#dependents.some((dependent) => this.isFalse(dependent))) {
+      // What made it False stays said; a happy condition that is not False yet takes this call's words.
+      if (!this.isFalse(this.#happy)) this.#set(this.#happy, 'False', reason, message);
+    } else if (this.#dependents.includes(type)) {
+      this.#set(this.#happy, 'Unknown', reason, message);
+    }
   }
 
   /** The happy condition is no news of the newest generation: somebody failed to look at it. */
@@ -144,34 +146,45 @@ export class Conditions {
 
   #set(type: string, status: Condition['status'], reason?: string, message?: string): void {
     const isInfo = type !== this.#happy && !this.#dependents.includes(type);
-    this.#current.set(type, {
+    const next: Condition = {
       type,
       status,
       ...(isInfo && { severity: 'Info' }),
       ...(reason && { reason }),
       ...(message && { message }),
-    });
+    };
+    if (isSame(this.#current.get(type), next)) return;
+    this.#current.set(type, next);
+    this.#changes.delete(type);
+    this.#changes.add(type);
   }
 
   #transitionTime(condition: Condition): string {
     const previous = this.#previous.get(condition.type);
-    const isSame =
-      previous?.status === condition.status &&
-      (previous.reason ?? '') === (condition.reason ?? '') &&
-      (previous.message ?? '') === (condition.message ?? '') &&
-      (previous.severity ?? '') === (condition.severity ?? '');
-    return (isSame ? previous?.lastTransitionTime : undefined) ?? this.#now;
+    return (isSame(previous, condition) ? previous?.lastTransitionTime : undefined) ?? this.#now;
   }
 
-  /** False before Unknown, the latest transition first. */
+  /** False before Unknown, the latest transition first; those of this pass are later than all before. */
   #worstDependent(): Condition | undefined {
-    const unhappy = this.#dependents
+    const changes = [...this.#changes];
+    return this.#dependents
       .map((type) => this.#current.get(type))
-      .filter((condition) => condition !== undefined && condition.status !== 'True');
-    return unhappy.toSorted(
-      (a, b) =>
-        Number(b?.status === 'False') - Number(a?.status === 'False') ||
-        (b && a ? this.#transitionTime(b).localeCompare(this.#transitionTime(a)) : 0),
-    )[0];
+      .filter((condition) => condition !== undefined && condition.status !== 'True')
+      .toSorted(
+        (a, b) =>
+          Number(b?.status === 'False') - Number(a?.status === 'False') ||
+          changes.indexOf(b?.type ?? '') - changes.indexOf(a?.type ?? '') ||
+          (b?.lastTransitionTime ?? '').localeCompare(a?.lastTransitionTime ?? '') ||
+          (a?.type ?? '').localeCompare(b?.type ?? ''),
+      )[0];
   }
+}
+
+function isSame(one: Condition | undefined, other: Condition): boolean {
+  return (
+    one?.status === other.status &&
+    (one.reason ?? '') === (other.reason ?? '') &&
+    (one.message ?? '') === (other.message ?? '') &&
+    (one.severity ?? '') === (other.severity ?? '')
+  );
 }

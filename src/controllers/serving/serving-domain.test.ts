@@ -155,6 +155,12 @@ test('domains: what a mapping leads to is looked up, and why it is not there is 
       [resolved?.status, resolved?.reason, resolved?.message],
       ['False', 'ResolveFailed', expected],
     );
+    const { items } = await client.list(Event, { namespace });
+    const told = items.filter(({ involvedObject }) => involvedObject.kind === DomainMapping.kind);
+    assert.ok(
+      told.some((event) => event.message === `resolving reference: ${expected}`),
+      told.map((event) => event.message).join(),
+    );
     await on.cluster.steady();
   }
 });

@@ -204,6 +204,12 @@ test('serving: an image that nobody has is named, up to the Service', async () =
   const message =
     'Unable to fetch image "nowhere/x:1": failed to resolve image to digest: manifest unknown';
   assert.equal(healthy?.message, message);
+  const { items } = await on.cluster.client.list(Event, { namespace });
+  const told = items.filter(({ involvedObject }) => involvedObject.kind === Revision.kind);
+  assert.deepEqual(
+    told.map((event) => [event.reason, event.message, event.count]),
+    [['InternalError', message, 1]],
+  );
   const service = await on.cluster.client.get(Service, { namespace, name: 'hello' });
   const failed = service?.status?.conditions?.find(({ type }) => type === 'ConfigurationsReady');
   assert.deepEqual(

@@ -103,7 +103,7 @@ async function reconcileMapping(
   if (unclaimed !== undefined) {
     const message = 'The domain name is already in use by another DomainMapping';
     conditions.markFalse('DomainClaimed', 'DomainAlreadyClaimed', message);
-    await tellUnclaimed(mapping, context, unclaimed);
+    await tellOnce(mapping, context, { type: 'DomainClaimed', message: unclaimed });
     await release(client, mapping);
     return { status: told() };
   }
@@ -112,7 +112,10 @@ async function reconcileMapping(
   markCertificates(conditions, tls);
   const resolution = await resolveReference(client, mapping, config.clusterDomain);
   if ('complaint' in resolution) {
-    conditions.markFalse('ReferenceResolved', 'ResolveFailed', resolution.complaint);
+    const type = 'ReferenceResolved';
+    conditions.markFalse(type, 'ResolveFailed', resolution.complaint);
+    const { error = resolution.complaint } = resolution;
+    await tellOnce(mapping, context, { type, message: error });
     return { status: told() };
   }
   conditions.markTrue('ReferenceResolved');
@@ -131,13 +134,13 @@ async function reconcileMapping(
   };
 }
 
-/** Once: whoever gives the claim away is watched, and nothing is tried again until then. */
-async function tellUnclaimed(
+/** Once: what must change first is watched, and nothing is tried again until then. */
+async function tellOnce(
   mapping: DomainMapping,
   context: Context,
-  message: string,
+  { type, message }: { readonly type: string; readonly message: string },
 ): Promise<void> {
-  if (conditionOf(mapping, 'DomainClaimed')?.status === 'False') return;
+  if (conditionOf(mapping, type)?.status === 'False') return;
   await recordEvent(context, mapping, {
     type: 'Warning',
     reason: 'InternalError',

@@ -12,7 +12,8 @@ export const TARGETS: readonly Kind[] = [Service, Route, CoreService];
 /** Inside the cluster: `hello.default.svc.cluster.local`. */
 export type Resolution =
   | { readonly service: string; readonly host: string }
-  | { readonly complaint: string };
+  /** What the condition says, and where it is not the same, what the reconcile fails with. */
+  | { readonly complaint: string; readonly error?: string };
 
 interface Addressed extends KubeObject {
   readonly status?: { readonly address?: { readonly url?: string } };
@@ -39,14 +40,12 @@ export async function resolveReference(
   const kind = TARGETS.find((each) => each.kind === ref.kind && isOf(ref, each));
   if (!kind) {
     const what = `${ref.kind ?? ''} of ${ref.apiVersion ?? ref.group ?? ''}`;
-    return {
-      complaint: `failed to get object ${namespace}/${name}: ${what} cannot be mapped here`,
-    };
+    return unresolved(`failed to get object ${namespace}/${name}: ${what} cannot be mapped here`);
   }
   const object: Addressed | undefined = await client.get(kind, { namespace, name });
   if (!object) {
     const why = `${resourceOf(kind)} "${name}" not found`;
-    return { complaint: `failed to get object ${namespace}/${name}: ${why}` };
+    return unresolved(`failed to get object ${namespace}/${name}: ${why}`);
   }
   const url =
     kind === CoreService
@@ -54,9 +53,13 @@ export async function resolveReference(
       : object.status?.address?.url;
   if (url === undefined) {
     const complaint = `address not set for Kind = ${kind.kind}, Namespace = ${namespace}, Name = ${name}, APIVersion = ${apiVersionOf(kind)}, Group = , Address = `;
-    return { complaint };
+    return unresolved(complaint);
   }
   return placed(url, { namespace, clusterDomain });
+}
+
+function unresolved(complaint: string): Resolution {
+  return { complaint, error: `resolving reference: ${complaint}` };
 }
 
 function isOf({ apiVersion, group }: Reference, kind: Kind): boolean {

@@ -86,6 +86,7 @@ class Pass {
   async run(): Promise<Outcome<Status>> {
     const digests = this.#digests();
     if ('againAfterMs' in digests) {
+      await this.#tellMissing();
       return { status: this.#status({}), againAfterMs: digests.againAfterMs };
     }
     if ('isPending' in digests) return { status: this.#status({}) };
@@ -236,6 +237,18 @@ class Pass {
       ...(generation !== undefined && { observedGeneration: generation }),
       conditions: this.#conditions.list(),
     };
+  }
+
+  /** Once for each reason. */
+  async #tellMissing(): Promise<void> {
+    const { message = '' } = this.#conditions.get('ContainerHealthy') ?? {};
+    if (message === conditionOf(this.#revision, 'ContainerHealthy')?.message) return;
+    await recordEvent(this.#context, this.#revision, {
+      type: 'Warning',
+      reason: 'InternalError',
+      message,
+      component: 'revision-controller',
+    });
   }
 
   async #tellWhenReady(): Promise<void> {
