@@ -300,6 +300,29 @@ test('reasons: a Service whose traffic goes elsewhere than to its latest is not 
   );
 });
 
+test('reasons: the revision that all traffic went to is deleted, and the next is not ready', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  await client.create(Service, hello());
+  await on.play();
+  await client.apply(Service, hello({ image: 'localhost:5000/hello:v2' }));
+  await on.cluster.settled();
+  await client.delete(Revision, { namespace, name: REVISION });
+  await on.cluster.settled();
+  assert.equal(
+    await said(on, Route, [name, 'AllTrafficAssigned']),
+    `False RevisionMissing: Revision "${REVISION}" referenced in traffic not found.`,
+  );
+  const { status } = (await client.get(Configuration, { namespace, name })) ?? assert.fail();
+  assert.deepEqual(
+    [status?.latestReadyRevisionName, status?.latestCreatedRevisionName],
+    [REVISION, 'hello-00002'],
+  );
+  await on.play();
+  assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+  await on.cluster.steady();
+});
+
 /** What a pod says of itself, and what its revision says then. */
 const podCases = [
   {

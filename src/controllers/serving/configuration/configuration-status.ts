@@ -60,7 +60,8 @@ export function configurationStatus(
 
 /**
  * The newest Ready revision from the one that was the latest ready on: a revision in the middle counts also where the
- * newest fails. Where that one is gone, every generation is looked at.
+ * newest fails. Where that one is gone, every generation is looked at; until one of them is Ready its name stays, by which
+ * Routes say what is missing.
  */
 function latestReadyName(
   { status, metadata }: Configuration,
@@ -75,7 +76,7 @@ function latestReadyName(
     .filter((revision) => generationOf(revision) >= oldest)
     .filter((revision) => generationOf(revision) <= (metadata.generation ?? 0))
     .toSorted((a, b) => generationOf(b) - generationOf(a));
-  return (candidates.find(isReady) ?? before)?.metadata.name;
+  return candidates.find(isReady)?.metadata.name ?? status?.latestReadyRevisionName;
 }
 
 function generationOf({ metadata }: Revision): number {

@@ -127,7 +127,12 @@ class Pass {
     const isObserved = status?.observedGeneration === metadata.generation;
     // What is known to be wrong says more than that not all could be looked at.
     if (!isObserved && !this.#conditions.isFalse('Ready')) this.#conditions.markUnobserved();
-    return { status: this.#status(resolved), failure };
+    const { actualReplicas, desiredReplicas } = status ?? {};
+    const replicas = {
+      ...(actualReplicas !== undefined && { actualReplicas }),
+      ...(desiredReplicas !== undefined && { desiredReplicas }),
+    };
+    return { status: this.#status({ ...resolved, ...replicas }), failure };
   }
 
   /** What the status already says, else what the resolver has found out; once and for all of them together. */

@@ -170,6 +170,18 @@ const autoscalerCases: AutoscalerCase[] = [
       'Active=False Why, ContainerHealthy=Unknown, Ready=False ProgressDeadlineExceeded, ResourcesAvailable=False ProgressDeadlineExceeded',
   },
   {
+    name: 'went to zero and was never up, whose program has said why',
+    ready: 'False',
+    before: 'ContainerHealthy=False',
+    expected: 'Active=False Why, ContainerHealthy=False, Ready=False, ResourcesAvailable=Unknown',
+  },
+  {
+    name: 'has said nothing yet, of one whose program has failed',
+    before: 'ContainerHealthy=False',
+    expected:
+      'Active=Unknown Deploying, ContainerHealthy=False, Ready=False, ResourcesAvailable=Unknown',
+  },
+  {
     name: 'is coming up',
     ready: 'Unknown',
     before: 'ResourcesAvailable=True',

@@ -90,7 +90,8 @@ function hasTimedOut(deployment: Deployment): boolean {
 
 export function markPodAutoscaler(conditions: Conditions, autoscaler: PodAutoscaler): void {
   const ready = conditionOf(autoscaler, 'Ready');
-  const isUnavailable = conditions.isFalse(RESOURCES);
+  // What is known to be wrong, with its pods or its programs, says more than what follows here.
+  const isUnavailable = conditions.isFalse(RESOURCES) || conditions.isFalse(HEALTHY);
   if (!ready) {
     conditions.markUnknown('Active', DEPLOYING);
     if (!isUnavailable) conditions.markUnknown(RESOURCES, DEPLOYING);
@@ -98,7 +99,7 @@ export function markPodAutoscaler(conditions: Conditions, autoscaler: PodAutosca
   }
   const isInitialized = conditionOf(autoscaler, 'ScaleTargetInitialized')?.status === 'True';
   const hasService = (autoscaler.status?.serviceName ?? '') !== '';
-  if (isInitialized && !isUnavailable && !conditions.isFalse(HEALTHY)) {
+  if (isInitialized && !isUnavailable) {
     conditions.markTrue(RESOURCES);
     conditions.markTrue(HEALTHY);
   }
