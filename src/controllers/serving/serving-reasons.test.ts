@@ -212,6 +212,30 @@ for (const { kind, taken, of, says, event, annotations } of takenNames) {
   });
 }
 
+test('reasons: a revision name that somebody else has is taken as soon as it is free', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const chosen = 'hello-mine';
+  const { spec } = hello().spec.template ?? {};
+  await client.create(Revision, somebodyElses(Revision, chosen, { spec }));
+  await client.create(Service, hello({ name: chosen }));
+  await on.play();
+  const exists = `revisions.serving.knative.dev "${chosen}" already exists`;
+  assert.equal(
+    await said(on, Configuration, [name, 'Ready']),
+    `False RevisionFailed: Revision creation failed with message: ${exists}.`,
+  );
+  assert.equal(
+    await said(on, Service, [name, 'RoutesReady']),
+    `False RevisionNameTaken: The revision name "${chosen}" is taken by a conflicting Revision, so traffic will not be migrated`,
+  );
+  assert.equal(await client.get(Route, { namespace, name }), undefined);
+  await client.delete(Revision, { namespace, name: chosen });
+  await on.play();
+  assert.equal(await said(on, Service, [name, 'Ready']), 'True');
+  await on.cluster.steady();
+});
+
 test('reasons: what becomes of a first revision, from digests to Ready', async () => {
   const asked = Promise.withResolvers<string>();
   await using on = await servingStage({ resolveDigest: () => asked.promise });
