@@ -116,4 +116,8 @@ test('serving config: what has no effect here is told whoever writes it', async 
     /system-internal-tls changes nothing: between the gateway/,
   );
   await say(cluster, 'config-network', { 'system-internal-tls': null });
+  const before = { data: { 'internal-encryption': 'true' } };
+  const old = await cluster.send('PATCH', `${MAPS}/config-network`, before, merge);
+  assert.match(old.headers['warning'] ?? '', /internal-encryption changes nothing: between/);
+  await say(cluster, 'config-network', { 'internal-encryption': null });
 });

@@ -22,7 +22,24 @@ export function parseGoDuration(text: string): number | undefined {
 }
 
 /** Go counts nanoseconds in 64 bits: some 292 years. */
-const MS_MAX = 2 ** 63 / 1e6;
+const NANOSECONDS_MAX = 2 ** 63;
+const MS_MAX = NANOSECONDS_MAX / 1e6;
+
+/** Why Go takes a text for no duration, in its words; undefined where it is one. */
+export function goDurationComplaint(text: string): string | undefined {
+  if (parseGoDuration(text) !== undefined) return undefined;
+  const invalid = `time: invalid duration ${JSON.stringify(text)}`;
+  for (let rest = text.replace(/^[-+]/, ''); rest !== '';) {
+    const [part = '', number = '', unit = ''] = /^(\d*\.?\d*)([^\d.]*)/.exec(rest) ?? [];
+    if (!/\d/.test(number) || Number(number) > NANOSECONDS_MAX) return invalid;
+    if (unit === '') return `time: missing unit in duration ${JSON.stringify(text)}`;
+    if (UNIT_MS[unit] === undefined) {
+      return `time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`;
+    }
+    rest = rest.slice(part.length);
+  }
+  return invalid;
+}
 
 /** As Go prints it: `1m30s`, `500ms`, `1h0m0s`, `0s`. */
 export function formatGoDuration(durationMs: number): string {

@@ -76,6 +76,7 @@ export const autoscalerKeys = {
     about: 'Requests at once that one activator carries; decides how many a revision has.',
   }),
   initialScale: integer('initial-scale', {
+    form: 'int32',
     fallback: '1',
     about: 'Pods that a new revision has before it counts as ready.',
   }),
@@ -84,14 +85,17 @@ export const autoscalerKeys = {
     about: 'Whether a revision may be ready without ever having had a pod.',
   }),
   minScale: integer('min-scale', {
+    form: 'int32',
     fallback: '0',
     about: 'Pods that revisions have at the least.',
   }),
   maxScale: integer('max-scale', {
+    form: 'int32',
     fallback: '0',
     about: 'Pods that revisions have at the most; 0: no limit.',
   }),
   maxScaleLimit: integer('max-scale-limit', {
+    form: 'int32',
     fallback: '0',
     about: 'What a revision may ask for at the most as its max-scale; 0: no limit.',
   }),
@@ -118,14 +122,25 @@ const WINDOW_MAX_MS = 3_600_000;
 
 /** Throws ConfigError. */
 export function parseAutoscalerConfig(data: ConfigData): AutoscalerConfig {
-  const config = readKeys(autoscalerKeys, data);
+  const config = readable(data);
   for (const complaint of complaints(config)) throw new ConfigError(complaint);
   return config;
 }
 
+function readable(data: ConfigData): AutoscalerConfig {
+  try {
+    return readKeys(autoscalerKeys, data);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`failed to parse data: ${error.message}`);
+  }
+}
+
+/** In upstream's order: the first one is told. */
 function* complaints(config: AutoscalerConfig): Generator<string> {
   yield* durationComplaints(config);
   yield* targetComplaints(config);
+  yield* windowComplaints(config);
   yield* scaleComplaints(config);
 }
 
@@ -142,25 +157,18 @@ function* durationComplaints(config: AutoscalerConfig): Generator<string> {
   if (config.podRetentionMs < 0) {
     yield `scale-to-zero-pod-retention-period cannot be negative, was: ${retention}`;
   }
-  const window = formatGoDuration(config.stableWindowMs);
-  if (config.stableWindowMs < WINDOW_MIN_MS || config.stableWindowMs > WINDOW_MAX_MS) {
-    yield `stable-window = ${window}, must be in [6s; 1h0m0s] range`;
-  }
-  if (config.stableWindowMs % 1_000 !== 0) {
-    yield `stable-window = ${window}, must be specified with at most second precision`;
-  }
 }
 
 function* targetComplaints(config: AutoscalerConfig): Generator<string> {
   const burst = config.targetBurstCapacity;
   if (burst < 0 && burst !== -1) {
-    yield `target-burst-capacity must be either non-negative or -1 (for unlimited), was: ${burst}`;
+    yield `target-burst-capacity must be either non-negative or -1 (for unlimited), was: ${burst.toFixed(6)}`;
   }
-  const percent = config.containerConcurrencyTargetPercent;
-  if (percent <= 0 || percent > 100) {
-    yield `container-concurrency-target-percentage = ${percent} is outside of valid range of (0, 100]`;
+  const share = config.containerConcurrencyTargetPercent / 100;
+  if (share <= 0 || share > 1) {
+    yield `container-concurrency-target-percentage = ${share.toFixed(6)} is outside of valid range of (0, 100]`;
   }
-  const target = (percent / 100) * config.containerConcurrencyTargetDefault;
+  const target = share * config.containerConcurrencyTargetDefault;
   if (target < TARGET_MIN) {
     yield `container-concurrency-target-percentage and container-concurrency-target-default yield target concurrency of ${target}, can't be less than ${TARGET_MIN}`;
   }
@@ -176,6 +184,16 @@ function* targetComplaints(config: AutoscalerConfig): Generator<string> {
   if (config.maxScaleDownRate <= 1) {
     yield `max-scale-down-rate = ${config.maxScaleDownRate}, must be greater than 1.0`;
   }
+}
+
+function* windowComplaints(config: AutoscalerConfig): Generator<string> {
+  const window = formatGoDuration(config.stableWindowMs);
+  if (config.stableWindowMs < WINDOW_MIN_MS || config.stableWindowMs > WINDOW_MAX_MS) {
+    yield `stable-window = ${window}, must be in [6s; 1h0m0s] range`;
+  }
+  if (config.stableWindowMs % 1_000 !== 0) {
+    yield `stable-window = ${window}, must be specified with at most second precision`;
+  }
   if (config.panicWindowPercent < 1 || config.panicWindowPercent > 100) {
     yield `panic-window-percentage = ${config.panicWindowPercent}, must be in [1, 100] interval`;
   }
@@ -186,13 +204,14 @@ function* scaleComplaints(config: AutoscalerConfig): Generator<string> {
   if (initialScale < 0 || (initialScale === 0 && !config.allowsZeroInitialScale)) {
     yield `initial-scale = ${initialScale}, must be at least 0 (or at least 1 when allow-zero-initial-scale is false)`;
   }
-  if (maxScaleLimit < 0) yield `max-scale-limit = ${maxScaleLimit}, must be at least 0`;
+  if (minScale < 0) yield `min-scale = ${minScale}, must be at least 0`;
   // Where there is a limit, "no limit" is beyond it.
   const least = maxScaleLimit > 0 ? 1 : 0;
   if (maxScale < least || (maxScaleLimit > 0 && maxScale > maxScaleLimit)) {
     yield `max-scale = ${maxScale}, must be in [${least}, max-scale-limit(${maxScaleLimit})] range`;
   }
-  if (minScale < 0 || (maxScale > 0 && minScale > maxScale)) {
-    yield `min-scale = ${minScale}, must be at least 0 and less than max-scale(${maxScale})`;
+  if (maxScaleLimit < 0) yield `max-scale-limit = ${maxScaleLimit}, must be at least 0`;
+  if (maxScale > 0 && minScale > maxScale) {
+    yield `min-scale (${minScale}) must be less than max-scale (${maxScale})`;
   }
 }

@@ -1,6 +1,5 @@
-import { GoTemplateError, parseGoTemplate, type GoTemplate } from '#base/go-template.ts';
+import type { GoTemplate } from '#base/go-template.ts';
 import {
-  choice,
   ConfigError,
   flag,
   integer,
@@ -11,6 +10,7 @@ import {
   type ConfigKey,
   type ValuesOf,
 } from '#api/serving-config/config-key.ts';
+import { triedTemplate } from '#api/serving-config/config-template.ts';
 
 /** `config-defaults` (serving specification §7): what authors of revisions may leave out. */
 export const defaultsKeys = {
@@ -22,16 +22,14 @@ export const defaultsKeys = {
     fallback: '600',
     about: 'The most that a revision may allow its requests.',
   }),
-  responseStartTimeoutSeconds: keyOf(
-    'revision-response-start-timeout-seconds',
-    {
+  responseStartTimeoutSeconds: {
+    ...integer('revision-response-start-timeout-seconds', {
       fallback: '',
       about:
         'Time until the first byte of a response; that of the whole request where nothing is said.',
-    },
-    (value, name) =>
-      value === '' ? undefined : integer(name, { fallback: '', about: '' }).parse(value, name),
-  ),
+    }),
+    unsaid: { value: undefined },
+  } satisfies ConfigKey<number | undefined>,
   idleTimeoutSeconds: integer('revision-idle-timeout-seconds', {
     fallback: '0',
     about: 'Time between two bytes of a response; 0: any.',
@@ -69,11 +67,17 @@ export const defaultsKeys = {
     fallback: 'true',
     about: 'Whether a revision may have no limit there.',
   }),
-  enableServiceLinks: choice('enable-service-links', {
-    fallback: 'false',
-    words: ['true', 'false', 'default'],
-    about: 'Whether containers have a variable for each Service; default leaves it to Kubernetes.',
-  }),
+  enableServiceLinks: keyOf(
+    'enable-service-links',
+    {
+      fallback: 'false',
+      about:
+        'Whether containers have a variable for each Service; default leaves it to Kubernetes.',
+    },
+    // Any other word is as good as default, as upstream has it.
+    (value) =>
+      (['true', 'false'] as const).find((word) => word === value.toLowerCase()) ?? 'default',
+  ),
 } as const;
 
 export type DefaultsConfig = ValuesOf<typeof defaultsKeys>;
@@ -82,15 +86,12 @@ function nameTemplate(
   name: string,
   options: { readonly fallback: string; readonly about: string },
 ): ConfigKey<GoTemplate> {
-  return keyOf(name, options, (value, key) => {
-    try {
-      const template = parseGoTemplate(value);
-      template.execute({ Name: '', Namespace: '', Labels: new Map(), Annotations: new Map() });
-      return template;
-    } catch (error) {
-      if (!(error instanceof GoTemplateError)) throw error;
-      throw new ConfigError(`failed to parse ${JSON.stringify(key)}: ${error.message}`);
-    }
+  return keyOf(name, options, (value) => {
+    return triedTemplate(value, {
+      called: 'container-template',
+      sample: { Name: '', Namespace: '', Labels: new Map(), Annotations: new Map() },
+      wrong: (why) => `error executing template: ${why}`,
+    });
   });
 }
 
@@ -103,21 +104,22 @@ export function parseDefaultsConfig(data: ConfigData): DefaultsConfig {
 
 function* complaints(config: DefaultsConfig): Generator<string> {
   const { timeoutSeconds, timeoutSecondsMax, responseStartTimeoutSeconds = 0 } = config;
+  const { idleTimeoutSeconds } = config;
   if (timeoutSeconds > timeoutSecondsMax) {
     yield `revision-timeout-seconds (${timeoutSeconds}) cannot be greater than max-revision-timeout-seconds (${timeoutSecondsMax})`;
   }
   if (timeoutSecondsMax <= 0) {
     yield `max-revision-timeout-seconds (${timeoutSecondsMax}) must be greater than 0`;
   }
-  if (responseStartTimeoutSeconds > timeoutSeconds) {
+  if (responseStartTimeoutSeconds > 0 && responseStartTimeoutSeconds > timeoutSeconds) {
     yield `revision-response-start-timeout-seconds (${responseStartTimeoutSeconds}) cannot be greater than revision-timeout-seconds (${timeoutSeconds})`;
   }
-  if (config.idleTimeoutSeconds > timeoutSeconds) {
-    yield `revision-idle-timeout-seconds (${config.idleTimeoutSeconds}) cannot be greater than revision-timeout-seconds (${timeoutSeconds})`;
+  if (idleTimeoutSeconds > 0 && idleTimeoutSeconds > timeoutSeconds) {
+    yield `revision-idle-timeout-seconds (${idleTimeoutSeconds}) cannot be greater than revision-timeout-seconds (${timeoutSeconds})`;
   }
   const { containerConcurrency, containerConcurrencyMax } = config;
   if (containerConcurrencyMax < 1) {
-    yield 'out of bounds value for container-concurrency-max-limit';
+    yield `expected 1 <= ${containerConcurrencyMax} <= ${2 ** 31 - 1}: container-concurrency-max-limit`;
   }
   if (containerConcurrency < 0 || containerConcurrency > containerConcurrencyMax) {
     yield `expected 0 <= ${containerConcurrency} <= ${containerConcurrencyMax}: container-concurrency`;

@@ -1,4 +1,5 @@
 import { formatGoDuration } from '#api/meta/go-duration.ts';
+import { subdomain } from '#api/meta/name-errors.ts';
 import {
   choice,
   ConfigError,
@@ -20,11 +21,18 @@ const SIDECAR = 'There is no sidecar here, so that this changes nothing.';
 
 /** `config-deployment` (serving specification §7): how pods are made of revisions. */
 export const deploymentKeys = {
-  queueSidecarImage: text('queue-sidecar-image', {
-    fallback: '',
-    aliases: ['queueSidecarImage'],
-    about: SIDECAR,
-  }),
+  queueSidecarImage: {
+    ...keyOf(
+      'queue-sidecar-image',
+      { fallback: '', aliases: ['queueSidecarImage'], about: SIDECAR },
+      (value) => {
+        if (value !== '') return value;
+        throw new ConfigError('queue-sidecar-image cannot be empty or unset');
+      },
+    ),
+    // Where there is no sidecar, it may be unset.
+    unsaid: { value: '' },
+  },
   registriesSkippingTagResolving: names('registries-skipping-tag-resolving', {
     fallback: 'kind.local,ko.local,dev.local',
     aliases: ['registriesSkippingTagResolving'],
@@ -72,6 +80,8 @@ export const deploymentKeys = {
   defaultAffinityType: choice('default-affinity-type', {
     fallback: 'prefer-spread-revision-over-nodes',
     words: ['prefer-spread-revision-over-nodes', 'none'],
+    match: 'exactly',
+    refusal: (value, key) => `unsupported ${key} value: ${JSON.stringify(value)}`,
     about: 'Where pods without an affinity of their own would rather be.',
   }),
   runtimeClasses: keyOf(
@@ -100,11 +110,6 @@ export interface RuntimeClassChoice {
 export function parseDeploymentConfig(data: ConfigData): DeploymentConfig {
   const config = readKeys(deploymentKeys, data);
   const { digestResolutionTimeoutMs, progressDeadlineMs } = config;
-  if (digestResolutionTimeoutMs <= 0) {
-    throw new ConfigError(
-      `digest-resolution-timeout cannot be a non-positive duration, was ${formatGoDuration(digestResolutionTimeoutMs)}`,
-    );
-  }
   const deadline = formatGoDuration(progressDeadlineMs);
   if (progressDeadlineMs <= 0) {
     throw new ConfigError(`progress-deadline cannot be a non-positive duration, was ${deadline}`);
@@ -112,15 +117,34 @@ export function parseDeploymentConfig(data: ConfigData): DeploymentConfig {
   if (progressDeadlineMs % 1_000 !== 0) {
     throw new ConfigError(`progress-deadline must be rounded to a whole second, was: ${deadline}`);
   }
+  if (digestResolutionTimeoutMs <= 0) {
+    throw new ConfigError(
+      `digest-resolution-timeout cannot be a non-positive duration, was ${formatGoDuration(digestResolutionTimeoutMs)}`,
+    );
+  }
   return config;
 }
 
 /** The most specific first. */
 function runtimeClassesOf(value: string, at: string): readonly RuntimeClassChoice[] {
-  return yamlEntries(value, at)
+  return classEntries(value, at)
     .map(([name, settings]) => {
+      const why = subdomain(name);
+      if (why.length > 0) {
+        throw new ConfigError(`${at} ${name} selector not valid DNSSubdomain: [${why.join(' ')}]`);
+      }
       const fields = new Map(entriesOf(settings ?? {}, `${at}: ${name}`));
       return { name, selector: selectorOf(fields.get('selector'), `${at}: ${name}: selector`) };
     })
     .toSorted((a, b) => b.selector.size - a.selector.size || (a.name < b.name ? -1 : 1));
+}
+
+function classEntries(value: string, at: string): [string, unknown][] {
+  try {
+    return yamlEntries(value, at);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const why = error.message.slice(`${at}: `.length);
+    throw new ConfigError(`${at} cannot be parsed, please check the format: ${why}`);
+  }
 }

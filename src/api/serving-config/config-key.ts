@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { parseGoDuration } from '#api/meta/go-duration.ts';
+import { goDurationComplaint, parseGoDuration } from '#api/meta/go-duration.ts';
 import { canonicalQuantity } from '#api/meta/canonical.ts';
 import { isQuantity } from '#api/meta/quantity.ts';
 
@@ -18,6 +18,8 @@ export interface ConfigKey<T> {
   /** In the ConfigMap's notation. */
   readonly fallback: string;
   readonly about: string;
+  /** What it is where nobody says, of a key whose every text says something. */
+  readonly unsaid?: { readonly value: T };
   /** Throws ConfigError. */
   parse(text: string, name: string): T;
 }
@@ -31,6 +33,7 @@ export type ValuesOf<K> = {
 export function readKeys<K extends Keys>(keys: K, data: ConfigData): ValuesOf<K> {
   const values = Object.entries(keys).map(([property, key]) => {
     const name = key.names.find((each) => Object.hasOwn(data, each));
+    if (name === undefined && key.unsaid) return [property, key.unsaid.value];
     const text = name === undefined ? key.fallback : (data[name] ?? '');
     return [property, key.parse(text, name ?? key.names[0])];
   });
@@ -38,11 +41,12 @@ export function readKeys<K extends Keys>(keys: K, data: ConfigData): ValuesOf<K>
   return Object.fromEntries(values) as ValuesOf<K>;
 }
 
-/** What a new ConfigMap shows its reader: each key with its fallback, and what it is for. */
+/** What a new ConfigMap shows its reader: each key with its fallback, and what it is for; what has none in a comment. */
 export function exampleOf(keys: Keys): string {
   return Object.values(keys)
     .map(
-      ({ names: [name], fallback, about }) => `# ${about}\n${name}: ${JSON.stringify(fallback)}\n`,
+      ({ names: [name], fallback, about, unsaid }) =>
+        `# ${about}\n${unsaid ? '# ' : ''}${name}: ${JSON.stringify(fallback)}\n`,
     )
     .join('\n');
 }
@@ -76,21 +80,50 @@ export function number(name: string, options: KeyOptions): ConfigKey<number> {
   });
 }
 
-export function integer(name: string, options: KeyOptions): ConfigKey<number> {
+export function integer(
+  name: string,
+  options: KeyOptions & { readonly form?: keyof typeof INTEGERS },
+): ConfigKey<number> {
+  const { form = 'int64' } = options;
+  const { parser, pattern, low, high } = INTEGERS[form];
   return keyOf(name, options, (value, key) => {
-    const parsed = /^[-+]?\d+$/.test(value) ? Number(value) : Number.NaN;
-    if (!Number.isSafeInteger(parsed)) throw unreadable(key, 'strconv.ParseInt', value);
-    return parsed;
+    if (!pattern.test(value)) throw unreadable(key, parser, value);
+    const parsed = Number(value);
+    if (parsed >= low && parsed <= high) return parsed;
+    throw unreadable(key, parser, value, 'value out of range');
   });
 }
+
+/** Go's, as far as numbers here are exact. */
+const INTEGERS = {
+  int32: {
+    parser: 'strconv.ParseInt',
+    pattern: /^[-+]?\d+$/,
+    low: -(2 ** 31),
+    high: 2 ** 31 - 1,
+  },
+  int64: {
+    parser: 'strconv.ParseInt',
+    pattern: /^[-+]?\d+$/,
+    low: Number.MIN_SAFE_INTEGER,
+    high: Number.MAX_SAFE_INTEGER,
+  },
+  uint: {
+    parser: 'strconv.ParseUint',
+    pattern: /^\d+$/,
+    low: 0,
+    high: Number.MAX_SAFE_INTEGER,
+  },
+} as const;
 
 /** In milliseconds. */
 export function duration(name: string, options: KeyOptions): ConfigKey<number> {
   return keyOf(name, options, (value, key) => {
     const parsed = parseGoDuration(value);
     if (parsed !== undefined) return parsed;
-    const why = /^[-+]?[\d.]+$/.test(value) ? 'missing unit in duration' : 'invalid duration';
-    throw new ConfigError(`failed to parse ${JSON.stringify(key)}: time: ${why} "${value}"`);
+    throw new ConfigError(
+      `failed to parse ${JSON.stringify(key)}: ${goDurationComplaint(value) ?? ''}`,
+    );
   });
 }
 
@@ -98,10 +131,10 @@ const TRUE = ['1', 't', 'T', 'TRUE', 'true', 'True'];
 const FALSE = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
 
 export function flag(name: string, options: KeyOptions): ConfigKey<boolean> {
-  return keyOf(name, options, (value) => {
+  return keyOf(name, options, (value, key) => {
     if (TRUE.includes(value)) return true;
     if (FALSE.includes(value)) return false;
-    throw new ConfigError(`strconv.ParseBool: parsing "${value}": invalid syntax`);
+    throw unreadable(key, 'strconv.ParseBool', value);
   });
 }
 
@@ -110,26 +143,44 @@ export function quantity(
   name: string,
   options: Omit<KeyOptions, 'fallback'>,
 ): ConfigKey<string | undefined> {
-  return keyOf(name, { ...options, fallback: '' }, (value, key) => {
-    if (value === '') return undefined;
+  const key = keyOf(name, { ...options, fallback: '' }, (value, key) => {
     if (isQuantity(value)) return canonicalQuantity(value);
     const why =
       "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
     throw new ConfigError(`failed to parse ${JSON.stringify(key)}: ${why}`);
   });
+  return { ...key, unsaid: { value: undefined } };
 }
 
-/** One of a few words, in any case; another one is refused. */
+interface ChoiceOptions<W extends string> extends KeyOptions {
+  readonly words: readonly W[];
+  /** How words are told apart; without a word at all the fallback is meant, unless `exactly` one is. */
+  readonly match?: 'in any case' | 'exactly';
+  /** Upstream's words for one that is none of these; it lets many pass, as if nothing were said. */
+  readonly refusal?: (value: string, key: string) => string;
+}
+
+/** One of a few words; another one is refused. */
 export function choice<const W extends string>(
   name: string,
-  options: KeyOptions & { readonly words: readonly W[] },
+  options: ChoiceOptions<W>,
 ): ConfigKey<W> {
+  const { words, match = 'in any case', refusal = unsupported(words) } = options;
+  const isExact = match === 'exactly';
+  const found = (value: string): W | undefined =>
+    words.find(
+      (word) => word === value || (!isExact && word.toLowerCase() === value.toLowerCase()),
+    );
   return keyOf(name, options, (value, key) => {
-    const found = options.words.find((word) => word.toLowerCase() === value.toLowerCase());
-    if (found !== undefined) return found;
-    const words = options.words.join(', ');
-    throw new ConfigError(`unsupported ${key} value: "${value}", wanted one of ${words}`);
+    const word = found(value === '' && !isExact ? options.fallback : value);
+    if (word !== undefined) return word;
+    throw new ConfigError(refusal(value, key));
   });
+}
+
+function unsupported(words: readonly string[]): NonNullable<ChoiceOptions<string>['refusal']> {
+  return (value, key) =>
+    `unsupported ${key} value: ${JSON.stringify(value)}, wanted one of ${words.join(', ')}`;
 }
 
 /** Names with commas between them, blanks around them left out. */
@@ -142,10 +193,14 @@ export function names(name: string, options: KeyOptions): ConfigKey<readonly str
   );
 }
 
-function unreadable(key: string, parser: string, value: string): ConfigError {
-  return new ConfigError(
-    `failed to parse ${JSON.stringify(key)}: ${parser}: parsing "${value}": invalid syntax`,
-  );
+function unreadable(
+  key: string,
+  parser: string,
+  value: string,
+  why = 'invalid syntax',
+): ConfigError {
+  const text = `${parser}: parsing ${JSON.stringify(value)}: ${why}`;
+  return new ConfigError(`failed to parse ${JSON.stringify(key)}: ${text}`);
 }
 
 /** A value that holds more is no configuration. */
@@ -178,6 +233,8 @@ export function selectorOf(value: unknown, at: string): ReadonlyMap<string, stri
   return new Map(
     entriesOf(value ?? {}, at).map(([key, label]) => {
       if (typeof label === 'string') return [key, label];
+      // What YAML reads as something else is still how its author wrote the text.
+      if (typeof label === 'number' || typeof label === 'boolean') return [key, String(label)];
       throw new ConfigError(`${at}.${key}: ${JSON.stringify(label)}, wanted a text`);
     }),
   );

@@ -11,6 +11,7 @@ import {
   readKeys,
   type ConfigData,
 } from '#api/serving-config/config-key.ts';
+import { loggingKeys, parseLoggingConfig } from '#api/serving-config/config-logging.ts';
 import { networkKeys, parseNetworkConfig } from '#api/serving-config/config-network.ts';
 import {
   observabilityKeys,
@@ -19,7 +20,6 @@ import {
 import {
   certManagerKeys,
   leaderElectionKeys,
-  loggingKeys,
   parseLeaderElectionConfig,
 } from '#api/serving-config/config-platform.ts';
 
@@ -41,7 +41,7 @@ const parsers = {
   network: parseNetworkConfig,
   observability: parseObservabilityConfig,
   'leader-election': parseLeaderElectionConfig,
-  logging: (data: ConfigData) => readKeys(loggingKeys, data),
+  logging: parseLoggingConfig,
   certmanager: (data: ConfigData) => readKeys(certManagerKeys, data),
   tracing: (data: ConfigData) => readKeys({}, data),
 } as const;
@@ -126,12 +126,16 @@ export function configMapComplaint({ metadata, data = {} }: Written): string | u
 }
 
 /** What of a ConfigMap of the namespace is checked, kept, and has no effect, though its author may count on it. */
-export function configMapWarnings({ metadata, data = {} }: Written): readonly string[] {
-  if (metadata.name !== nameOf('network')) return [];
-  const { systemInternalTls } = networkKeys;
-  const name = systemInternalTls.names.find((each) => data[each]?.toLowerCase() === 'enabled');
-  if (name === undefined) return [];
-  return [`${name} changes nothing: between the gateway and a program is nobody who could decrypt`];
+export function configMapWarnings(written: Written): readonly string[] {
+  const { metadata, data = {} } = written;
+  if (metadata.name !== nameOf('network') || configMapComplaint(written) !== undefined) return [];
+  const { systemInternalTls } = parseNetworkConfig(data);
+  if (systemInternalTls !== 'Enabled') return [];
+  const keys = [networkKeys.internalEncryption, networkKeys.systemInternalTls];
+  const names = keys.flatMap((key) => key.names).filter((each) => data[each] !== undefined);
+  return [
+    `${names.join(' and ')} changes nothing: between the gateway and a program is nobody who could decrypt`,
+  ];
 }
 
 /** Of the text with its line breaks as upstream spells them before it counts. */

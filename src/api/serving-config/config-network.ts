@@ -1,4 +1,4 @@
-import { GoTemplateError, parseGoTemplate, type GoTemplate } from '#base/go-template.ts';
+import type { GoTemplate } from '#base/go-template.ts';
 import { CERTIFICATE_CLASS, INGRESS_CLASS } from '#api/networking-v1alpha1/networking-keys.ts';
 import {
   choice,
@@ -15,8 +15,13 @@ import {
   type ValuesOf,
   yamlEntries,
 } from '#api/serving-config/config-key.ts';
+import { triedTemplate } from '#api/serving-config/config-template.ts';
 
 const ON_OFF = ['Enabled', 'Disabled'] as const;
+
+function unsupportedValue(value: string, key: string): string {
+  return `${key} with value: ${JSON.stringify(value)} in config-network ConfigMap is not supported`;
+}
 
 /** `config-network` (serving specification §7): hosts, who serves them, and how. */
 export const networkKeys = {
@@ -62,17 +67,24 @@ export const networkKeys = {
   clusterLocalDomainTls: choice('cluster-local-domain-tls', {
     fallback: 'Disabled',
     words: ON_OFF,
+    refusal: unsupportedValue,
     about: 'Whether hosts inside the cluster get certificates.',
   }),
   systemInternalTls: choice('system-internal-tls', {
     fallback: 'Disabled',
     words: ON_OFF,
+    refusal: unsupportedValue,
     about: 'Whether requests are encrypted on their way to pods.',
+  }),
+  internalEncryption: flag('internal-encryption', {
+    fallback: 'false',
+    about: 'The same in the spelling of before: true is Enabled.',
   }),
   httpProtocol: choice('http-protocol', {
     fallback: 'Enabled',
     aliases: ['httpProtocol'],
     words: ['Enabled', 'Redirected', 'Disabled'],
+    refusal: (value) => `httpProtocol ${value} in config-network ConfigMap is not supported`,
     about: 'What becomes of requests without TLS where a host has it.',
   }),
   rolloutDurationSeconds: integer('rollout-duration', {
@@ -106,20 +118,38 @@ export type NetworkConfig = ValuesOf<typeof networkKeys>;
 
 /** Throws ConfigError. */
 export function parseNetworkConfig(data: ConfigData): NetworkConfig {
-  const config = readKeys(networkKeys, data);
+  const said = readKeys(networkKeys, data);
+  const systemInternalTls = said.internalEncryption ? 'Enabled' : said.systemInternalTls;
+  const config = { ...said, systemInternalTls } as const;
   const { rolloutDurationSeconds } = config;
   if (rolloutDurationSeconds < 0) {
     throw new ConfigError(
       `rollout-duration must be a positive integer, but was ${rolloutDurationSeconds}`,
     );
   }
-  const host = config.domainTemplate.execute(networkKeys.domainTemplate.sample);
-  const url = URL.parse(`https://${host}`);
-  if (!url || host === '') throw new ConfigError('empty hostname');
-  if (url.pathname !== '/' || url.search !== '') {
-    throw new ConfigError(`domain template has url path: ${url.pathname}${url.search}`);
-  }
+  refuseHost(config.domainTemplate.execute(networkKeys.domainTemplate.sample));
   return config;
+}
+
+/** Throws ConfigError where a template makes no host, in the words that Go has for URLs. */
+function refuseHost(text: string): void {
+  const url = `https://${text}`;
+  const [, host = '', rest = ''] = /^([^/?#]*)(.*)$/s.exec(text) ?? [];
+  const [, name = '', port] = /^([^:]*)(:.*)?$/s.exec(host) ?? [];
+  if (/\s/.test(host)) {
+    throw new ConfigError(`parse ${JSON.stringify(url)}: invalid character " " in host name`);
+  }
+  if (port !== undefined && !/^:\d*$/.test(port)) {
+    throw new ConfigError(
+      `parse ${JSON.stringify(url)}: invalid port ${JSON.stringify(port)} after host`,
+    );
+  }
+  if (name === '' || !URL.canParse(url)) throw new ConfigError('empty hostname');
+  if (rest !== '' && rest !== '/') {
+    throw new ConfigError(
+      `domain template has url path: ${rest.startsWith('/') ? rest : `/${rest}`}`,
+    );
+  }
 }
 
 /** A label selector, as objects have them. */
@@ -180,15 +210,6 @@ function template(
   options: TemplateOptions,
 ): ConfigKey<GoTemplate> & Pick<TemplateOptions, 'sample'> {
   const { sample } = options;
-  const key = keyOf(name, options, (value, key) => {
-    try {
-      const parsed = parseGoTemplate(value);
-      parsed.execute(sample);
-      return parsed;
-    } catch (error) {
-      if (!(error instanceof GoTemplateError)) throw error;
-      throw new ConfigError(`failed to parse ${JSON.stringify(key)}: ${error.message}`);
-    }
-  });
+  const key = keyOf(name, options, (value) => triedTemplate(value, { called: name, sample }));
   return { ...key, sample };
 }

@@ -1,3 +1,4 @@
+import { formatGoDuration } from '#api/meta/go-duration.ts';
 import {
   choice,
   ConfigError,
@@ -13,6 +14,10 @@ import { parseRequestLogTemplate } from '#api/serving-config/request-log.ts';
 
 const METRICS = ['none', 'prometheus', 'http/protobuf', 'grpc'] as const;
 const TRACES = ['none', 'http/protobuf', 'grpc', 'stdout'] as const;
+
+function unsupportedProtocol(value: string): string {
+  return `unsupported protocol ${JSON.stringify(value)}`;
+}
 
 /** The JSON of one line for each request. */
 const REQUEST_LOG_TEMPLATE =
@@ -43,6 +48,8 @@ export const observabilityKeys = {
   metricsProtocol: choice('metrics-protocol', {
     fallback: 'none',
     words: METRICS,
+    match: 'exactly',
+    refusal: unsupportedProtocol,
     about: 'How metrics of the platform are told.',
   }),
   metricsEndpoint: text('metrics-endpoint', { fallback: '', about: 'To whom.' }),
@@ -53,6 +60,8 @@ export const observabilityKeys = {
   requestMetricsProtocol: choice('request-metrics-protocol', {
     fallback: 'none',
     words: METRICS,
+    match: 'exactly',
+    refusal: unsupportedProtocol,
     about: 'How metrics of requests are told.',
   }),
   requestMetricsEndpoint: text('request-metrics-endpoint', { fallback: '', about: 'To whom.' }),
@@ -63,6 +72,8 @@ export const observabilityKeys = {
   runtimeProfiling: choice('runtime-profiling', {
     fallback: 'disabled',
     words: ['disabled', 'enabled'],
+    match: 'exactly',
+    refusal: (value) => `unsupported profile setting ${JSON.stringify(value)}`,
     about: 'Whether profiles can be taken.',
   }),
   runtimeExportIntervalMs: duration('runtime-export-interval', {
@@ -72,6 +83,8 @@ export const observabilityKeys = {
   tracingProtocol: choice('tracing-protocol', {
     fallback: 'none',
     words: TRACES,
+    match: 'exactly',
+    refusal: unsupportedProtocol,
     about: 'How spans are told.',
   }),
   tracingEndpoint: text('tracing-endpoint', { fallback: '', about: 'To whom.' }),
@@ -86,35 +99,86 @@ export type ObservabilityConfig = ValuesOf<typeof observabilityKeys>;
 /** Throws ConfigError. */
 export function parseObservabilityConfig(data: ConfigData): ObservabilityConfig {
   const config = readKeys(observabilityKeys, data);
-  refuseEndpoint('metrics', config.metricsProtocol, config.metricsEndpoint);
-  refuseEndpoint('request metrics', config.requestMetricsProtocol, config.requestMetricsEndpoint);
-  refuseEndpoint('tracing', config.tracingProtocol, config.tracingEndpoint);
-  parseRequestLogTemplate(config.requestLogTemplate);
-  const { tracingSamplingRate } = config;
-  if (tracingSamplingRate < 0 || tracingSamplingRate > 1) {
-    throw new ConfigError(`tracing-sampling-rate ${tracingSamplingRate} should be between 0 and 1`);
+  refuseTracing(config);
+  refuseMetrics({
+    protocol: config.metricsProtocol,
+    endpoint: config.metricsEndpoint,
+    intervalMs: config.metricsExportIntervalMs,
+  });
+  refuseInterval(config.runtimeExportIntervalMs);
+  refuseMetrics({
+    protocol: config.requestMetricsProtocol,
+    endpoint: config.requestMetricsEndpoint,
+    intervalMs: config.requestMetricsExportIntervalMs,
+  });
+  if (config.logsRequests && config.requestLogTemplate === '') {
+    throw new ConfigError(
+      '"logging.enable-request-log" was set to true, but no "logging.request-log-template" was specified',
+    );
   }
+  parseRequestLogTemplate(config.requestLogTemplate);
   return config;
 }
 
-function refuseEndpoint(what: string, protocol: string, endpoint: string): void {
-  const isOtlp = protocol === 'grpc' || protocol === 'http/protobuf';
-  if (isOtlp && endpoint === '') {
-    throw new ConfigError(`${what} endpoint should be set when protocol is "${protocol}"`);
+function refuseTracing(config: ObservabilityConfig): void {
+  const {
+    tracingProtocol: protocol,
+    tracingEndpoint: endpoint,
+    tracingSamplingRate: rate,
+  } = config;
+  if (isOtlp(protocol)) {
+    if (endpoint === '') {
+      throw new ConfigError(`endpoint should be set for protocol ${JSON.stringify(protocol)}`);
+    }
+    refuseCollector(protocol, endpoint);
+  } else if (endpoint !== '') {
+    throw new ConfigError("endpoint should not be set when protocol is 'none'");
   }
-  if (isOtlp && !isCollector(endpoint)) {
+  const wrongRate = `sampling rate ${rate.toFixed(6)} should be`;
+  if (rate < 0) throw new ConfigError(`${wrongRate} greater or equal to zero`);
+  if (rate > 1) throw new ConfigError(`${wrongRate} less than or equal to one`);
+}
+
+function refuseMetrics({
+  protocol,
+  endpoint,
+  intervalMs,
+}: {
+  readonly protocol: string;
+  readonly endpoint: string;
+  readonly intervalMs: number;
+}): void {
+  const named = JSON.stringify(protocol);
+  if (isOtlp(protocol)) {
+    if (endpoint === '') {
+      throw new ConfigError(`endpoint should be set when protocol is ${named}`);
+    }
+    refuseCollector(protocol, endpoint);
+  } else if (protocol === 'none' && endpoint !== '') {
+    throw new ConfigError(`endpoint should not be set when protocol is ${named}`);
+  } else if (protocol === 'prometheus' && endpoint !== '' && !parseListenAddress(endpoint)) {
     throw new ConfigError(
-      `${what} endpoint ${JSON.stringify(endpoint)} for protocol "${protocol}" should be a URL of http or https, or "host:port"`,
+      `endpoint ${JSON.stringify(endpoint)} for prometheus exporter should be "host:port", "[host]:port" or ":port"`,
     );
   }
-  if ((protocol === 'none' || protocol === 'stdout') && endpoint !== '') {
-    throw new ConfigError(`${what} endpoint should not be set when protocol is "${protocol}"`);
-  }
-  if (protocol === 'prometheus' && endpoint !== '' && !parseListenAddress(endpoint)) {
-    throw new ConfigError(
-      `${what} endpoint ${JSON.stringify(endpoint)} for prometheus exporter should be "host:port", "[host]:port" or ":port"`,
-    );
-  }
+  refuseInterval(intervalMs);
+}
+
+function refuseInterval(intervalMs: number): void {
+  if (intervalMs >= 0) return;
+  const told = JSON.stringify(formatGoDuration(intervalMs));
+  throw new ConfigError(`export interval ${told} should be greater than zero`);
+}
+
+function isOtlp(protocol: string): boolean {
+  return protocol === 'grpc' || protocol === 'http/protobuf';
+}
+
+function refuseCollector(protocol: string, endpoint: string): void {
+  if (isCollector(endpoint)) return;
+  throw new ConfigError(
+    `endpoint ${JSON.stringify(endpoint)} for protocol "${protocol}" should be a URL of http or https, or "host:port"`,
+  );
 }
 
 function isCollector(endpoint: string): boolean {

@@ -1,5 +1,4 @@
 import {
-  choice,
   ConfigError,
   duration,
   integer,
@@ -32,7 +31,7 @@ export const leaderElectionKeys = {
     aliases: ['retryPeriod'],
     about: 'Between two attempts to take or to renew the lease.',
   }),
-  buckets: integer('buckets', { fallback: '1', about: NOBODY }),
+  buckets: integer('buckets', { form: 'uint', fallback: '1', about: NOBODY }),
 } as const;
 
 const BUCKETS_MAX = 10;
@@ -55,41 +54,6 @@ export function parseLeaderElectionConfig(data: ConfigData): ValuesOf<typeof lea
     );
   }
   return config;
-}
-
-const LEVELS = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'] as const;
-
-const loggerConfig: ConfigKey<string> = keyOf(
-  'zap-logger-config',
-  { fallback: '{"level": "info", "encoding": "json"}', about: NOBODY },
-  (value) => {
-    if (value === '') return value;
-    try {
-      JSON.parse(value);
-      return value;
-    } catch (error) {
-      throw new ConfigError(
-        `zap-logger-config: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  },
-);
-
-export const loggingKeys = {
-  loggerConfig,
-  controller: level(
-    'controller',
-    'What the controllers, and all that runs in their process, log: this and what matters more.',
-  ),
-  autoscaler: level('autoscaler'),
-  queueproxy: level('queueproxy'),
-  webhook: level('webhook', 'What `knode run webhook` logs.'),
-  activator: level('activator', 'What the gateway logs.'),
-  hpaautoscaler: level('hpaautoscaler'),
-} as const;
-
-function level(component: string, about = NOBODY): ConfigKey<(typeof LEVELS)[number]> {
-  return choice(`loglevel.${component}`, { fallback: 'info', words: LEVELS, about });
 }
 
 /** A text that is a URL of https, or nothing. */

@@ -1,5 +1,5 @@
-import { type GoTemplate, GoTemplateError, parseGoTemplate } from '#base/go-template.ts';
-import { ConfigError } from '#api/serving-config/config-key.ts';
+import type { GoTemplate } from '#base/go-template.ts';
+import { triedTemplate } from '#api/serving-config/config-template.ts';
 
 /** What a line of the request log may say of one request, under the names that upstream's templates use. */
 export interface LoggedRequest {
@@ -69,13 +69,7 @@ const TRIAL: LoggedRequest = {
 
 /** Undefined where nothing shall be said. Throws ConfigError where no line could be made by it. */
 export function parseRequestLogTemplate(text: string): GoTemplate | undefined {
-  if (text === '') return undefined;
-  try {
-    const template = parseGoTemplate(text);
-    template.execute({ ...TRIAL });
-    return template;
-  } catch (error) {
-    if (!(error instanceof GoTemplateError)) throw error;
-    throw new ConfigError(`logging.request-log-template: ${error.message}`);
-  }
+  return text === ''
+    ? undefined
+    : triedTemplate(text, { called: 'requestLog', sample: { ...TRIAL } });
 }
