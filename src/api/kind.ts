@@ -1,4 +1,5 @@
 import type { WebhookConversion } from '#api/generated/apiextensions-v1.ts';
+import type { FieldError } from '#api/meta/field-error.ts';
 import type { KubeObject } from '#api/meta/object-meta.ts';
 import { object, optional, type Of, type Schema } from '#api/schema.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
@@ -14,25 +15,7 @@ export interface Column {
   readonly description?: string;
 }
 
-/** A complaint about one field, in the words a client shows. */
-export interface FieldError {
-  /** `spec.template.spec.containers[0].image` */
-  readonly path: string;
-  readonly message: string;
-  /** More, on a line of its own; Knative's errors have it. */
-  readonly details?: string;
-  /** Kubernetes' cause types; `FieldValueInvalid` unless told. */
-  readonly reason?:
-    | 'FieldValueInvalid'
-    | 'FieldValueRequired'
-    | 'FieldValueForbidden'
-    | 'FieldValueNotSupported'
-    | 'FieldValueDuplicate'
-    | 'FieldValueNotFound'
-    | 'FieldValueTooLong'
-    | 'FieldValueTooMany'
-    | 'FieldValueTypeInvalid';
-}
+export type { FieldError };
 
 /** What defaulting and validation may know besides the object: nothing is read, everything is handed in. */
 export interface AdmissionContext<T> {

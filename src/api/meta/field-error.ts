@@ -1,5 +1,24 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { FieldError } from '#api/kind.ts';
+
+/** A complaint about one field, in the words a client shows. */
+export interface FieldError {
+  /** `spec.template.spec.containers[0].image` */
+  readonly path: string;
+  readonly message: string;
+  /** More, on a line of its own; Knative's errors have it. */
+  readonly details?: string;
+  /** Kubernetes' cause types; `FieldValueInvalid` unless told. */
+  readonly reason?:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate'
+    | 'FieldValueNotFound'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'FieldValueTypeInvalid';
+}
 
 /** The complaints that validation is made of, in Kubernetes' words. */
 export function required(path: string, detail?: string): FieldError {

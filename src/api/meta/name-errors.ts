@@ -1,5 +1,4 @@
-import type { FieldError } from '#api/kind.ts';
-import { wrongValue } from '#api/meta/field-error.ts';
+import { wrongValue, type FieldError } from '#api/meta/field-error.ts';
 
 /** Says in Kubernetes' words what is wrong with a name; nothing where nothing is. */
 export type NameCheck = (value: string) => readonly string[];
