@@ -11,6 +11,7 @@ import { portOf } from '#test/support/gateway-bed.ts';
 import type { Visitor } from './backend.ts';
 import { pickPod } from './pick-pod.ts';
 import { Pod, type PodEndpoint } from './pod.ts';
+import { PodProber } from './pod-prober.ts';
 import { RevisionBackend, type ColdStartTimes } from './revision-backend.ts';
 
 interface Guest extends Visitor {
@@ -52,6 +53,7 @@ function backend(
       clock,
       random: seededRandom(1),
       isEnding,
+      prober: new PodProber(clock),
       onDemand,
       onColdStart: (times) => void coldStarts.push(times),
     }),

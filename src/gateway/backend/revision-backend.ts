@@ -7,6 +7,7 @@ import type { RequestObserver } from '../observe/request-observer.ts';
 import type { Backend, RequestDeadlines, Visitor } from './backend.ts';
 import { LoadMeter } from './load-meter.ts';
 import { type PickState, pickPod } from './pick-pod.ts';
+import type { PodProber } from './pod-prober.ts';
 import type { Pod } from './pod.ts';
 import { readinessProbeOf } from './readiness-probe.ts';
 import { RevisionPods } from './revision-pods.ts';
@@ -14,6 +15,7 @@ import { RevisionPods } from './revision-pods.ts';
 export interface RevisionBackendOptions {
   readonly clock: Clock;
   readonly random: Random;
+  readonly prober: PodProber;
   /** Requests wait and no pod can take them; said when the first one begins to wait. */
   readonly onDemand: (waiting: number) => void;
   /** A request that found no pod was answered; told of the first of those that waited together. */
@@ -59,13 +61,19 @@ export class RevisionBackend implements Backend {
   #isRetired = false;
 
   constructor(revision: Revision, options: RevisionBackendOptions) {
-    const { clock, isEnding } = options;
+    const { clock, isEnding, prober } = options;
     this.#options = options;
     this.#concurrency = revision.spec.containerConcurrency ?? 0;
     this.deadlines = deadlinesOf(revision, clock);
     this.meter = new LoadMeter(clock);
     const probe = readinessProbeOf(revision);
-    this.pods = new RevisionPods({ probe, clock, isEnding, onChange: () => this.#admit() });
+    this.pods = new RevisionPods({
+      probe,
+      clock,
+      isEnding,
+      prober,
+      onChange: () => this.#admit(),
+    });
     this.observer = options.observer;
     this.observer?.watch(this);
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { Pod, type PodEndpoint } from './pod.ts';
-import { probeUntilReady } from './probe-until-ready.ts';
+import type { PodProber } from './pod-prober.ts';
 import type { ReadinessProbe } from './readiness-probe.ts';
 
 export interface RevisionPodsOptions {
@@ -8,6 +8,7 @@ export interface RevisionPodsOptions {
   readonly clock: Clock;
   /** Whether the pod of that name has been told to end, whoever lists it. */
   readonly isEnding?: ((name: string) => boolean) | undefined;
+  readonly prober: PodProber;
   /** `usable` has changed. */
   readonly onChange: () => void;
 }
@@ -213,11 +214,10 @@ export class RevisionPods implements Disposable {
   #ask(known: Known, probe: Exclude<ReadinessProbe, { type: 'agent' }>): void {
     const { address, port, pool } = known.pod;
     known.probing?.[Symbol.dispose]();
-    known.probing = probeUntilReady({
+    known.probing = this.#options.prober.untilReady({
       address,
       port,
       probe,
-      clock: this.#options.clock,
       keepsAsking: (elapsedMs) => {
         const isLate = known.isHint && elapsedMs > HINT_MS;
         if (isLate) this.unhint(known.pod.name);

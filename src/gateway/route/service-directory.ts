@@ -8,6 +8,7 @@ import { parseServiceHost } from '#api/core-v1/service-host.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ObjectChange } from '#client/object-cache.ts';
 import { PlainBackend } from '../backend/plain-backend.ts';
+import { PodProber } from '../backend/pod-prober.ts';
 import { RevisionBackend, type ColdStartTimes } from '../backend/revision-backend.ts';
 import { Deadlines } from '../deadlines.ts';
 import type { RequestObserver } from '../observe/request-observer.ts';
@@ -49,6 +50,7 @@ const ENDING_MS = 600_000;
 /** What is behind each Service, kept current by watches; asked for every request, so answers are remembered. */
 export class ServiceDirectory implements Disposable {
   readonly #options: ServiceDirectoryOptions;
+  readonly #prober: PodProber;
   readonly #revisions = new Map<string, RevisionBackend>();
   /** Of revisions that were deleted while requests were in their pods, by the key that they had. */
   readonly #deleted = new Map<string, readonly RevisionBackend[]>();
@@ -66,6 +68,7 @@ export class ServiceDirectory implements Disposable {
     this.#options = options;
     const { informers, clock } = options;
     this.#ending = new Deadlines(clock, ENDING_MS, () => undefined);
+    this.#prober = new PodProber(clock);
     this.#subscriptions = [
       informers.of(Revision).onChange((change) => this.#takeRevision(change)),
       informers.of(EndpointSlice).onChange((change) => this.#takeSlice(change)),
@@ -191,6 +194,7 @@ export class ServiceDirectory implements Disposable {
         clock,
         random,
         isEnding: (pod) => this.#ending.has(`${namespace}/${pod}`),
+    this.#prober = new PodProber(clock);
         onDemand: (waiting) => onDemand({ namespace, name }, waiting),
         onColdStart: (times) => onColdStart({ namespace, name }, times),
         observer: observerOf(current),

@@ -12,7 +12,6 @@ export interface ProbeOptions {
   /** Of requests; the probe may name another. */
   readonly port: number;
   readonly probe: AskableProbe;
-  readonly clock: Clock;
   /** Whether to ask again after a failure, so long after the first attempt; for ever where absent. */
   readonly keepsAsking?: (elapsedMs: number) => boolean;
   /** Called once. `socket` is a fresh connection to `port`, where asking made one; whoever is called owns it. */
@@ -20,34 +19,66 @@ export interface ProbeOptions {
 }
 
 const ATTEMPT_TIMEOUT_MS = 1_000;
+/** All pods together are asked a thousand times a second, a tenth of a core: what starts needs the others. */
+const ATTEMPT_EVERY_MS = 1;
 
 /**
- * Asks until the pod is ready or this is disposed. While somebody may be waiting for a cold start each millisecond
- * counts; a pod that takes long is asked less and less, at a hundredth of the time it has taken, at least 5 a second.
+ * How long after a failure the pod is asked again. While somebody may be waiting for a cold start each millisecond
+ * counts; a pod that takes long is asked less and less, at a hundredth of the time it has taken, and so are many that
+ * start at once; each at least 5 times a second.
  */
-export function probeUntilReady(options: ProbeOptions): Disposable {
-  const { clock, onReady } = options;
-  const startedMs = clock.monotonicMs();
-  let attempt: Disposable | undefined;
-  const tryOnce = (): void => {
-    attempt = probeOnce(options, (isReady, socket) => {
-      attempt = undefined;
-      if (isReady) {
-        onReady(socket);
-        return;
-      }
-      const elapsedMs = clock.monotonicMs() - startedMs;
-      if (options.keepsAsking?.(elapsedMs) === false) return;
-      attempt = clock.after(Math.min(200, Math.max(1, elapsedMs / 100)), tryOnce);
-    });
-  };
-  tryOnce();
-  return { [Symbol.dispose]: () => attempt?.[Symbol.dispose]() };
+export function untilNextAttemptMs(elapsedMs: number, asked: number): number {
+  return Math.min(200, Math.max(asked * ATTEMPT_EVERY_MS, elapsedMs / 100));
+}
+
+/** Asks the pods of one gateway whether they are ready. */
+export class PodProber {
+  readonly #clock: Clock;
+  #asked = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Asks until the pod is ready, or this is disposed. */
+  untilReady(options: ProbeOptions): Disposable {
+    const clock = this.#clock;
+    const startedMs = clock.monotonicMs();
+    let attempt: Disposable | undefined;
+    let isOver = false;
+    const end = (): void => {
+      if (!isOver) this.#asked -= 1;
+      isOver = true;
+    };
+    const tryOnce = (): void => {
+      attempt = probeOnce(options, clock, (isReady, socket) => {
+        attempt = undefined;
+        const elapsedMs = clock.monotonicMs() - startedMs;
+        if (isReady) {
+          end();
+          options.onReady(socket);
+        } else if (options.keepsAsking?.(elapsedMs) === false) end();
+        else attempt = clock.after(untilNextAttemptMs(elapsedMs, this.#asked), tryOnce);
+      });
+    };
+    this.#asked += 1;
+    tryOnce();
+    return {
+      [Symbol.dispose]() {
+        end();
+        attempt?.[Symbol.dispose]();
+      },
+    };
+  }
 }
 
 type Done = (isReady: boolean, socket?: Socket) => void;
 
-function probeOnce({ address, port, probe, clock }: ProbeOptions, done: Done): Disposable {
+function probeOnce(
+  { address, port, probe }: ProbeOptions,
+  clock: Clock,
+  done: Done,
+): Disposable {
   const probedPort = probe.port ?? port;
   const socket = createConnection({ host: address, port: probedPort, noDelay: true });
   let isOver = false;
