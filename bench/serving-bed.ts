@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { sleep, systemClock } from '#base/clock.ts';
@@ -10,8 +10,9 @@ import type { Client } from '#client/client.ts';
 import { createClient } from '#client/create-client.ts';
 import { httpsTransport } from '#client/https-transport.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
-import { run, startPlatform, type Platform } from '#test/support/platform.ts';
-import { pushImage, sampleImage } from '#test/support/sample-image.ts';
+import { startPlatform, type Platform } from '#test/support/platform.ts';
+import { sampleImage } from '#test/support/sample-image.ts';
+import { staticServer } from '#test/support/static-image.ts';
 
 /** A platform with the images that are measured. */
 export interface ServingBed {
@@ -40,30 +41,16 @@ export async function startServingBed(resources: AsyncDisposableStack): Promise<
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-bench-'));
   resources.defer(async () => await rm(folder, { recursive: true, force: true }));
   const sample = path.resolve(import.meta.dirname, '../samples/hello/server.ts');
+  const { container, program } = await staticServer(platform, folder);
   return {
     platform,
     client: createClient(send),
     folder,
     programs: {
-      static: await staticServer(platform, folder),
+      static: { container, bare: [program] },
       node: { container: { image: await sampleImage(platform) }, bare: [process.execPath, sample] },
     },
   };
-}
-
-async function staticServer(platform: Platform, folder: string): Promise<BenchProgram> {
-  const program = path.join(folder, 'static-server');
-  const outcome = await run(['go', 'build', '-ldflags=-s -w', '-o', program, '.'], {
-    cwd: path.join(import.meta.dirname, 'static-server'),
-    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' },
-  });
-  assert.equal(outcome.code, 0, outcome.stderr);
-  const source = path.join(folder, 'image');
-  await mkdir(source);
-  await copyFile(program, path.join(source, 'static-server'));
-  await writeFile(path.join(source, 'server.js'), ''); // What the layer builder takes for a program.
-  const image = await pushImage(platform, { name: 'static-server', source });
-  return { container: { image, command: ['/app/static-server'] }, bare: [program] };
 }
 
 /** Creates a Service, waits until it is ready, and returns its URL. */

@@ -19,6 +19,6 @@ test('prepared places: once all are taken, the one called longest ago gives one 
   assert.equal(nextPlace([asking(9)], 0), undefined, 'there are none at all');
 });
 
-test('prepared places: a twentieth of the memory, and no more than 64', () => {
-  assert.deepEqual([512 * 2 ** 20, 1 * 2 ** 30, 64 * 2 ** 30].map(preparedMax), [12, 25, 64]);
+test('prepared places: a twentieth of the memory, and no more than 128', () => {
+  assert.deepEqual([512 * 2 ** 20, 1 * 2 ** 30, 64 * 2 ** 30].map(preparedMax), [12, 25, 128]);
 });

@@ -1,5 +1,5 @@
 /** What one machine keeps at most. */
-export const PREPARED_MAX = 64;
+export const PREPARED_MAX = 128;
 /** A created container and its conmon: 1.4 MB and 0.5 MB; rounded up. */
 const PREPARED_BYTES = 2 * 1024 * 1024;
 const MEMORY_SHARE = 0.05;

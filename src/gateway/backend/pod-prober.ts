@@ -74,11 +74,7 @@ export class PodProber {
 
 type Done = (isReady: boolean, socket?: Socket) => void;
 
-function probeOnce(
-  { address, port, probe }: ProbeOptions,
-  clock: Clock,
-  done: Done,
-): Disposable {
+function probeOnce({ address, port, probe }: ProbeOptions, clock: Clock, done: Done): Disposable {
   const probedPort = probe.port ?? port;
   const socket = createConnection({ host: address, port: probedPort, noDelay: true });
   let isOver = false;
