@@ -194,7 +194,7 @@ export class ServiceDirectory implements Disposable {
         clock,
         random,
         isEnding: (pod) => this.#ending.has(`${namespace}/${pod}`),
-    this.#prober = new PodProber(clock);
+        prober: this.#prober,
         onDemand: (waiting) => onDemand({ namespace, name }, waiting),
         onColdStart: (times) => onColdStart({ namespace, name }, times),
         observer: observerOf(current),
