@@ -414,4 +414,37 @@ suite('serving', { concurrency: true }, () => {
       (it) => at(it, 'status.latestReadyRevisionName') === 'own-second',
     );
   });
+
+  test('the name of a Route leads to wherever another gateway says that it is', async () => {
+    const yard = await openYard();
+    const { cluster, all } = yard;
+    const annotations = { 'networking.knative.dev/ingress-class': 'gate.example.com' };
+    const made = service('away') as { readonly metadata: object };
+    await yard.create('services', { ...made, metadata: { ...made.metadata, annotations } });
+    const ingress = all('ingresses/away', INTERNAL);
+    await until(cluster, ingress, (it) => it !== undefined);
+    const placeholder = all('services/away', '/api/v1');
+    await until(cluster, placeholder, (it) => it !== undefined);
+    const endpoints = all('endpoints/away', '/api/v1');
+    const labels = { 'networking.knative.dev/visibility': 'cluster-local' };
+    await merged(cluster, placeholder, { metadata: { labels } });
+    const kinds: readonly (readonly [object, (spec: unknown) => boolean, string | undefined])[] = [
+      [
+        { domainInternal: 'a.example.com' },
+        (it) => at(it, 'externalName') === 'a.example.com',
+        undefined,
+      ],
+      [{ ip: '192.0.2.7' }, (it) => at(it, 'clusterIP') === 'None', '192.0.2.7'],
+      [{ meshOnly: true }, (it) => /^[0-9]/.test(textAt(it, 'clusterIP')), undefined],
+      [{ domain: 'b.example.com' }, (it) => at(it, 'externalName') === 'b.example.com', undefined],
+      [{ meshOnly: true }, (it) => /^[0-9]/.test(textAt(it, 'clusterIP')), undefined],
+    ];
+    for (const [balancer, isThere, address] of kinds) {
+      const status = { privateLoadBalancer: { ingress: [balancer] } };
+      await merged(cluster, `${ingress}/status`, { status });
+      const found = await until(cluster, placeholder, (it) => isThere(at(it, 'spec') ?? {}));
+      assert.partialDeepStrictEqual(at(found, 'metadata.labels'), labels);
+      await until(cluster, endpoints, (it) => at(it, 'subsets.0.addresses.0.ip') === address);
+    }
+  });
 });
