@@ -12,7 +12,7 @@ const labels = {
   'serving.knative.dev/configuration': 'hello',
 };
 
-/** A gateway whose program answers with the traceparent that it got. */
+/** A gateway whose program answers with the traceparent that it got, and says the tracestate in a field. */
 async function stage(said: { rate: number; isTelling?: boolean }) {
   await using resources = new AsyncDisposableStack();
   const spans: Span[] = [];
@@ -26,7 +26,10 @@ async function stage(said: { rate: number; isTelling?: boolean }) {
   });
   const bed = resources.use(await startGatewayBed({ tracer }));
   const app = resources.use(
-    await startApp(({ headers }, response) => response.end(String(headers['traceparent'] ?? ''))),
+    await startApp(({ headers }, response) => {
+      response.setHeader('x-tracestate', headers['tracestate'] ?? 'none');
+      response.end(String(headers['traceparent'] ?? ''));
+    }),
   );
   await bed.revision('hello-00001', { containerConcurrency: 1 }, labels);
   await bed.route('hello.test', 'hello-00001');
@@ -53,8 +56,9 @@ test('tracing: a request belongs to its caller’s trace, and the program to the
   await using it = await stage({ rate: 1 });
   await it.warm();
   const headers = { traceparent: `00-${traceId}-${spanId}-01`, tracestate: 'vendor=1' };
-  const { body } = await ask(it.port, { host: 'hello.test', path: '/x?secret=1', headers });
-  const told = parseTraceParent(body);
+  const answer = await ask(it.port, { host: 'hello.test', path: '/x?secret=1', headers });
+  assert.equal(answer.headers['x-tracestate'], 'vendor=1');
+  const told = parseTraceParent(answer.body);
   assert.equal(it.spans.length, 2);
   const [server, proxy] = it.spans;
   assert.ok(server && proxy);
@@ -104,5 +108,7 @@ test('tracing: only what is sampled is told, by the caller’s word between 0 an
   assert.equal(it.spans.length, 0);
   said.isTelling = false;
   assert.equal(await asked('01'), `00-${traceId}-${spanId}-01`, 'it passes as it came');
-  assert.equal(await asked(), '');
+  const headers = { tracestate: 'vendor=1,other=2' };
+  const untold = await ask(it.port, { host: 'hello.test', headers });
+  assert.deepEqual([untold.body, untold.headers['x-tracestate']], ['', 'vendor=1,other=2']);
 });
