@@ -229,6 +229,22 @@ test('splits: by percent within ten points of a thousand, nothing to none; heade
   assert.deepEqual([seen.get('none'), seen.get('unsaid')], [undefined, undefined]);
 });
 
+test('headers: values go and are matched as UTF-8', async () => {
+  await using at = await startBed('app');
+  const matched = {
+    headers: { lang: { exact: 'żółw' } },
+    appendHeaders: { animal: 'żółw é' },
+    splits: [split('app', 100, { appendHeaders: { more: 'é' } })],
+  };
+  const other = { splits: [split('app')] };
+  await serve(at.bed, 'a', { rules: [rule(['app.example'], [matched, other])] });
+  const octets = (text: string): string => Buffer.from(text).toString('latin1');
+  const { headers } = await at.call({ host: 'app.example', headers: { lang: octets('żółw') } });
+  assert.deepEqual([headers['animal'], headers['more']], [octets('żółw é'), octets('é')]);
+  const unmatched = await at.call({ host: 'app.example', headers: { lang: 'zolw' } });
+  assert.equal(unmatched.headers['animal'], undefined);
+});
+
 test('rewriteHost: a host of its own leads through an ExternalName to what is inside', async () => {
   await using at = await startBed('app');
   const { client } = at.bed.cluster;

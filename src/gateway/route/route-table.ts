@@ -232,7 +232,7 @@ function routePath(
     isOnlySecure:
       isExternal && ingress.spec.httpOption === 'Redirected' && !prefix.startsWith(ACME_CHALLENGES),
     headers: Object.entries(path.headers ?? {}).map(
-      ([name, { exact }]) => [name.toLowerCase(), exact] as const,
+      ([name, { exact }]) => [name.toLowerCase(), asOnTheWire(exact)] as const,
     ),
     rewriteHost: path.rewriteHost || undefined,
     splits: path.splits.map((split) => {
@@ -242,10 +242,21 @@ function routePath(
         service: split.serviceName,
         port: split.servicePort,
         below,
-        append: appendedFields(path.appendHeaders, split.appendHeaders),
+        append: appendedFields(onTheWire(path.appendHeaders), onTheWire(split.appendHeaders)),
       };
     }),
   };
+}
+
+function onTheWire(fields: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, asOnTheWire(value)]),
+  );
+}
+
+/** Values of fields are octets, a character each, to the parser and the writer; what an Ingress says goes in UTF-8, as from Go. */
+function asOnTheWire(value: string): string {
+  return Buffer.from(value).toString('latin1');
 }
 
 /** Clients in Go leave a 0 out; admission fills in the 100 of one that is alone. */
