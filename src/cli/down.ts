@@ -55,7 +55,7 @@ async function stopOrphan(recordFile: string): Promise<void> {
 
 /** What a home consists of; anything else in the folder is not ours to remove. */
 const OWN =
-  /^(agent|build|compile-cache|images|kubeconfig|logs|network\.json|pki|run|store)(?:\.tmp-\d+)?$/;
+  /^(agent|build|compile-cache|images|kubeconfig|logs|network\.json|pki|run|store|volumes)(?:\.tmp-\d+)?$/;
 
 function removeHome(home: string): void {
   let names: string[];
