@@ -68,3 +68,28 @@ test('an Ingress whose status is refused for ever keeps no other from being told
   await written.promise;
   assert.equal(refused, 1);
 });
+
+test('nothing is written of what is wanted after the end', async () => {
+  let written = 0;
+  const writer = new IngressStatusWriter({
+    client: {
+      async updateStatus(_kind, object) {
+        written += 1;
+        return object;
+      },
+    },
+    clock: systemClock,
+    log: silentLog,
+  });
+  const metadata = { namespace: 'default', name: 'a' };
+  const ingress: Ingress = {
+    apiVersion: 'networking.internal.knative.dev/v1alpha1',
+    kind: 'Ingress',
+    metadata,
+    spec: {},
+  };
+  writer.want(ingress, { observedGeneration: 1 });
+  writer[Symbol.dispose]();
+  writer.want(ingress, { observedGeneration: 2 });
+  assert.equal(written, 1);
+});

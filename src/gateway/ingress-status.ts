@@ -92,6 +92,8 @@ export class IngressStatusWriter implements Disposable {
 
   /** `ingress` should have this status. */
   want(ingress: Ingress, status: StatusOf<Ingress>): void {
+    // What changes may be told after the end: they are looked at once a turn.
+    if (this.#isDisposed) return;
     const key = keyOf(ingress);
     if (isDeepStrictEqual(ingress.status, status)) {
       this.#wanted.delete(key);
