@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { createConnection, createServer, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import {
   type App,
@@ -135,6 +136,31 @@ test('relay: a slow reader does not make the gateway hold the response', async (
   socket.resume();
   await once(socket, 'close');
   assert.ok(received > 64_000_000);
+});
+
+test('relay: answers that come at once to readers that are slow stay apart, whatever their size', async () => {
+  const sizes = [3, 4_096, 4_097, 65_536, 24_000_000, 32_000_000];
+  await using at = await startBed((incoming, response) => {
+    const index = Number(incoming.url?.slice(1));
+    const body = Buffer.alloc(sizes[index] ?? 0, `${index}.`);
+    if (index % 2 === 0) response.setHeader('content-length', body.length);
+    response.end(body);
+  });
+  const readers = sizes.map((_size, index) => {
+    const socket = createConnection({ port: at.port, host: '127.0.0.1' });
+    socket.pause();
+    socket.write(request(`GET /${index} HTTP/1.0`));
+    return socket;
+  });
+  await Promise.all(readers.map(async (socket) => await once(socket, 'readable')));
+  for (const [index, socket] of readers.entries()) {
+    const body = await buffer(socket);
+    const expected = Buffer.alloc(sizes[index] ?? 0, `${index}.`);
+    assert.ok(
+      body.subarray(body.indexOf('\r\n\r\n') + 4).equals(expected),
+      `${sizes[index]} bytes`,
+    );
+  }
 });
 
 test('relay: pipelined requests are answered in their order, also those that are refused', async () => {

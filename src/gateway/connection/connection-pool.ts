@@ -32,9 +32,9 @@ export class ConnectionPool implements Disposable {
     return this.connect();
   }
 
-  /** A new one, whatever is idle. */
-  connect(): PodConnection {
-    return PodConnection.open(this.#options);
+  /** A new one, whatever is idle; only one that `mayUpgrade` can be given to another protocol. */
+  connect(mayUpgrade = false): PodConnection {
+    return PodConnection.open(this.#options, mayUpgrade);
   }
 
   /** Keeps one whose exchange is over. `keepAlive` is the pod's Keep-Alive field. */

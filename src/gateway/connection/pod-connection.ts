@@ -13,6 +13,7 @@ export interface ResponseReader {
   onConnected(): void;
   /** Interim ones (status 100 to 199) too. */
   onResponse(head: ResponseHead): void;
+  /** `data` is read over once this returns: what is kept must be copied. */
   onResponseData(data: Buffer): void;
   onResponseEnd(trailers: FieldSection | undefined): void;
   /** All that came together has been told. */
@@ -32,6 +33,8 @@ export interface PodConnectionOptions {
 
 /** Pods are on this machine or a hop away: what has not answered by then will not. */
 const CONNECT_TIMEOUT_MS = 5_000;
+/** What comes on any of the connections is read into the same memory, and dealt with before the next read: one for each read costs a twentieth of a request. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** A connection to a pod: one request at a time, many after another. */
 export class PodConnection implements MessageReader {
@@ -63,9 +66,18 @@ export class PodConnection implements MessageReader {
     socket.on('close', this.#socketClosed);
   }
 
-  static open(options: PodConnectionOptions): PodConnection {
+  /** One that `mayUpgrade` can be detached. */
+  static open(options: PodConnectionOptions, mayUpgrade = false): PodConnection {
     const { address: host, port } = options;
-    return new PodConnection(createConnection({ ...liveness, host, port, noDelay: true }), options);
+    const target = { ...liveness, host, port, noDelay: true };
+    if (mayUpgrade) return new PodConnection(createConnection(target), options);
+    const callback = (bytes: number): boolean => {
+      connection.#readSocket(READ_BUFFER.subarray(0, bytes));
+      return true;
+    };
+    const onread = { buffer: READ_BUFFER, callback };
+    const connection = new PodConnection(createConnection({ ...target, onread }), options);
+    return connection;
   }
 
   /** Takes over a connection that somebody made to see whether the pod answers. */
@@ -99,7 +111,7 @@ export class PodConnection implements MessageReader {
     this.#socket.resume();
   }
 
-  /** Gives the bare socket away, after a 101. */
+  /** Gives the bare socket away, after a 101; it was opened for that. */
   detach(): Socket {
     this.#isDetached = true;
     this.#reader = undefined;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
-/** Up to here, copying into one write is cheaper than a second buffer for the kernel to gather. */
-const COPIED_BYTES_MAX = 4 * 1024;
+/** Up to here one text is cheaper than a second buffer for the kernel to gather. */
+const APPENDED_BYTES_MAX = 4 * 1024;
 
 /** Gathers what is said together into few writes: a head, a small body and its framing leave as one. */
 export class SocketWriter {
@@ -22,14 +22,15 @@ export class SocketWriter {
     this.#text += text;
   }
 
+  /** Copies: `data` may be read over once this returns. */
   data(data: Buffer): void {
-    if (data.length <= COPIED_BYTES_MAX) {
+    if (data.length <= APPENDED_BYTES_MAX) {
       this.#text += data.toString('latin1');
       return;
     }
     this.#socket.cork();
     this.flush();
-    this.#socket.write(data);
+    this.#socket.write(Buffer.from(data));
     this.#socket.uncork();
   }
 

@@ -69,7 +69,8 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
   onPod(pod: Pod): void {
     this.admittedMs = this.#clock.monotonicMs();
     this.servedBy = pod;
-    this.#send(pod.pool.take());
+    const { pool } = pod;
+    this.#send(this.#mayUpgrade ? pool.connect(true) : pool.take());
   }
 
   onRefused(status: number, text: string): void {
@@ -217,7 +218,7 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
   #repeat(connection: PodConnection, error: Error): void {
     if (connection.isReused && !this.#isRepeated && this.pod) {
       this.#isRepeated = true;
-      this.#send(this.pod.pool.connect());
+      this.#send(this.pod.pool.connect(this.#mayUpgrade));
     } else if (!this.#isMoved) {
       this.#isMoved = true;
       this.#connection = undefined;
@@ -229,6 +230,10 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     this.#leave();
     this.exchange.respond(502, `the pod gave no valid response: ${error.message}`);
     this.#tell();
+  }
+
+  get #mayUpgrade(): boolean {
+    return upgradeOf(this.exchange.head) !== undefined;
   }
 
   #responseFraming(): BodyFraming {
