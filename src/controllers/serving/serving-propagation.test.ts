@@ -7,6 +7,7 @@ import { Service as CoreService } from '#api/core-v1/service.ts';
 import type { Kind } from '#api/kind.ts';
 import type { KubeObject, ObjectMeta } from '#api/meta/object-meta.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
+import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
@@ -139,6 +140,9 @@ test('propagation: each generation of a template has its number and its owners, 
   );
   const deployment = await client.get(Deployment, { namespace, name: 'hello-00002-deployment' });
   const scaler = await client.get(PodAutoscaler, { namespace, name: 'hello-00002' });
+  const served = await client.get(ServerlessService, { namespace, name: 'hello-00002' });
+  assert.equal(scaler?.metadata.annotations?.['autoscaling.knative.dev/metric'], 'concurrency');
+  assert.equal(served?.metadata.annotations?.['autoscaling.knative.dev/metric'], undefined);
   const pod = deployment?.spec?.template.metadata;
   for (const labels of [deployment?.metadata.labels, scaler?.metadata.labels, pod?.labels]) {
     const own = {

@@ -1,8 +1,9 @@
 import type { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
+import { SCALE_PREFIX } from '#api/autoscaling-v1alpha1/scale-annotations.ts';
 import { apiVersionOf } from '#api/kind.ts';
 import { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import type { ScaleSettings } from '#autoscaler/scale-settings.ts';
-import { placeOf } from '#controllers/serving/ensure-owned.ts';
+import { placeOf, without } from '#controllers/serving/ensure-owned.ts';
 
 /** As many activators as upstream has at least; with ours it says no more than that there are several gateways. */
 const ACTIVATORS_MIN = 2;
@@ -12,7 +13,9 @@ export function desiredServerlessService(
   { mode, numActivators }: { readonly mode: 'Serve' | 'Proxy'; readonly numActivators: number },
 ): ServerlessService {
   const { name, namespace } = placeOf(autoscaler.metadata);
-  const { labels = {}, annotations = {} } = autoscaler.metadata;
+  const { labels = {} } = autoscaler.metadata;
+  // What a revision scales by says nothing of where it is reached.
+  const annotations = without(autoscaler.metadata.annotations, [`${SCALE_PREFIX}metric`]);
   return {
     apiVersion: apiVersionOf(ServerlessService),
     kind: ServerlessService.kind,
