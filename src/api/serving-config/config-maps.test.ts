@@ -290,6 +290,132 @@ for (const [name, data, expected] of [
   ['config-logging', { 'zap-logger-config': '{' }, /^zap-logger-config: /],
   ['config-certmanager', { issuerRef: 'kind: ClusterIssuer\nname: ca' }, undefined],
   ['config-certmanager', { issuerRef: 'ca' }, 'issuerRef: "ca", wanted keys and values'],
+  [
+    'config-autoscaler',
+    { 'stable-window': '1Gi' },
+    'failed to parse data: failed to parse "stable-window": time: unknown unit "Gi" in duration "1Gi"',
+  ],
+  [
+    'config-autoscaler',
+    { 'max-scale': '2147483648' },
+    'failed to parse data: failed to parse "max-scale": strconv.ParseInt: parsing "2147483648": value out of range',
+  ],
+  ['config-autoscaler', { 'min-scale': '-1' }, 'min-scale = -1, must be at least 0'],
+  ['config-defaults', { 'revision-timeout-seconds': '-1' }, undefined],
+  [
+    'config-defaults',
+    { 'revision-memory-limit': '' },
+    `failed to parse "revision-memory-limit": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+  ],
+  [
+    'config-defaults',
+    { 'allow-container-concurrency-zero': 'no' },
+    'failed to parse "allow-container-concurrency-zero": strconv.ParseBool: parsing "no": invalid syntax',
+  ],
+  [
+    'config-defaults',
+    { 'init-container-name-template': '{{.Name' },
+    'template: container-template:1: unclosed action',
+  ],
+  [
+    'config-deployment',
+    { 'queue-sidecar-image': '' },
+    'queue-sidecar-image cannot be empty or unset',
+  ],
+  ['config-deployment', { queueSidecarImage: '' }, 'queue-sidecar-image cannot be empty or unset'],
+  [
+    'config-deployment',
+    { 'pod-is-always-schedulable': 'maybe' },
+    'failed to parse "pod-is-always-schedulable": strconv.ParseBool: parsing "maybe": invalid syntax',
+  ],
+  [
+    'config-deployment',
+    { 'runtime-class-name': 'Bad_Name: {}' },
+    /^runtime-class-name Bad_Name selector not valid DNSSubdomain: \[a lowercase RFC 1123/,
+  ],
+  ['config-domain', { 'example.org': 'selector: { app: 1 }' }, undefined],
+  ['config-features', { 'secure-pod-defaults': 'allowrootbounded', nobody: 'x' }, undefined],
+  [
+    'config-gc',
+    { 'retain-since-last-active-time': '1' },
+    'failed to parse retain-since-last-active-time: time: missing unit in duration "1"',
+  ],
+  ['config-gc', { 'retain-since-create-time': '', 'max-non-active-revisions': ' 30 ' }, undefined],
+  [
+    'config-gc',
+    { 'max-non-active-revisions': '-1' },
+    'failed to parse max-non-active-revisions: strconv.ParseUint: parsing "-1": invalid syntax',
+  ],
+  [
+    'config-gc',
+    { 'min-non-active-revisions': 'few' },
+    'failed to parse data: failed to parse "min-non-active-revisions": strconv.ParseInt: parsing "few": invalid syntax',
+  ],
+  [
+    'config-leader-election',
+    { buckets: '-1' },
+    'failed to parse "buckets": strconv.ParseUint: parsing "-1": invalid syntax',
+  ],
+  ['config-logging', { 'loglevel.somebody': 'loud' }, 'invalid logging level: loud'],
+  ['config-logging', { 'loglevel.activator': '', 'loglevel.webhook': 'Warning' }, undefined],
+  ['config-network', { 'http-protocol': '', 'default-external-scheme': '' }, undefined],
+  [
+    'config-network',
+    { 'cluster-local-domain-tls': 'on' },
+    'cluster-local-domain-tls with value: "on" in config-network ConfigMap is not supported',
+  ],
+  [
+    'config-network',
+    { 'system-internal-tls': 'on' },
+    'system-internal-tls with value: "on" in config-network ConfigMap is not supported',
+  ],
+  [
+    'config-network',
+    { 'internal-encryption': '' },
+    'failed to parse "internal-encryption": strconv.ParseBool: parsing "": invalid syntax',
+  ],
+  [
+    'config-network',
+    { 'domain-template': '{{.Name}} {{.Domain}}' },
+    'parse "https://foo baz.com": invalid character " " in host name',
+  ],
+  [
+    'config-network',
+    { 'domain-template': '{{.Domain}}:{{.Name}}' },
+    'parse "https://baz.com:foo": invalid port ":foo" after host',
+  ],
+  [
+    'config-network',
+    { 'default-external-scheme': 'ftp' },
+    'unsupported default-external-scheme value: "ftp", wanted one of http, https',
+  ],
+  [
+    'config-observability',
+    { 'request-metrics-protocol': 'Prometheus' },
+    'unsupported protocol "Prometheus"',
+  ],
+  [
+    'config-observability',
+    { 'metrics-export-interval': '-1s' },
+    'export interval "-1s" should be greater than zero',
+  ],
+  ['config-observability', { 'runtime-profiling': 'on' }, 'unsupported profile setting "on"'],
+  [
+    'config-observability',
+    { 'tracing-protocol': 'grpc' },
+    'endpoint should be set for protocol "grpc"',
+  ],
+  [
+    'config-observability',
+    { 'tracing-sampling-rate': '-0.5' },
+    'sampling rate -0.500000 should be greater or equal to zero',
+  ],
+  [
+    'config-observability',
+    { 'logging.enable-request-log': 'true', 'logging.request-log-template': '' },
+    '"logging.enable-request-log" was set to true, but no "logging.request-log-template" was specified',
+  ],
+  ['config-tracing', { backend: 'zipkin' }, undefined],
   ['config-of-somebody', { 'stable-window': 'x' }, undefined],
 ] as const satisfies readonly (readonly [string, ConfigData, string | RegExp | undefined])[]) {
   test(`${name}: ${JSON.stringify(data)} ${expected === undefined ? 'is taken' : 'is refused'}`, () => {
@@ -312,6 +438,39 @@ test('config maps: what is seeded shows each key with what it is without it, and
     const settings = withConfigMap(defaultSettings, name, copied);
     assert.equal(shown(settings), shown(defaultSettings), name);
   }
+});
+
+test('config-logging: who has no level of its own has that of zap', () => {
+  const levels = (data: ConfigData): readonly string[] => {
+    const { controller, activator } = withConfigMap(
+      defaultSettings,
+      'config-logging',
+      data,
+    ).logging;
+    return [controller, activator];
+  };
+  assert.deepEqual(levels({}), ['info', 'info']);
+  const zap = { 'zap-logger-config': '{"level": "error", "encoding": "json"}' };
+  assert.deepEqual(levels(zap), ['error', 'error']);
+  assert.deepEqual(levels({ ...zap, 'loglevel.controller': 'debug', 'loglevel.activator': '' }), [
+    'debug',
+    'error',
+  ]);
+});
+
+test('config-network: internal-encryption is the spelling of before of system-internal-tls', () => {
+  const mode = (data: ConfigData): string =>
+    withConfigMap(defaultSettings, 'config-network', data).network.systemInternalTls;
+  assert.equal(mode({ 'internal-encryption': 'true' }), 'Enabled');
+  assert.equal(
+    mode({ 'internal-encryption': 'true', 'system-internal-tls': 'Disabled' }),
+    'Enabled',
+  );
+  assert.equal(
+    mode({ 'internal-encryption': 'false', 'system-internal-tls': 'enabled' }),
+    'Enabled',
+  );
+  assert.equal(mode({ 'internal-encryption': 'false' }), 'Disabled');
 });
 
 test('config maps: an example that somebody edited in place is refused, as its author meant something else', () => {

@@ -310,6 +310,10 @@ for (const [text, ...expected] of [
     'Kubernetes default value is insecure, Knative may default this to secure in a future release: spec.containers[0].securityContext.capabilities.drop, spec.containers[0].securityContext.seccompProfile.type',
   ],
   [
+    '{ securityContext: { runAsNonRoot: true, seccompProfile: { type: RuntimeDefault } }, containers: [{ image: i, securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL, all] } } }], initContainers: [{ image: j }] }',
+    'Kubernetes default value is insecure, Knative may default this to secure in a future release: spec.initContainers[0].securityContext.allowPrivilegeEscalation, spec.initContainers[0].securityContext.capabilities',
+  ],
+  [
     '{ containers: [{ image: i, securityContext: { allowPrivilegeEscalation: false, runAsNonRoot: false, seccompProfile: { type: Unconfined }, capabilities: { drop: [all] } } }] }',
     "invalid value: all: spec.containers[0].securityContext.capabilities.drop\nMust be spelled as 'ALL'",
   ],
