@@ -55,6 +55,31 @@ test('serving admission: what is wrong is refused in the same words, also by dry
   assert.equal(status, 404);
 });
 
+test('serving admission: of some lists several appliers own the items that each has named', async () => {
+  const { cluster, services } = await withServices();
+  const apply = async (by: string, spec: object): Promise<unknown> => {
+    const { status, body } = await cluster.send(
+      'PATCH',
+      `${services}/hello?fieldManager=${by}`,
+      service(spec),
+      { headers: { 'content-type': 'application/apply-patch+yaml' } },
+    );
+    assert.ok(status < 300, JSON.stringify(body));
+    return at(body, 'spec.template.spec.imagePullSecrets');
+  };
+  await apply('first', { ...hello, imagePullSecrets: [{ name: 'one' }] });
+  const both = [{ name: 'one' }, { name: 'two' }];
+  assert.deepEqual(await apply('second', { imagePullSecrets: [{ name: 'two' }] }), both);
+  assert.deepEqual(await apply('first', hello), [{ name: 'two' }]);
+  const twice = service({ ...hello, imagePullSecrets: [{ name: 'a' }, { name: 'a' }] }, 'twice');
+  const { status, body } = await cluster.send('POST', services, twice);
+  assert.equal(status, 422);
+  assert.match(
+    String(at(body, 'message')),
+    /spec\.template\.spec\.imagePullSecrets\[1\]: Duplicate value: \{"name":"a"\}/,
+  );
+});
+
 test('serving admission: who created it cannot be changed, and who changes it is kept', async () => {
   const { cluster, services } = await withServices();
   const object = (await made(cluster, services, service(hello))) as Record<string, unknown>;

@@ -132,6 +132,37 @@ test('crds: accept and prune the fields that upstream’s do', (context) => {
   }
 });
 
+test('crds: their lists are merged by the keys that upstream’s are', (context) => {
+  const theirs = upstream(context);
+  if (!theirs) return;
+  for (const { metadata, spec } of ours()) {
+    const name = metadata.name ?? '';
+    const own = keysOf(spec.versions[0]?.schema?.openAPIV3Schema);
+    const wanted = keysOf(theirs[name]?.versions[0]?.schema?.openAPIV3Schema);
+    // Upstream leaves these open, or has them not at all.
+    const closed = own.filter((path) => !/initContainers\[\]|\.claims|\.ephemeral\./.test(path));
+    assert.deepEqual(closed.toSorted(), wanted.toSorted(), name);
+  }
+});
+
+/** Lists that several appliers may each own items of, by their paths. */
+function keysOf(schema: JSONSchemaProps = {}, path = ''): string[] {
+  const { properties = {}, items, additionalProperties } = schema;
+  const keys = schema['x-kubernetes-list-map-keys'];
+  const inItems =
+    items && !Array.isArray(items) ? keysOf(items as JSONSchemaProps, `${path}[]`) : [];
+  const inEntries =
+    typeof additionalProperties === 'object'
+      ? keysOf(additionalProperties as JSONSchemaProps, `${path}{}`)
+      : [];
+  return [
+    ...(keys ? [`${path} ${keys.join(',')}`] : []),
+    ...Object.entries(properties).flatMap(([name, each]) => keysOf(each, `${path}.${name}`)),
+    ...inItems,
+    ...inEntries,
+  ];
+}
+
 function shown(version: CustomResourceDefinitionSpec['versions'][number]): unknown {
   const { name, served, storage, subresources, additionalPrinterColumns = [] } = version;
   const columns = additionalPrinterColumns.map(

@@ -31,6 +31,11 @@ import {
 const int32 = integer({ format: 'int32' });
 const int64 = integer({ format: 'int64' });
 
+/** Of a list whose items several appliers may own, each the items of its keys. */
+function listBy(key: string) {
+  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] } as const;
+}
+
 /** A probe as Knative takes it: ports may be left out, they are the serving port. */
 export type RevisionProbe = Of<typeof RevisionProbe>;
 const RevisionProbe = object({
@@ -58,7 +63,7 @@ export type RevisionContainer = Of<typeof RevisionContainer>;
 const RevisionContainer = object({
   args: optional(array(string())),
   command: optional(array(string())),
-  env: optional(array(core<EnvVar>('io.k8s.api.core.v1.EnvVar'))),
+  env: optional(array(core<EnvVar>('io.k8s.api.core.v1.EnvVar'), listBy('name'))),
   envFrom: optional(array(core<EnvFromSource>('io.k8s.api.core.v1.EnvFromSource'))),
   image: optional(string()),
   imagePullPolicy: optional(string()),
@@ -82,7 +87,9 @@ const RevisionContainer = object({
   startupProbe: optional(RevisionProbe),
   terminationMessagePath: optional(string()),
   terminationMessagePolicy: optional(string()),
-  volumeMounts: optional(array(core<VolumeMount>('io.k8s.api.core.v1.VolumeMount'))),
+  volumeMounts: optional(
+    array(core<VolumeMount>('io.k8s.api.core.v1.VolumeMount'), listBy('mountPath')),
+  ),
   workingDir: optional(string()),
 });
 
@@ -109,7 +116,7 @@ export const RevisionSpec = object({
   hostNetwork: optional(boolean()),
   hostPID: optional(boolean()),
   imagePullSecrets: optional(
-    array(core<LocalObjectReference>('io.k8s.api.core.v1.LocalObjectReference')),
+    array(core<LocalObjectReference>('io.k8s.api.core.v1.LocalObjectReference'), listBy('name')),
   ),
   initContainers: optional(array(RevisionContainer)),
   nodeSelector: optional(map(string())),
@@ -123,7 +130,7 @@ export const RevisionSpec = object({
   topologySpreadConstraints: optional(
     array(core<TopologySpreadConstraint>('io.k8s.api.core.v1.TopologySpreadConstraint')),
   ),
-  volumes: optional(array(core<Volume>('io.k8s.api.core.v1.Volume'))),
+  volumes: optional(array(core<Volume>('io.k8s.api.core.v1.Volume'), listBy('name'))),
 });
 
 export type RevisionTemplate = Of<typeof RevisionTemplate>;
