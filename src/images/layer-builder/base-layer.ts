@@ -7,6 +7,7 @@ import { unlessMissing } from '../missing-file.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
 import type { MachineFile } from './machine-file.ts';
 import { pythonFiles, type MachinePython } from './machine-python.ts';
+import { plainTypeScriptHook } from './plain-typescript.ts';
 import { sharedLibrariesOf } from './shared-libraries.ts';
 
 /** Whom built images run as: the uid that distroless images made customary for nobody in particular. */
@@ -33,7 +34,8 @@ const LAYOUT_VERSION = 3;
 export async function nodeBaseLayer(store: ContentStore, nodePath: string): Promise<BuiltLayer> {
   const libraries = (await sharedLibrariesOf(nodePath)).map((file) => path.normalize(file));
   const copies = libraries.map((file) => ({ from: file, to: file }));
-  return await baseLayer(store, 'node', [{ from: nodePath, to: NODE_IN_IMAGE }, ...copies]);
+  const files = [{ from: nodePath, to: NODE_IN_IMAGE }, ...copies];
+  return await baseLayer(store, 'node', files, [plainTypeScriptHook]);
 }
 
 /** The layer that Python programs run on, made from this machine: its Python, standard library and shared libraries. */
@@ -52,9 +54,10 @@ async function baseLayer(
   store: ContentStore,
   name: string,
   files: readonly MachineFile[],
+  ownEntries: readonly LayerEntry[] = [],
 ): Promise<BuiltLayer> {
   const copies = await found([...files, ...extraFiles(files)]);
-  const key = digestOf(JSON.stringify([LAYOUT_VERSION, copies]));
+  const key = digestOf(JSON.stringify([LAYOUT_VERSION, copies, ownEntries]));
   const record = path.join(store.home, `base-layer-${name}.json`);
   const known = await readRecord(record, key);
   if (known && (await store.touch(known.digest))) return known;
@@ -62,7 +65,7 @@ async function baseLayer(
     const isProgram = to.startsWith('/usr/local/bin/') || /\.so(?:\.|$)/.test(to);
     return { kind: 'file', path: to.slice(1), mode: isProgram ? 0o755 : 0o644, source: from, size };
   });
-  const layer = await writeLayer(store, [...entries, ...systemEntries()]);
+  const layer = await writeLayer(store, [...entries, ...systemEntries(), ...ownEntries]);
   await writeFileAtomic(record, `${JSON.stringify({ key, ...layer })}\n`);
   return layer;
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { run } from '#test/support/platform.ts';
 import { seededRandom } from '#base/random.ts';
 import { hastyClock, openTestStore, temporaryFolder } from '#test/support/image-fixture.ts';
 import type { ContentStore } from '../content/content-store.ts';
@@ -87,6 +88,49 @@ test('build: a program becomes an image that runs it as nobody in particular', a
   const files = await readdir(base, { recursive: true });
   assert.ok(files.some((name) => path.basename(name).startsWith('libc.')));
   assert.ok(files.some((name) => path.basename(name).startsWith('ld-linux')));
+});
+
+test('build: types are taken out once, and what was said with them stays where it was', async () => {
+  await using home = await temporaryFolder();
+  await using source = await temporaryFolder();
+  await writeProgram(source.path, {
+    'package.json': '{"type":"module","main":"server.ts"}',
+    'server.ts': `import { half } from './half.ts';\nconst whole: number = 84;\nconsole.log(half(whole), new Error('x').stack?.split('server.ts')[1]?.slice(0, 5));\n`,
+    'half.ts': 'export function half(of: number): number {\n  return of / 2;\n}\n',
+  });
+  const store = await openTestStore(home.path);
+  await build(store, source.path);
+  const { config, layers } = await unpacked(store);
+  const [base = '', program = ''] = layers;
+  const hook =
+    config.Env?.find((pair) => pair.startsWith('NODE_OPTIONS='))
+      ?.split('=')
+      .at(-1) ?? '';
+  const app = path.join(program, 'app');
+  const start = async (name: string): Promise<string> => {
+    const args = [`--import=${path.join(base, hook)}`, name];
+    const { stdout, stderr } = await run([process.execPath, ...args], { cwd: app });
+    return `${stdout.trim()}${stderr}`;
+  };
+  assert.equal(await start('server.ts'), '42 :3:26');
+  // To who takes types out this calls b with d; to who does not it compares twice.
+  await writeFile(
+    path.join(app, 'witness.ts'),
+    'const [b, c, d] = [3, 2, 1];\nconsole.log(b<c>(d));',
+  );
+  assert.equal(await start('witness.ts'), 'false');
+});
+
+test('build: what only Node can say of a program with types is left to Node', async () => {
+  await using home = await temporaryFolder();
+  await using source = await temporaryFolder();
+  const text = 'enum Colour { Red }\n';
+  await writeProgram(source.path, { 'server.ts': text });
+  const store = await openTestStore(home.path);
+  await build(store, source.path);
+  const { config, layers } = await unpacked(store);
+  assert.ok(!config.Env?.some((pair) => pair.startsWith('NODE_OPTIONS=')));
+  assert.equal(await readFile(path.join(layers[1] ?? '', 'app/server.ts'), 'utf8'), text);
 });
 
 test('build: the same program is the same digest, on another day, from another folder', async () => {

@@ -13,7 +13,8 @@ import type { BaseImage, ImageLayer } from './base-image.ts';
 import { type Foundation, foundationOf, plainLayer } from './foundation.ts';
 import { IMAGE_USER } from './base-layer.ts';
 import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
-import { APP_FOLDER, readSourceFolder } from './source-folder.ts';
+import { PLAIN_TYPESCRIPT_ENV, withoutTypes } from './plain-typescript.ts';
+import { APP_FOLDER, readSourceFolder, type SourceFolder } from './source-folder.ts';
 
 export interface BuildImageOptions {
   /** The program's folder. */
@@ -48,7 +49,7 @@ export interface BuiltImage {
 export async function buildImage(options: BuildImageOptions): Promise<BuiltImage> {
   const { store, signal, client, onProgress = () => undefined } = options;
   const reference = parseReference(options.reference);
-  const folder = await readSourceFolder(options.source);
+  const folder = await readProgram(options);
   const foundation = await foundationOf(folder.program, { ...options, onProgress });
   const layers: ImageLayer[] = [...foundation.layers];
   for (const [name, entries] of [
@@ -70,6 +71,20 @@ export async function buildImage(options: BuildImageOptions): Promise<BuiltImage
     await store.pushed.put(reference.path, { digest, mediaType, ...(tag && { tag }) });
   }
   return { digest, reference: `${repositoryOf(reference)}@${digest}` };
+}
+
+/** With this machine's Node, which knows the hook for it, types are taken out once and not at each start. */
+async function readProgram({ source, base }: BuildImageOptions): Promise<SourceFolder> {
+  const folder = await readSourceFolder(source);
+  if (base || folder.program.kind !== 'node') return folder;
+  const plain = await withoutTypes(folder.source);
+  if (!plain) return folder;
+  const { program } = folder;
+  return {
+    ...folder,
+    source: plain,
+    program: { ...program, env: [...program.env, PLAIN_TYPESCRIPT_ENV] },
+  };
 }
 
 async function writeImage(

@@ -5,8 +5,9 @@ import { ImageError } from '../image.ts';
 import { OCI_LAYER, type Platform } from '../manifest.ts';
 import { type BaseImage, fetchBase, type ImageLayer } from './base-image.ts';
 import { NODE_IN_IMAGE, nodeBaseLayer, pythonBaseLayer } from './base-layer.ts';
-import { type BuiltLayer, writeLayer } from './layer-archive.ts';
+import { type BuiltLayer, type LayerEntry, writeLayer } from './layer-archive.ts';
 import { findPython, LIBRARIES_IN_IMAGE, PYTHON_IN_IMAGE } from './machine-python.ts';
+import { PLAIN_TYPESCRIPT_ENV, withoutTypes } from './plain-typescript.ts';
 import type { Program } from './program.ts';
 
 /** What a program runs on, and how. */
@@ -61,7 +62,7 @@ async function nodeFoundation(
   const isStatic = kind === 'static';
   return {
     layers: isStatic ? [base, await fileServerLayer(store)] : [base],
-    env: [PATH_IN_IMAGE, ...env],
+    env: [PATH_IN_IMAGE, ...env, ...(isStatic ? [PLAIN_TYPESCRIPT_ENV] : [])],
     command: [NODE_IN_IMAGE, isStatic ? FILE_SERVER_IN_IMAGE : entry],
   };
 }
@@ -107,8 +108,7 @@ async function imageFoundation(
 
 async function fileServerLayer(store: ContentStore): Promise<ImageLayer> {
   const { size } = await lstat(FILE_SERVER);
-  const at = FILE_SERVER_IN_IMAGE.slice(1);
-  return plainLayer(
-    await writeLayer(store, [{ kind: 'file', path: at, mode: 0o644, source: FILE_SERVER, size }]),
-  );
+  const path = FILE_SERVER_IN_IMAGE.slice(1);
+  const entries: LayerEntry[] = [{ kind: 'file', path, mode: 0o644, source: FILE_SERVER, size }];
+  return plainLayer(await writeLayer(store, (await withoutTypes(entries)) ?? entries));
 }
