@@ -84,7 +84,7 @@ export async function servingStage({
     server: { serving: live.current },
     loops: [garbageCollector(fixedKinds([...coreKinds, ...servingKinds]))],
     controllers: [
-      deploymentController,
+      deploymentController(),
       replicaSetController,
       endpointSliceController,
       horizontalPodAutoscalerController(fixedKinds([...coreKinds, ...servingKinds])),

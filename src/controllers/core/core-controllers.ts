@@ -53,7 +53,7 @@ export function coreControllers(options: CoreControllersOptions): {
       serviceAccountController,
       rootCaController(caPem),
       accountTokenController(caPem),
-      deploymentController,
+      deploymentController(),
       replicaSetController,
       jobController,
       cronJobController(),

@@ -44,7 +44,7 @@ export function servingControllers(options: ServingOptions): readonly AnyControl
     domainMappingController(config),
     certificateController(config),
     namespaceCertificateController(config),
-    podAutoscalerController({ config, autoscaler, clock, metrics: options.metrics }),
+    podAutoscalerController({ config, autoscaler, metrics: options.metrics }),
   ].map((controller: AnyController): AnyController => {
     const triggers = [...(controller.triggers ?? []), onSettings];
     return Object.freeze({ ...controller, triggers });

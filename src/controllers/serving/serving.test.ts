@@ -221,6 +221,30 @@ test('serving: an image that nobody has is named, up to the Service', async () =
   await on.cluster.steady();
 });
 
+test('F10: registries are asked again after as long again, whatever the clock is set to', async () => {
+  const askedAt: number[] = [];
+  await using on = await servingStage({
+    resolveDigest: async (): Promise<string> => {
+      askedAt.push(Math.floor(on.clock.monotonicMs() / 1_000));
+      throw new Error('manifest unknown');
+    },
+  });
+  await on.cluster.client.create(Service, hello({ image: 'nowhere/x:1' }));
+  await on.cluster.settled();
+  // That it failed is a change, and each change of a revision is looked at: how often is not the clock's.
+  askedAt.length = 0;
+  const hourMs = 60 * 60_000;
+  const jumpsMs = new Map([
+    [10, hourMs],
+    [40, -2 * hourMs],
+  ]);
+  for (let second = 1; second <= 140; second += 1) {
+    on.clock.jump(jumpsMs.get(second) ?? 0);
+    await on.cluster.advance(1_000);
+  }
+  assert.deepEqual(askedAt, [1, 2, 4, 8, 16, 32, 64, 128]);
+});
+
 test('serving: a program that exits is said with its code and last words', async () => {
   await using on = await servingStage();
   await on.cluster.client.create(Service, hello());

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '#base/fake-clock.ts';
 import { Deployment } from '#api/apps-v1/deployment.ts';
 import { ReplicaSet } from '#api/apps-v1/replica-set.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { ApiError } from '#api/meta/api-error.ts';
 import { deploymentController } from '#controllers/core/deployment/deployment-controller.ts';
 import { replicaSetController } from '#controllers/core/replica-set/replica-set-controller.ts';
-import { startCluster, type Cluster } from '#test/support/cluster.ts';
+import { startCluster, type Cluster, type ClusterOptions } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
 import { allPodsReady, podNames } from '#test/support/pods.ts';
 
+const HOUR_MS = 60 * 60_000;
+
 const ref = { namespace: 'default', name: 'web' };
-const controllers = [deploymentController, replicaSetController];
+const start = (options: ClusterOptions = {}): Promise<Cluster> =>
+  startCluster({ ...options, controllers: [deploymentController(), replicaSetController] });
 
 function deployment(spec = ''): Deployment {
   return fixture(`
@@ -71,7 +75,7 @@ async function setsByRevision({ client }: Cluster) {
 }
 
 test('deployment: makes a set that carries its annotations, and reports when its pods are ready', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   const { client } = cluster;
   await client.create(Deployment, deployment());
   await cluster.settled();
@@ -106,7 +110,7 @@ test('deployment: makes a set that carries its annotations, and reports when its
 });
 
 test('deployment: to zero and back keeps the one set, and stays progressed', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   await cluster.client.create(Deployment, deployment());
   await rollOut(cluster);
   await scale(cluster, 0);
@@ -123,7 +127,7 @@ test('deployment: to zero and back keeps the one set, and stays progressed', asy
 });
 
 test('deployment: a new template rolls out and never drops below what must be available', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   const { client } = cluster;
   await client.create(
     Deployment,
@@ -144,7 +148,7 @@ test('deployment: a new template rolls out and never drops below what must be av
 });
 
 test('deployment: going back to an old template makes its set the newest revision', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   await cluster.client.create(Deployment, deployment());
   await rollOut(cluster);
   await setImage(cluster, 'example.com/web:2');
@@ -159,7 +163,7 @@ test('deployment: going back to an old template makes its set the newest revisio
 });
 
 test('deployment: Recreate ends every old pod before a new one starts', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   const { client } = cluster;
   await client.create(Deployment, deployment('strategy: { type: Recreate }'));
   await rollOut(cluster);
@@ -173,7 +177,7 @@ test('deployment: Recreate ends every old pod before a new one starts', async ()
 });
 
 test('deployment: keeps as many old sets as its history limit says', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   await cluster.client.create(Deployment, deployment('revisionHistoryLimit: 1'));
   for (const image of ['example.com/web:1', 'example.com/web:2', 'example.com/web:3']) {
     await setImage(cluster, image);
@@ -185,7 +189,7 @@ test('deployment: keeps as many old sets as its history limit says', async () =>
 });
 
 test('deployment: says so when the progress deadline passes, and when it moves again', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   await cluster.client.create(Deployment, deployment('progressDeadlineSeconds: 30'));
   await cluster.settled();
   await cluster.advance(29_000);
@@ -198,8 +202,29 @@ test('deployment: says so when the progress deadline passes, and when it moves a
   await cluster.steady();
 });
 
+test('F10: a rollout has its whole deadline and no more, whatever the clock is set to', async () => {
+  for (const jumpMs of [HOUR_MS, -2 * HOUR_MS]) {
+    const clock = new FakeClock();
+    await using cluster = await start({ clock });
+    await cluster.client.create(Deployment, deployment('progressDeadlineSeconds: 30'));
+    await cluster.settled();
+    await cluster.advance(10_000);
+    clock.jump(jumpMs);
+    await cluster.steady();
+    assert.deepEqual(await condition(cluster, 'Progressing'), ['True', 'ReplicaSetUpdated']);
+    await cluster.advance(19_000);
+    assert.deepEqual(await condition(cluster, 'Progressing'), ['True', 'ReplicaSetUpdated']);
+    await cluster.advance(1_000);
+    assert.deepEqual(await condition(cluster, 'Progressing'), [
+      'False',
+      'ProgressDeadlineExceeded',
+    ]);
+    await cluster.steady();
+  }
+});
+
 test('deployment: while paused a new template waits, and rolls out when resumed', async () => {
-  await using cluster = await startCluster({ controllers });
+  await using cluster = await start();
   const { client } = cluster;
   await client.create(Deployment, deployment());
   await rollOut(cluster);
@@ -217,8 +242,7 @@ test('deployment: while paused a new template waits, and rolls out when resumed'
 
 test("deployment: tells of its set's failure to make pods", async () => {
   let isFull = true;
-  await using cluster = await startCluster({
-    controllers,
+  await using cluster = await start({
     refuse: ({ kind }) =>
       isFull && kind === 'Pod' ? new ApiError('Forbidden', 'full') : undefined,
   });

@@ -19,32 +19,46 @@ import {
   type Step,
 } from '#controllers/core/deployment/rolling-update.ts';
 import { isEnded } from '#controllers/core/pod-state.ts';
-import { defineController, on, type Context, type Key } from '#reconcile/controller.ts';
+import { ConditionAges } from '#reconcile/condition-ages.ts';
+import {
+  defineController,
+  on,
+  type Context,
+  type Controller,
+  type Key,
+} from '#reconcile/controller.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 
 /**
  * Rolls a Deployment's template out by ReplicaSets. While it is paused only its newest set follows the replica count.
  */
-export const deploymentController = defineController<Deployment>({
-  kind: Deployment,
-  owns: [ReplicaSet],
-  watches: [
-    on(
-      ReplicaSet,
-      adoptersOf(Deployment, ({ spec }) => spec?.selector),
-    ),
-    on(Pod, deploymentOf),
-  ],
-  async reconcile(deployment, context) {
-    const sets = await readSets(deployment, context);
-    const collision = await rollOut(deployment, { sets, context });
-    if (collision) return { status: { ...deployment.status, collisionCount: collision } };
-    const after = await readSets(deployment, context);
-    await removeHistory(deployment, { sets: after, context });
-    await publishRevision(deployment, { sets: after, context });
-    return deploymentStatus(deployment, { ...after, now: context.clock.now() });
-  },
-});
+export function deploymentController(): Controller<Deployment> {
+  const ages = new ConditionAges();
+  return defineController<Deployment>({
+    kind: Deployment,
+    owns: [ReplicaSet],
+    watches: [
+      on(
+        ReplicaSet,
+        adoptersOf(Deployment, ({ spec }) => spec?.selector),
+      ),
+      on(Pod, deploymentOf),
+    ],
+    async reconcile(deployment, context) {
+      const { clock } = context;
+      // Before anything else, so that each time stamp is seen as soon as it is written.
+      const progressAgeMs = ages.ageMs(deployment, { type: 'Progressing', clock });
+      const sets = await readSets(deployment, context);
+      const collision = await rollOut(deployment, { sets, context });
+      if (collision) return { status: { ...deployment.status, collisionCount: collision } };
+      const after = await readSets(deployment, context);
+      await removeHistory(deployment, { sets: after, context });
+      await publishRevision(deployment, { sets: after, context });
+      return deploymentStatus(deployment, { ...after, now: clock.now(), progressAgeMs });
+    },
+    forget: (key) => ages.forget(key),
+  });
+}
 
 interface Work {
   readonly sets: ReplicaSets;

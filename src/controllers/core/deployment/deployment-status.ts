@@ -16,14 +16,17 @@ interface Reported {
   readonly againAfterMs?: number;
 }
 
+interface Times {
+  readonly now: Date;
+  /** Since the last update of `Progressing`, by a clock that never jumps. */
+  readonly progressAgeMs: number;
+}
+
 /** What a Deployment reports of its sets, and when its progress deadline is to be looked at. */
-export function deploymentStatus(
-  deployment: Deployment,
-  sets: ReplicaSets & { readonly now: Date },
-): Reported {
+export function deploymentStatus(deployment: Deployment, sets: ReplicaSets & Times): Reported {
   const counts = countReplicas(sets);
-  const { now, newSet } = sets;
-  const progress = progressCondition(deployment, { counts, newSet, now });
+  const { now, newSet, progressAgeMs } = sets;
+  const progress = progressCondition(deployment, { counts, newSet, progressAgeMs });
   const conditions = [
     availableCondition(deployment, counts),
     ...(progress ? [progress] : []),
@@ -38,7 +41,7 @@ export function deploymentStatus(
     ...(collisionCount !== undefined && { collisionCount }),
     conditions: conditions.map((condition) => stamped(condition, { previous, now })),
   };
-  const againAfterMs = deadlineInMs(deployment, { status, now });
+  const againAfterMs = deadlineInMs(deployment, { status, progressAgeMs });
   return againAfterMs === undefined ? { status } : { status, againAfterMs };
 }
 
@@ -87,7 +90,11 @@ function availableCondition(deployment: Deployment, { availableReplicas }: Count
 
 function progressCondition(
   deployment: Deployment,
-  { counts, newSet, now }: { counts: Counts; newSet: ReplicaSet | undefined; now: Date },
+  {
+    counts,
+    newSet,
+    progressAgeMs,
+  }: { counts: Counts; newSet: ReplicaSet | undefined; progressAgeMs: number },
 ): Finding | undefined {
   const { paused = false } = deployment.spec ?? {};
   if (!hasDeadline(deployment)) return undefined;
@@ -116,7 +123,7 @@ function progressCondition(
       isNews: true,
     };
   }
-  if (known.reason === 'ProgressDeadlineExceeded' || isLate(deployment, { known, now })) {
+  if (known.reason === 'ProgressDeadlineExceeded' || progressAgeMs >= deadlineMs(deployment)) {
     return finding('False', 'ProgressDeadlineExceeded', `${subject} has timed out progressing.`);
   }
   return { ...known };
@@ -162,26 +169,23 @@ function hasDeadline({ spec }: Deployment): boolean {
   return (spec?.progressDeadlineSeconds ?? NO_DEADLINE) !== NO_DEADLINE;
 }
 
-function isLate(
-  deployment: Deployment,
-  { known, now }: { known: DeploymentCondition; now: Date },
-): boolean {
-  const { progressDeadlineSeconds = NO_DEADLINE } = deployment.spec ?? {};
-  const since = Date.parse(known.lastUpdateTime ?? '');
-  return now.getTime() >= since + progressDeadlineSeconds * 1000;
+function deadlineMs({ spec }: Deployment): number {
+  return (spec?.progressDeadlineSeconds ?? NO_DEADLINE) * 1000;
 }
 
 function deadlineInMs(
   deployment: Deployment,
-  { status, now }: { status: DeploymentStatus; now: Date },
+  { status, progressAgeMs }: { status: DeploymentStatus; progressAgeMs: number },
 ): number | undefined {
   const condition = conditionOf(status, 'Progressing');
-  const { paused, progressDeadlineSeconds = NO_DEADLINE } = deployment.spec ?? {};
+  const { paused } = deployment.spec ?? {};
   const isUnderWay =
     condition?.status !== 'False' && condition?.reason !== 'NewReplicaSetAvailable';
   if (!condition || !hasDeadline(deployment) || paused || !isUnderWay) return undefined;
-  const since = Date.parse(condition.lastUpdateTime ?? '');
-  return Math.max(0, since + progressDeadlineSeconds * 1000 - now.getTime());
+  const known = conditionOf(deployment.status, 'Progressing');
+  // Another stamp than it had is written just now.
+  const ageMs = known?.lastUpdateTime === condition.lastUpdateTime ? progressAgeMs : 0;
+  return Math.max(0, deadlineMs(deployment) - ageMs);
 }
 
 function conditionOf(

@@ -126,7 +126,7 @@ test('garbage collector: an owner of another uid is gone, one of an unknown kind
 });
 
 test('garbage collector: a deleted Deployment takes its sets and pods with it, in either way', async () => {
-  const controllers = [deploymentController, replicaSetController];
+  const controllers = [deploymentController(), replicaSetController];
   for (const propagationPolicy of ['Background', 'Foreground'] as const) {
     await using cluster = await startCluster({ controllers, loops });
     const { client } = cluster;

@@ -83,7 +83,7 @@ async function start(spec: string, replicas = 2): Promise<Bed> {
   const cluster = await startCluster({
     clock,
     controllers: [
-      deploymentController,
+      deploymentController(),
       replicaSetController,
       horizontalPodAutoscalerController(fixedKinds(coreKinds)),
     ],

@@ -20,6 +20,7 @@ import { decideReplicas, type ReplicasDecision } from '#autoscaler/decide-replic
 import { scaleSettings, type ScaleSettings } from '#autoscaler/scale-settings.ts';
 import type { Client } from '#client/client.ts';
 import type { Metrics } from '#telemetry/metrics.ts';
+import { ConditionAges } from '#reconcile/condition-ages.ts';
 import {
   defineController,
   on,
@@ -41,7 +42,6 @@ import {
   PodMeters,
 } from '#controllers/serving/pod-autoscaler/pod-meters.ts';
 import { takenFrom, trialsOf } from '#controllers/serving/pod-autoscaler/autoscaler-words.ts';
-import { ConditionAges } from '#controllers/serving/pod-autoscaler/condition-ages.ts';
 import {
   markNotOwned,
   markScale,
@@ -52,7 +52,6 @@ import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 export interface PodAutoscalerOptions {
   readonly config: ServingConfig;
   readonly autoscaler: Autoscaler;
-  readonly clock: Clock;
   /** Where numbers of pods are measured; nowhere where absent. */
   readonly metrics?: Metrics | undefined;
 }
@@ -76,7 +75,7 @@ interface Observed {
  * specification §3.7).
  */
 export function podAutoscalerController(options: PodAutoscalerOptions): Controller<PodAutoscaler> {
-  const ages = new ConditionAges(options.clock);
+  const ages = new ConditionAges();
   const meters = options.metrics && new PodMeters(options.metrics);
   return defineController<PodAutoscaler>({
     kind: PodAutoscaler,
@@ -139,7 +138,7 @@ async function reconcileKpaClass(
   const isServed = observed.sks?.status?.privateServiceName !== undefined;
   const replicas: ReplicasDecision = isServed
     ? decideReplicas(
-        replicasInput(autoscaler, observed, { ages: options.ages, desired: decision.desired }),
+        replicasInput(autoscaler, observed, { ...options, clock, desired: decision.desired }),
         observed.settings,
       )
     : { wanted: -1 };
@@ -223,7 +222,7 @@ function portOf(deployment: Deployment | undefined): number {
 function replicasInput(
   autoscaler: PodAutoscaler,
   { sks, isReachable, deployment }: Observed,
-  { ages, desired }: { readonly ages: ConditionAges; readonly desired: number },
+  { ages, clock, desired }: { ages: ConditionAges; clock: Clock; desired: number },
 ): Parameters<typeof decideReplicas>[0] {
   const proxied = 'ActivatorEndpointsPopulated';
   const isProxied = sks !== undefined && conditionOf(sks, proxied)?.status === 'True';
@@ -232,9 +231,9 @@ function replicasInput(
     isReachable,
     isInitialized: conditionOf(autoscaler, 'ScaleTargetInitialized')?.status === 'True',
     active: conditionOf(autoscaler, 'Active')?.status ?? 'Unknown',
-    activeForMs: ages.ageMs(autoscaler, 'Active'),
+    activeForMs: ages.ageMs(autoscaler, { type: 'Active', clock }),
     isProxied,
-    proxiedForMs: isProxied ? ages.ageMs(sks, proxied) : 0,
+    proxiedForMs: isProxied ? ages.ageMs(sks, { type: proxied, clock }) : 0,
     progressDeadlineMs: (deployment?.spec?.progressDeadlineSeconds ?? 0) * 1_000,
   };
 }

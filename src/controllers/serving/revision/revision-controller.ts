@@ -19,6 +19,7 @@ import {
   type Outcome,
 } from '#reconcile/controller.ts';
 import { initialScaleOf } from '#autoscaler/scale-settings.ts';
+import { ConditionAges } from '#reconcile/condition-ages.ts';
 import { recordEvent } from '#reconcile/record-event.ts';
 import { tried } from '#reconcile/told-failure.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
@@ -45,18 +46,26 @@ export interface RevisionOptions {
   readonly digests: DigestResolver;
 }
 
+interface Parts extends RevisionOptions {
+  readonly ages: ConditionAges;
+}
+
 type Status = StatusOf<Revision>;
 
 /** Revision → digests, then Deployment, then PodAutoscaler (serving specification §3.3). */
 export function revisionController(options: RevisionOptions): Controller<Revision> {
+  const ages = new ConditionAges();
   return defineController<Revision>({
     kind: Revision,
     owns: [Deployment, Image, PodAutoscaler],
     watches: [on(Pod, revisionOfPod)],
     triggers: [options.digests.trigger],
     reconcile: (revision, context) =>
-      new Pass(revision, context, { ...options, config: asOfNow(options.config) }).run(),
-    forget: (key) => options.digests.forget(key),
+      new Pass(revision, context, { ...options, ages, config: asOfNow(options.config) }).run(),
+    forget(key) {
+      options.digests.forget(key);
+      ages.forget(key);
+    },
   });
 }
 
@@ -69,10 +78,10 @@ function revisionOfPod({ metadata }: Pod): Key[] {
 class Pass {
   readonly #revision: Revision;
   readonly #context: Context;
-  readonly #options: RevisionOptions;
+  readonly #options: Parts;
   readonly #conditions: Conditions;
 
-  constructor(revision: Revision, context: Context, options: RevisionOptions) {
+  constructor(revision: Revision, context: Context, options: Parts) {
     this.#revision = revision;
     this.#context = context;
     this.#options = options;
@@ -139,6 +148,8 @@ class Pass {
   #digests(): Status | { readonly againAfterMs: number } | { readonly isPending: true } {
     const { status, spec } = this.#revision;
     if (status?.containerStatuses) return status;
+    // At each look, not only after a failure, so that its age is counted from when its time stamp was written.
+    const retryMs = this.#digestRetryMs();
     const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
     const images = new Map(containers.map(({ name = '', image = '' }) => [name, image]));
     const { digests } = this.#options;
@@ -151,7 +162,7 @@ class Pass {
     }
     if (resolution.state === 'failed') {
       markContainerMissing(this.#conditions, resolution);
-      return { againAfterMs: this.#digestRetryMs() };
+      return { againAfterMs: retryMs };
     }
     const digestsOf = (of: typeof spec.containers): { name: string; imageDigest: string }[] =>
       (of ?? []).map(({ name = '' }) => ({
@@ -166,10 +177,11 @@ class Pass {
 
   /** As long again as it has failed so far, 1 s to 1000 s: an exponential back-off that survives a restart. */
   #digestRetryMs(): number {
-    const { lastTransitionTime, status } = conditionOf(this.#revision, 'ContainerHealthy') ?? {};
-    const since = status === 'False' ? Date.parse(lastTransitionTime ?? '') : Number.NaN;
-    const failedForMs = this.#context.clock.now().getTime() - since;
-    return Number.isNaN(failedForMs) ? 1_000 : Math.min(1_000_000, Math.max(1_000, failedForMs));
+    const type = 'ContainerHealthy';
+    const { clock } = this.#context;
+    if (conditionOf(this.#revision, type)?.status !== 'False') return 1_000;
+    const failedForMs = this.#options.ages.ageMs(this.#revision, { type, clock });
+    return Math.min(1_000_000, Math.max(1_000, failedForMs));
   }
 
   async #deployment(resolved: Status): Promise<Deployment> {
