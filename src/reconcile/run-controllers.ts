@@ -82,6 +82,7 @@ export async function runControllers(options: RunControllersOptions): Promise<Ru
   };
 }
 
-function kindsOf({ kind, owns = [], watches = [] }: AnyController) {
+/** All that it watches. */
+export function kindsOf({ kind, owns = [], watches = [] }: AnyController) {
   return [kind, ...owns, ...watches.map((watch) => watch.kind)];
 }

@@ -48,6 +48,7 @@ test('why: each Service that is not Ready says the root of it, and what to do', 
     service('deaf', script("console.log('elsewhere'); setTimeout(() => {}, 1e6)")),
     service('big', { ...script(serving), resources: { requests: { memory: '900Gi' } } }),
     service('unset', { ...script(serving), envFrom: [{ configMapRef: { name: 'missing' } }] }),
+    service('refused', { ...script(serving), env: [{ name: 'a=b', value: 'c' }] }),
     service('lost', script(serving), { traffic: [{ revisionName: 'lost-00009', percent: 100 }] }),
   ];
   await it.ok(['apply', '-f', '-'], services.join('---\n'));
@@ -55,6 +56,8 @@ test('why: each Service that is not Ready says the root of it, and what to do', 
   const crash = await ends(it, 'crash', 'CrashLoopBackOff');
   assert.match(crash.lastWords.join('\n'), /database/);
   assert.match(crash.next, /ends by itself/);
+  const refused = await ends(it, 'refused', 'InternalError');
+  assert.match(refused.next, /refused: mend that/);
   const deaf = await ends(it, 'deaf', 'NotReady');
   assert.deepEqual(deaf.lastWords, ['elsewhere']);
   assert.match(deaf.next, /\$PORT/);

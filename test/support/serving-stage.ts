@@ -30,6 +30,7 @@ import { replicaSetController } from '#controllers/core/replica-set/replica-set-
 import { servingControllers } from '#controllers/serving/serving-controllers.ts';
 import { servingDefaults, type ServingConfig } from '#controllers/serving/serving-config.ts';
 import type { ResolveDigest } from '#controllers/serving/revision/digest-resolver.ts';
+import type { AnyController } from '#reconcile/controller.ts';
 import { startCluster, type Cluster, type ClusterOptions } from '#test/support/cluster.ts';
 import { fixture } from '#test/support/fixture.ts';
 
@@ -44,6 +45,8 @@ export const digest = (image: string): string => `${image.split(':')[0]}@sha256:
 
 export interface ServingStage extends AsyncDisposable {
   readonly cluster: Cluster;
+  /** Serving's own; Kubernetes' run beside them. */
+  readonly controllers: readonly AnyController[];
   readonly autoscaler: Autoscaler;
   readonly live: LiveSettings;
   readonly clock: FakeClock;
@@ -77,6 +80,7 @@ export async function servingStage({
   const challenges = new ChallengeResponder('127.0.0.1');
   const config: ServingConfig = { ...places, challenges, settings: live.current };
   const autoscaler = await startAutoscaler({ socketPath, clock, log: silentLog });
+  const controllers = servingControllers({ config, autoscaler, resolveDigest, clock, live });
   const cluster = await startCluster({
     clock,
     refuse,
@@ -88,7 +92,7 @@ export async function servingStage({
       replicaSetController,
       endpointSliceController,
       horizontalPodAutoscalerController(fixedKinds([...coreKinds, ...servingKinds])),
-      ...servingControllers({ config, autoscaler, resolveDigest, clock, live }),
+      ...controllers,
     ],
   });
   let drained = Promise.withResolvers<void>();
@@ -131,6 +135,7 @@ export async function servingStage({
 
   return {
     cluster,
+    controllers,
     autoscaler,
     live,
     clock,

@@ -200,6 +200,9 @@ const NEEDED_OF_GROUP: Readonly<Record<string, Fields>> = {
     reason: 'Because',
     type: 'Normal',
   },
+  'Certificate.networking.internal.knative.dev': {
+    spec: { dnsNames: ['a.example.com'], secretName: 'a' },
+  },
   'Ingress.networking.k8s.io': {
     spec: { defaultBackend: { service: { name: 'a', port: { number: 80 } } } },
   },

@@ -94,6 +94,52 @@ const cases: readonly Case[] = [
     next: /image has this name/,
   },
   {
+    title: 'a Deployment that the API refuses is told by an Event alone',
+    found: {
+      service: service('Ready=Unknown RevisionMissing', 'ConfigurationsReady=Unknown'),
+      configuration: configuration('Ready=Unknown'),
+      revision: revision('Ready=Unknown Deploying'),
+      warning: { reason: 'InternalError', message: 'failed to create deployment "r": no' },
+      pods: [],
+    },
+    chain: [
+      'Service waiting RevisionMissing',
+      'Configuration waiting',
+      'Revision failed InternalError',
+    ],
+    next: /refused: mend that/,
+  },
+  {
+    title: 'a Service that is ready and may not have more pods',
+    found: {
+      service: service(...READY),
+      revision: revision(...READY),
+      deployment: fixture<Deployment>(`
+        metadata: { name: d }
+        spec: { replicas: 5 }
+        status: { readyReplicas: 1, conditions: [{ type: ReplicaFailure, status: 'True', reason: FailedCreate, message: exceeded quota }] }
+      `),
+      pods: [],
+    },
+    chain: ['Service ready', 'Deployment failed FailedCreate'],
+    next: /quota/,
+    scale: /^1 of 5 pods are ready/,
+  },
+  {
+    title: 'a Service that is ready and one of its pods finds no room',
+    found: {
+      service: service(...READY),
+      revision: revision(...READY),
+      pods: [
+        pod(
+          "phase: Pending, conditions: [{ type: PodScheduled, status: 'False', reason: Unschedulable, message: Insufficient cpu }]",
+        ),
+      ],
+    },
+    chain: ['Service ready', 'Pod failed Unschedulable'],
+    next: /Ask for less/,
+  },
+  {
     title: 'a container that is killed for its memory',
     found: waitingPod(
       'restartCount: 2, state: { waiting: { reason: CrashLoopBackOff } }, lastState: { terminated: { exitCode: 137, reason: OOMKilled } }',

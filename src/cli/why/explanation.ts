@@ -12,6 +12,12 @@ import type { Service } from '#api/serving-v1/service.ts';
 import { nextStep } from './next-step.ts';
 import { podTrouble, type PodTrouble } from './pod-trouble.ts';
 
+/** What an Event says. */
+export interface Warning {
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** All that has to do with a Service; what is not there is absent. */
 export interface Found {
   readonly service: Service;
@@ -20,8 +26,10 @@ export interface Found {
   readonly ingress?: Ingress | undefined;
   /** Of the Route's hosts. */
   readonly certificates?: readonly Certificate[];
-  /** The one that was made last, which the others follow from. */
+  /** Of a Service that is ready the one that most requests go to; else the one that was made last, which the others follow from. */
   readonly revision?: Revision | undefined;
+  /** The newest Warning about it. */
+  readonly warning?: Warning | undefined;
   readonly autoscaler?: PodAutoscaler | undefined;
   readonly deployment?: Deployment | undefined;
   /** Of that revision. */
@@ -55,10 +63,14 @@ export function explain(found: Found): Explanation {
   const top = link(service, 'Service');
   const isServiceReady = top.state === 'ready';
   const isWell = configuration !== undefined && isReady(configuration);
-  const below = isServiceReady ? [] : isWell && route ? routeChain(found) : revisionChain(found);
+  const isOfRoute = !isServiceReady && isWell && route !== undefined;
+  const below = isServiceReady
+    ? deploymentTrouble(found.deployment)
+    : isOfRoute
+      ? routeChain(found)
+      : revisionChain(found);
   const pod = troubledPod(found.pods);
-  const shown = pod && !isServiceReady && !isWell ? [podLink(pod)] : [];
-  const chain = [top, ...below, ...shown];
+  const chain = [top, ...below, ...(pod && !isOfRoute ? [podLink(pod)] : [])];
   const root = chain.findLast(({ reason }) => reason !== '') ?? top;
   const advice = chain.map(({ reason }) => nextStep(reason)).findLast(Boolean);
   return {
@@ -66,7 +78,8 @@ export function explain(found: Found): Explanation {
     chain,
     ...(pod && { pod }),
     scale: scaleText(found),
-    next: isServiceReady && !pod ? 'Nothing is to be done.' : (advice ?? waiting(root)),
+    next:
+      isServiceReady && chain.length === 1 ? 'Nothing is to be done.' : (advice ?? waiting(root)),
   };
 }
 
@@ -114,21 +127,33 @@ function routeChain({ route, ingress, certificates = [] }: Found): readonly Link
   ];
 }
 
-function revisionChain({ configuration, revision, deployment }: Found): readonly Link[] {
+function revisionChain({ configuration, revision, warning, deployment }: Found): readonly Link[] {
   return [
     ...(configuration ? [link(configuration, 'Configuration')] : []),
-    ...(revision && !isReady(revision) ? [link(revision, 'Revision')] : []),
-    ...(deployment ? deploymentTrouble(deployment) : []),
+    ...(revision && !isReady(revision) ? [revisionLink(revision, { warning, deployment })] : []),
+    ...deploymentTrouble(deployment),
   ];
 }
 
-function deploymentTrouble({ metadata, status }: Deployment): readonly Link[] {
-  const failed = status?.conditions?.find(
+/** A Deployment that the API refuses is no condition of the Revision, which merely waits for it: Events tell. */
+function revisionLink(
+  revision: Revision,
+  { warning, deployment }: Pick<Found, 'warning' | 'deployment'>,
+): Link {
+  const own = link(revision, 'Revision');
+  if (own.state === 'failed' || !warning || deployment) return own;
+  return { ...own, state: 'failed', ...warning };
+}
+
+function deploymentTrouble(deployment: Deployment | undefined): readonly Link[] {
+  const failed = deployment?.status?.conditions?.find(
     ({ type, status: state }) => type === 'ReplicaFailure' && state === 'True',
   );
-  if (!failed) return [];
+  if (!deployment || !failed) return [];
   const { reason = '', message = '' } = failed;
-  return [{ kind: 'Deployment', name: metadata.name ?? '', state: 'failed', reason, message }];
+  return [
+    { kind: 'Deployment', name: deployment.metadata.name ?? '', state: 'failed', reason, message },
+  ];
 }
 
 function troubledPod(pods: readonly Pod[]): Explanation['pod'] | undefined {

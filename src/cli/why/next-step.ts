@@ -28,6 +28,10 @@ const ADVICE: readonly (readonly [reasons: RegExp, advice: string])[] = [
     /^(NotReady|ProgressDeadlineExceeded|ContainerUnhealthy)$/,
     'The program has to listen on the port in $PORT, on all addresses (0.0.0.0), and to answer its probe with 200.',
   ],
+  [
+    /^InternalError$/,
+    'The message says what could not be made or was refused: mend that and deploy again; what was out of reach is tried again by itself.',
+  ],
   [/^Evicted$/, 'It took more than its limits or the machine had: raise the limits, or take less.'],
   [
     /^(RevisionMissing|ConfigurationMissing|RevisionNotOwned)$/,

@@ -4,6 +4,7 @@ import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
 import { childName } from '#api/meta/child-name.ts';
+import { isReady } from '#api/meta/conditions.ts';
 import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
@@ -15,7 +16,7 @@ import type { Client } from '#client/client.ts';
 import { connect } from '../cluster.ts';
 import type { Invocation } from '../invocation.ts';
 import { bad, dim, good, print, printJson, UserError } from '../terminal.ts';
-import { explain, type Explanation, type Found, type Link } from './explanation.ts';
+import { explain, type Explanation, type Found, type Link, type Warning } from './explanation.ts';
 
 export interface WhyFlags {
   readonly namespace: string;
@@ -64,18 +65,45 @@ async function find(
   const byRoute = `${servingKeys.route}=${name}`;
   const asked = { namespace, labelSelector: byRoute };
   const { items: certificates } = await client.list(Certificate, asked);
-  const latest = configuration?.status?.latestCreatedRevisionName;
-  if (!latest) return { service, configuration, route, ingress, certificates, pods: [] };
-  const labelSelector = `${servingKeys.revision}=${latest}`;
-  const [revision, autoscaler, { items: deployments }, { items: pods }] = await Promise.all([
-    client.get(Revision, { namespace, name: latest }),
-    client.get(PodAutoscaler, { namespace, name: latest }),
-    client.list(Deployment, { namespace, labelSelector }),
-    client.list(Pod, { namespace, labelSelector }),
-  ]);
+  const looked =
+    (isReady(service) && busiest(route)) || configuration?.status?.latestCreatedRevisionName;
+  if (!looked) return { service, configuration, route, ingress, certificates, pods: [] };
+  const labelSelector = `${servingKeys.revision}=${looked}`;
+  const [revision, warnings, autoscaler, { items: deployments }, { items: pods }] =
+    await Promise.all([
+      client.get(Revision, { namespace, name: looked }),
+      warningsOf(client, { kind: 'Revision', namespace, name: looked }),
+      client.get(PodAutoscaler, { namespace, name: looked }),
+      client.list(Deployment, { namespace, labelSelector }),
+      client.list(Pod, { namespace, labelSelector }),
+    ]);
   const [deployment] = deployments;
   const above = { service, configuration, route, ingress, certificates };
-  return { ...above, revision, autoscaler, deployment, pods };
+  return { ...above, revision, warning: warnings.at(-1), autoscaler, deployment, pods };
+}
+
+/** The revision with the largest share; of equal ones the newest. */
+function busiest(route: Route | undefined): string | undefined {
+  const shares = route?.status?.traffic ?? [];
+  return shares.toSorted((a, b) => (a.percent ?? 0) - (b.percent ?? 0)).at(-1)?.revisionName;
+}
+
+/** Newest last. */
+async function warningsOf(
+  client: Client,
+  {
+    kind,
+    namespace,
+    name,
+  }: { readonly kind: string; readonly namespace: string; readonly name: string },
+): Promise<readonly Warning[]> {
+  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name},type=Warning`;
+  const { items } = await client.list(Event, { namespace, fieldSelector });
+  const saidAt = ({ lastTimestamp, eventTime, metadata }: Event): string =>
+    lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '';
+  return items
+    .toSorted((a, b) => (saidAt(a) < saidAt(b) ? -1 : 1))
+    .map(({ reason = '', message = '' }) => ({ reason, message }));
 }
 
 async function words(
@@ -89,9 +117,8 @@ async function words(
     return { events: [], lastWords };
   }
   const { container, isPrevious = false } = pod.trouble;
-  const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${pod.name},type=Warning`;
-  const { items } = await client.list(Event, { namespace, fieldSelector });
-  const events = items.map(({ reason, message }) => `${reason}: ${message}`).slice(-EVENTS_MAX);
+  const warnings = await warningsOf(client, { kind: 'Pod', namespace, name: pod.name });
+  const events = warnings.map(({ reason, message }) => `${reason}: ${message}`).slice(-EVENTS_MAX);
   if (container === undefined) return { events, lastWords: [] };
   const ref = { namespace, name: pod.name };
   const options = { container, tailLines: LINES_MAX, previous: isPrevious };

@@ -19,8 +19,10 @@ export interface ProbeOptions {
 }
 
 const ATTEMPT_TIMEOUT_MS = 1_000;
-/** All pods together are asked a thousand times a second, a tenth of a core: what starts needs the others. */
+/** All pods together that start are asked a thousand times a second, a tenth of a core: what starts needs the others. */
 const ATTEMPT_EVERY_MS = 1;
+/** Who is there that often only, and perhaps for ever, is not counted among those that start. */
+const SLOWEST_MS = 200;
 
 /**
  * How long after a failure the pod is asked again. While somebody may be waiting for a cold start each millisecond
@@ -28,7 +30,7 @@ const ATTEMPT_EVERY_MS = 1;
  * start at once; each at least 5 times a second.
  */
 export function untilNextAttemptMs(elapsedMs: number, asked: number): number {
-  return Math.min(200, Math.max(asked * ATTEMPT_EVERY_MS, elapsedMs / 100));
+  return Math.min(SLOWEST_MS, Math.max(asked * ATTEMPT_EVERY_MS, elapsedMs / 100));
 }
 
 /** Asks the pods of one gateway whether they are ready. */
@@ -45,27 +47,30 @@ export class PodProber {
     const clock = this.#clock;
     const startedMs = clock.monotonicMs();
     let attempt: Disposable | undefined;
-    let isOver = false;
-    const end = (): void => {
-      if (!isOver) this.#asked -= 1;
-      isOver = true;
+    let isCounted = true;
+    const uncount = (): void => {
+      if (isCounted) this.#asked -= 1;
+      isCounted = false;
     };
     const tryOnce = (): void => {
       attempt = probeOnce(options, clock, (isReady, socket) => {
         attempt = undefined;
         const elapsedMs = clock.monotonicMs() - startedMs;
         if (isReady) {
-          end();
+          uncount();
           options.onReady(socket);
-        } else if (options.keepsAsking?.(elapsedMs) === false) end();
-        else attempt = clock.after(untilNextAttemptMs(elapsedMs, this.#asked), tryOnce);
+        } else if (options.keepsAsking?.(elapsedMs) === false) uncount();
+        else {
+          if (elapsedMs / 100 >= SLOWEST_MS) uncount();
+          attempt = clock.after(untilNextAttemptMs(elapsedMs, this.#asked), tryOnce);
+        }
       });
     };
     this.#asked += 1;
     tryOnce();
     return {
       [Symbol.dispose]() {
-        end();
+        uncount();
         attempt?.[Symbol.dispose]();
       },
     };

@@ -17,7 +17,7 @@ const PENDING_BYTES_MIN = 1024;
 export interface MessageReader {
   /** Parses the head and returns how long the body is; throws ProtocolError. */
   onHead(text: string): BodyLength;
-  /** A slice of what was read; it is not written to again. */
+  /** A slice of what was given to `write`: how long it stays as it is, who called that knows. */
   onData(data: Buffer): void;
   onEnd(trailers: FieldSection | undefined): void;
 }

@@ -9,17 +9,24 @@ const FILE_BYTES_MAX = 1024 * 1024;
 /** Where an image has what tells Node that types are gone already. */
 const HOOK_IN_IMAGE = '/usr/local/lib/knode/plain-typescript.mjs';
 
+/** Ends every file without its types; what is put beside them later is what Node takes it for. */
+const MARK = '\n// Its types were taken out when the image was built.\n';
+
 /** In every image's Node layer; does nothing unless `PLAIN_TYPESCRIPT_ENV` names it. */
 export const plainTypeScriptHook: LayerEntry = {
   kind: 'text',
   path: HOOK_IN_IMAGE.slice(1),
   mode: 0o644,
-  text: `import { registerHooks } from 'node:module';
+  text: `import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+
+const isPlain = (url) =>
+  url.startsWith('file:') && readFileSync(new URL(url), 'latin1').endsWith(${JSON.stringify(MARK)});
 
 registerHooks({
   load(url, context, next) {
     const format = /^(module|commonjs)-typescript$/.exec(context.format)?.[1];
-    return next(url, format && !url.includes('/node_modules/') ? { ...context, format } : context);
+    return next(url, format && isPlain(url) ? { ...context, format } : context);
   },
 });
 `,
@@ -54,7 +61,7 @@ export async function withoutTypes(
 
 function strip(text: string): string | undefined {
   try {
-    return stripTypeScriptTypes(text);
+    return `${stripTypeScriptTypes(text)}${MARK}`;
   } catch {
     // Not erasable, or no TypeScript: Node says so when it is run, with the place.
     return undefined;
