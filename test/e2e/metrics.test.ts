@@ -179,5 +179,5 @@ test('what nobody could use is refused with a sentence', async () => {
   const data = { 'logging.request-log-template': '{{.Request.Nobody}}' };
   const { code, stderr } = await it.kubectl(patchOf('observability', data));
   assert.equal(code, 1);
-  assert.match(stderr, /logging.request-log-template: template: can't evaluate field Nobody/);
+  assert.match(stderr, /template: requestLog: can't evaluate field Nobody/);
 });
