@@ -290,6 +290,34 @@ test('serving: back to an older revision by its name', async () => {
   await on.cluster.steady();
 });
 
+test('serving: back by its name also where the whole Service is put, which says less than its revision has', async () => {
+  await using on = await servingStage();
+  const { client } = on.cluster;
+  const one = hello({ name: 'hello-one' });
+  await client.create(Service, one);
+  await on.play();
+  const put = async (desired: Service): Promise<void> => {
+    const current = await client.get(Service, { namespace, name: 'hello' });
+    const { metadata = {} } = current ?? {};
+    await client.update(Service, { ...desired, metadata: { ...metadata, ...desired.metadata } });
+    await on.play();
+  };
+  await put(hello({ name: 'hello-two', image: 'localhost:5000/hello:v2' }));
+  await put(one);
+  const service = await client.get(Service, { namespace, name: 'hello' });
+  assert.equal(service?.spec.template?.spec?.enableServiceLinks, undefined);
+  assert.equal(service?.status?.latestReadyRevisionName, 'hello-one');
+  assert.equal(summary(service?.status?.conditions)['Ready'], 'True');
+  await on.cluster.steady();
+  await put(hello({ name: 'hello-two' }));
+  assert.deepEqual(
+    await conditionsOf(on.cluster, Configuration, 'hello'),
+    { Ready: 'False RevisionFailed' },
+    'another image under a name that is taken',
+  );
+  await on.cluster.steady();
+});
+
 test('serving: traffic that follows no Configuration comes to rest', async () => {
   await using on = await servingStage();
   const { client } = on.cluster;

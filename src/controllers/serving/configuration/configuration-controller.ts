@@ -5,7 +5,6 @@ import { isOwnedBy } from '#api/meta/object-meta.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { servingKeys } from '#api/serving-v1/serving-keys.ts';
-import { isSameContent } from '#client/overlay.ts';
 import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
 import { recordEvent, type EventText } from '#reconcile/record-event.ts';
 import {
@@ -13,6 +12,7 @@ import {
   type ObservedConfiguration,
 } from '#controllers/serving/configuration/configuration-status.ts';
 import { desiredRevision } from '#controllers/serving/configuration/desired-revision.ts';
+import { isAdoptable, isOfGeneration } from '#controllers/serving/configuration/is-adoptable.ts';
 import { placeOf } from '#controllers/serving/ensure-owned.ts';
 
 /** Configuration → one Revision per generation (serving specification §3.2). */
@@ -116,16 +116,4 @@ async function tellFailure(
 
 async function tell(configuration: Configuration, context: Context, text: News): Promise<void> {
   await recordEvent(context, configuration, { ...text, component: 'configuration-controller' });
-}
-
-function isOfGeneration({ metadata }: Revision, configuration: Configuration): boolean {
-  const generation = metadata.labels?.[servingKeys.configurationGeneration];
-  return generation === String(configuration.metadata.generation);
-}
-
-/** A name may be used again for the same thing: that is how a user rolls back by name. */
-function isAdoptable(revision: Revision, configuration: Configuration): boolean {
-  if (!isOwnedBy(revision, configuration)) return false;
-  if (isOfGeneration(revision, configuration)) return true;
-  return isSameContent(revision.spec, configuration.spec.template?.spec);
 }

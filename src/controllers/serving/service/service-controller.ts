@@ -1,14 +1,12 @@
 import type { Kind } from '#api/kind.ts';
-import { isOwnedBy } from '#api/meta/object-meta.ts';
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import { Configuration } from '#api/serving-v1/configuration.ts';
 import { Revision } from '#api/serving-v1/revision.ts';
 import { Route } from '#api/serving-v1/route.ts';
 import { Service } from '#api/serving-v1/service.ts';
-import { servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
-import { isSameContent } from '#client/overlay.ts';
 import { defineController, type Context, type Controller } from '#reconcile/controller.ts';
+import { isAdoptable } from '#controllers/serving/configuration/is-adoptable.ts';
 import { doesNotOwn, ensureOwned, placeOf } from '#controllers/serving/ensure-owned.ts';
 import {
   desiredConfiguration,
@@ -85,9 +83,5 @@ async function isTaken(
   if (name === undefined) return false;
   const { namespace } = placeOf(configuration.metadata);
   const revision = await client.get(Revision, { namespace, name });
-  if (!revision) return false;
-  if (!isOwnedBy(revision, configuration)) return true;
-  const generation = revision.metadata.labels?.[servingKeys.configurationGeneration];
-  if (generation === String(configuration.metadata.generation)) return false;
-  return !isSameContent(revision.spec, configuration.spec.template?.spec);
+  return revision !== undefined && !isAdoptable(revision, configuration);
 }
