@@ -168,6 +168,18 @@ test('rollout: a step takes from the newest of the old ones first', () => {
   assert.deepEqual(sharesIn(state), { r1: 50, r3: 50 });
 });
 
+test('rollout: goes on where its goal shrinks below a step', () => {
+  const steps = { stepMs: 10_000, stepPercent: 11, nextStepMs: 9_000 };
+  const before = rollout({ r1: 99, r2: 1 }, { startMs: 0, steps });
+  let state = next('r2', before, { percent: 10, nowMs: 5_000 });
+  assert.deepEqual(sharesIn(state), { r1: 9, r2: 1 });
+  assert.deepEqual(state.steps, { ...steps, stepPercent: 10 });
+  const [read] = parseRollout(rolloutText([state]));
+  assert.deepEqual(read, state);
+  state = next('r2', read, { percent: 10, nowMs: 9_000 });
+  assert.deepEqual(state, rollout({ r2: 10 }));
+});
+
 test('rollout: a newer revision begins anew with its times', () => {
   const steps = { stepMs: 1_000, stepPercent: 30, nextStepMs: 9_000 };
   const state = next('r3', rollout({ r1: 60, r2: 40 }, { startMs: 0, steps }), { nowMs: 5_000 });

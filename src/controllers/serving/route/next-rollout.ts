@@ -45,7 +45,11 @@ export function nextRollout(
     if (!moment.isServed) return planned;
     return { ...planned, steps: plannedSteps({ percent, startMs }, moment) };
   }
-  const { steps } = previous;
+  // Of a smaller goal no step may be larger than all of it: what is written so would be taken for tampered with.
+  const steps = {
+    ...previous.steps,
+    stepPercent: Math.min(previous.steps.stepPercent, percent),
+  };
   if (moment.nowMs < steps.nextStepMs) return { ...planned, steps };
   const revisions = stepped(kept, steps.stepPercent);
   if (revisions.length === 1) return whole;
