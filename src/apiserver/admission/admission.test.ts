@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Revision } from '#api/serving-v1/revision.ts';
 import { scanJsonFields } from '#apiserver/admission/json-fields.ts';
 import { walkSchema } from '#apiserver/admission/schema-walk.ts';
 import {
@@ -12,6 +13,7 @@ import {
   string,
   intOrString,
 } from '#api/schema.ts';
+import { keyOf } from '#apiserver/stored-object.ts';
 import { at, pod, startWire, type Wire } from '#test/support/wire.ts';
 
 const SERVICES = '/api/v1/namespaces/default/services';
@@ -297,4 +299,37 @@ test('schemas: a kind of our own is pruned, defaulted and checked', () => {
       'parts[1] FieldValueDuplicate',
     ],
   );
+});
+
+test('admission: of a list that has an item twice already nothing is said, nor of it where a status is told', async () => {
+  await using wire = await startWire();
+  const revisions = '/apis/serving.knative.dev/v1/namespaces/default/revisions';
+  const env = [{ name: 'A', value: '1' }];
+  const item = JSON.stringify(env[0]);
+  const twice = `${item},${item}`;
+  const revision = (of: object[]): object => ({
+    metadata: { name: 'a' },
+    spec: { containers: [{ image: 'a', env: of }] },
+  });
+  const refused = await wire.send('POST', revisions, revision([...env, ...env]));
+  assert.equal(refused.status, 422);
+  assert.match(String(at(refused.body, 'message')), /env\[1\]: Duplicate value: \{"name":"A"\}/);
+  const { body: made } = await wire.send('POST', revisions, revision(env));
+  const doubled = JSON.parse(JSON.stringify(made).replace(item, twice)) as unknown;
+  assert.equal((await wire.send('PUT', `${revisions}/a`, doubled)).status, 422);
+
+  // As a server wrote it to which such a list was one of any items.
+  const entry = await wire.store.get(keyOf(Revision, 'default', 'a'));
+  assert.ok(entry?.value.includes(item));
+  await wire.store.update(entry.key, entry.value.replace(item, twice), entry.modified);
+  const { body: stored } = await wire.send('GET', `${revisions}/a`);
+  assert.equal(at(stored, 'spec.containers.0.env.1.name'), 'A');
+  const told = { ...(stored as object), status: { logUrl: 'http://logs' } };
+  const status = await wire.send('PUT', `${revisions}/a/status`, told);
+  assert.equal(at(status.body, 'status.logUrl'), 'http://logs');
+  const labels = { metadata: { labels: { x: 'y' } } };
+  const headers = { 'content-type': 'application/merge-patch+json' };
+  const labelled = await wire.send('PATCH', `${revisions}/a`, labels, { headers });
+  assert.equal(at(labelled.body, 'metadata.labels.x'), 'y');
+  assert.equal(at(labelled.body, 'spec.containers.0.env.1.name'), 'A');
 });

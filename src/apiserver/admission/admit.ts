@@ -1,3 +1,4 @@
+import { copyJson } from '#base/copy-json.ts';
 import { apiVersionOf, type AdmissionContext, type FieldError, type Kind } from '#api/kind.ts';
 import { kindErrors } from '#api/kind-errors.ts';
 import { ApiError, deniedByWebhook, invalid } from '#api/meta/api-error.ts';
@@ -146,7 +147,8 @@ export async function admitObject(
   },
 ): Promise<AsyncDisposable> {
   const { kind, operation, user, previous } = request;
-  refuseMisshapen(kind, object, request.errors);
+  const errors = answeredFor(request);
+  refuseMisshapen(kind, object, errors);
   const { subresource, serving } = request;
   const context = {
     serving,
@@ -162,7 +164,7 @@ export async function admitObject(
   request.onDefaulted?.(object);
   for (const step of steps) reservations.use(await step.admit?.(object, request));
   // Of a custom resource all is looked at at every write, as in Kubernetes.
-  if (!isStatus || kind.custom) refuseInvalid(object, request, { context, late: request.errors });
+  if (!isStatus || kind.custom) refuseInvalid(object, request, { context, late: errors });
   if (!isStatus) for (const text of kind.warnings?.(object, context) ?? []) request.warn(text);
   await checkWrite(object, request, steps);
   for (const step of steps) reservations.use(await step.reserve?.(object, request));
@@ -188,6 +190,28 @@ function withoutNumbers(path: string): string {
 /** Of Kubernetes' own kinds, whose parts say of themselves what they like; those of others come with their type. */
 function isOfStatus(path: string): boolean {
   return path.startsWith('status.');
+}
+
+/**
+ * What of `errors` this write must answer for: a status for itself alone. Where what is stored has items of one key
+ * already, which its list was once free to have, none is complained of, as in Kubernetes.
+ */
+function answeredFor({
+  kind,
+  subresource,
+  previous,
+  errors,
+}: AdmissionRequest & { readonly errors: readonly FieldError[] }): readonly FieldError[] {
+  const isOfStatusOnly = subresource === 'status' && !kind.custom;
+  const own = isOfStatusOnly ? errors.filter(({ path }) => /^status\b/.test(path)) : errors;
+  if (!previous || !own.some(isDuplicate)) return own;
+  const { metadata: _, ...body } = copyJson(previous);
+  const had = walkSchema(kind.schema, body).errors;
+  return had.some(isDuplicate) ? own.filter((error) => !isDuplicate(error)) : own;
+}
+
+function isDuplicate({ reason }: FieldError): boolean {
+  return reason === 'FieldValueDuplicate';
 }
 
 /** What a CEL rule may rely on; where it is not so, Kubernetes runs none. */
