@@ -440,6 +440,22 @@ test('config maps: what is seeded shows each key with what it is without it, and
   }
 });
 
+test('config maps: what an older server stored without a text is as if nobody said it, though it is refused today', () => {
+  for (const { name, data } of configMapSeeds()) {
+    if (name === 'config-domain') continue;
+    // What is in a comment today was none, and was copied from there.
+    const example = data['_example']?.replaceAll(/^# (?=\S+: ""$)/gm, '') ?? '';
+    const copied = (parse(example) ?? {}) as ConfigData;
+    const settings = withConfigMap(defaultSettings, name, copied);
+    assert.equal(shown(settings), shown(defaultSettings), name);
+    const isRefused = name === 'config-defaults' || name === 'config-deployment';
+    assert.equal(configMapComplaint({ metadata: { name }, data: copied }) !== undefined, isRefused);
+  }
+  const stored = { 'revision-cpu-request': '', 'revision-timeout-seconds': '7' };
+  const { defaults } = withConfigMap(defaultSettings, 'config-defaults', stored);
+  assert.deepEqual([defaults.cpuRequest, defaults.timeoutSeconds], [undefined, 7]);
+});
+
 test('config-logging: who has no level of its own has that of zap', () => {
   const levels = (data: ConfigData): readonly string[] => {
     const { controller, activator } = withConfigMap(

@@ -10,6 +10,7 @@ import {
   exampleOf,
   readKeys,
   type ConfigData,
+  type ConfigKey,
 } from '#api/serving-config/config-key.ts';
 import { loggingKeys, parseLoggingConfig } from '#api/serving-config/config-logging.ts';
 import { networkKeys, parseNetworkConfig } from '#api/serving-config/config-network.ts';
@@ -83,14 +84,30 @@ function partOf(name: string): Part | undefined {
   return parts.find((part) => nameOf(part) === name);
 }
 
-/** `settings` with what one ConfigMap says now; without `data` it says nothing. Throws ConfigError. */
+/** Names of settings that need not be said, which older servers stored without a text too. */
+const unsaidNames: ReadonlySet<string> = new Set(
+  [defaultsKeys, deploymentKeys]
+    .flatMap((keys): ConfigKey<unknown>[] => Object.values(keys))
+    .filter(({ unsaid }) => unsaid !== undefined)
+    .flatMap(({ names }) => names),
+);
+
+function saidOf(data: ConfigData): ConfigData {
+  const isSaid = ([name, text]: [string, string]): boolean => text !== '' || !unsaidNames.has(name);
+  return Object.fromEntries(Object.entries(data).filter(isSaid));
+}
+
+/**
+ * `settings` with what one stored ConfigMap says now; without `data` it says nothing. Reads what older servers have let
+ * in and configMapComplaint refuses today: empty texts that say nothing. Throws ConfigError.
+ */
 export function withConfigMap(
   settings: ServingSettings,
   name: string,
   data: ConfigData | undefined,
 ): ServingSettings {
   const part = partOf(name);
-  return part === undefined ? settings : { ...settings, [part]: parsers[part](data ?? {}) };
+  return part === undefined ? settings : { ...settings, [part]: parsers[part](saidOf(data ?? {})) };
 }
 
 function settingsWith(data: ConfigData): ServingSettings {
@@ -116,8 +133,9 @@ export function configMapComplaint({ metadata, data = {} }: Written): string | u
   if (checksum !== undefined && example !== undefined && checksumOf(example) !== checksum) {
     return EXAMPLE_CHANGED;
   }
+  const part = partOf(metadata.name ?? '');
   try {
-    withConfigMap(defaultSettings, metadata.name ?? '', data);
+    if (part !== undefined) parsers[part](data);
     return undefined;
   } catch (error) {
     if (error instanceof ConfigError) return error.message;
