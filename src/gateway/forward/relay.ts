@@ -7,6 +7,7 @@ import type { PodConnection, ResponseReader } from '../connection/pod-connection
 import type { FieldSection } from '../http1/field-section.ts';
 import { CHUNKED, UNTIL_CLOSE } from '../http1/framing.ts';
 import type { ObservedRequest, RequestTrace } from '../observe/request-observer.ts';
+import type { AppendedFields } from '../route/appended-fields.ts';
 import { ProtocolError } from '../http1/protocol-error.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { type Onward, requestHeadText, responseHeadText, upgradeOf } from './forwarded-fields.ts';
@@ -56,6 +57,10 @@ export class Relay implements Answerer, Visitor, ResponseReader, ObservedRequest
     this.trace = backend.observer?.began(exchange);
     this.#onward = this.trace ? { ...onward, traceParent: this.trace.traceParent } : onward;
     this.#requestFraming = exchange.head.bodyLength === CHUNKED ? 'chunked' : 'raw';
+  }
+
+  get appended(): AppendedFields {
+    return this.#onward.append;
   }
 
   start(): void {

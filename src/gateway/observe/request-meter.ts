@@ -8,8 +8,8 @@ import {
   SECONDS_BOUNDS,
   SeriesGroup,
 } from '#telemetry/metrics.ts';
-import type { Exchange } from '../connection/exchange.ts';
 import type { ObservedBackend, ObservedRequest } from './request-observer.ts';
+import { NO_TAGS, routeTagOf } from './route-tag.ts';
 
 const QUEUE = 'knative.dev/serving/pkg/queue';
 const ACTIVATOR = 'knative.dev/serving/pkg/activator';
@@ -76,12 +76,16 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', '
 /** So many different answers of one revision are told apart; what its program makes up beyond them is told together. */
 const ANSWERS_MAX = 100;
 
+/** No Route has a longer tag, which is a label of a host. */
+const TAG_LENGTH_MAX = 63;
+
+const OVERFLOW: Attributes = { 'otel.metric.overflow': 'true' };
+
 /** Series of all requests that were asked and answered alike. */
 interface Answered {
   readonly duration: Histogram;
   readonly requestSize: Histogram;
   readonly responseSize: Histogram;
-  readonly invocation: Histogram;
 }
 
 /** Counts and times the requests of one revision. One that was asked and answered like another before costs no memory. */
@@ -89,8 +93,13 @@ export class RequestMeter implements Disposable {
   readonly #metrics: Metrics;
   readonly #group: SeriesGroup;
   readonly #clock: Clock;
-  /** By method, version, scheme and status. */
-  readonly #answers = new Map<number, Answered>();
+  /** By tag, and then by method, version, scheme and status. */
+  readonly #answers = new Map<string, Map<number, Answered>>();
+  /** How many these are: any client can make up tags, and must not take the room of requests without one. */
+  readonly #counts = { untagged: 0, tagged: 0 };
+  /** By status. */
+  readonly #invocations = new Map<number, Histogram>();
+  #overflow: Answered | undefined;
 
   constructor(metrics: Metrics, revision: Attributes, clock: Clock) {
     this.#metrics = metrics;
@@ -98,50 +107,79 @@ export class RequestMeter implements Disposable {
     this.#clock = clock;
   }
 
-  ended({ exchange, arrivedMs, admittedMs }: ObservedRequest): void {
+  ended(request: ObservedRequest): void {
+    const { exchange, arrivedMs, admittedMs } = request;
     const nowMs = this.#clock.monotonicMs();
-    const answered = this.#answered(exchange);
+    const answered = this.#answered(request);
     answered.duration.record((nowMs - arrivedMs) / 1_000);
     answered.requestSize.record(exchange.requestBytes);
     answered.responseSize.record(exchange.responseBytes);
-    if (admittedMs !== undefined) answered.invocation.record((nowMs - admittedMs) / 1_000);
+    if (admittedMs === undefined) return;
+    this.#invocation(exchange.status).record((nowMs - admittedMs) / 1_000);
   }
 
   [Symbol.dispose](): void {
     this.#group[Symbol.dispose]();
   }
 
-  #answered({ head, status, connection }: Exchange): Answered {
+  #answered(request: ObservedRequest): Answered {
+    const { head, status, connection } = request.exchange;
     const method = METHODS.indexOf(head.method) + 1;
     const isSecure = Number(connection.scheme === 'https');
     const key = ((status * 16 + method) * 2 + head.minorVersion) * 2 + isSecure;
-    const found = this.#answers.get(key);
+    const tag = routeTagOf(request);
+    const found = this.#answers.get(tag)?.get(key);
     if (found) return found;
-    const isOverflow = this.#answers.size >= ANSWERS_MAX;
-    const made = isOverflow
-      ? this.#series({ 'otel.metric.overflow': 'true' }, {})
-      : this.#series(status === 0 ? {} : { 'http.response.status_code': status }, {
-          'http.request.method': METHODS[method - 1] ?? '_OTHER',
-          'network.protocol.name': 'http',
-          'network.protocol.version': `1.${head.minorVersion}`,
-          'url.scheme': connection.scheme,
-        });
-    if (!isOverflow) this.#answers.set(key, made);
+    const kept = NO_TAGS.has(tag) ? 'untagged' : 'tagged';
+    if (this.#counts[kept] >= ANSWERS_MAX || tag.length > TAG_LENGTH_MAX) {
+      this.#overflow ??= this.#series(OVERFLOW);
+      return this.#overflow;
+    }
+    this.#counts[kept] += 1;
+    // As it is it would keep the whole head that it is a part of.
+    const ownTag = Buffer.from(tag).toString();
+    const made = this.#series({
+      'http.request.method': METHODS[method - 1] ?? '_OTHER',
+      'network.protocol.name': 'http',
+      'network.protocol.version': `1.${head.minorVersion}`,
+      'url.scheme': connection.scheme,
+      'kn.route.tag': ownTag,
+      ...ofStatus(status),
+    });
+    const alike = this.#answers.get(ownTag) ?? new Map<number, Answered>();
+    this.#answers.set(ownTag, alike.set(key, made));
     return made;
   }
 
-  /** Upstream tells invocations apart by their status alone. */
-  #series(status: Attributes, request: Attributes): Answered {
-    const of = (described: Instrument, bounds: readonly number[], more: Attributes): Histogram =>
-      this.#group.of(this.#metrics.histogram({ ...described, bounds }), more);
-    const all = { ...request, ...status };
+  #series(more: Attributes): Answered {
     return {
-      duration: of(SERVER_DURATION, SECONDS_BOUNDS, all),
-      requestSize: of(REQUEST_SIZE, BYTES_BOUNDS, all),
-      responseSize: of(RESPONSE_SIZE, BYTES_BOUNDS, all),
-      invocation: of(INVOCATION, SECONDS_BOUNDS, status),
+      duration: this.#histogram(SERVER_DURATION, { bounds: SECONDS_BOUNDS, more }),
+      requestSize: this.#histogram(REQUEST_SIZE, { bounds: BYTES_BOUNDS, more }),
+      responseSize: this.#histogram(RESPONSE_SIZE, { bounds: BYTES_BOUNDS, more }),
     };
   }
+
+  /** Upstream tells invocations apart by their status alone. */
+  #invocation(status: number): Histogram {
+    const found = this.#invocations.get(status);
+    if (found) return found;
+    const isOverflow = this.#invocations.size >= ANSWERS_MAX;
+    const more = isOverflow ? OVERFLOW : ofStatus(status);
+    const made = this.#histogram(INVOCATION, { bounds: SECONDS_BOUNDS, more });
+    if (!isOverflow) this.#invocations.set(status, made);
+    return made;
+  }
+
+  #histogram(
+    described: Instrument,
+    { bounds, more }: { readonly bounds: readonly number[]; readonly more: Attributes },
+  ): Histogram {
+    return this.#group.of(this.#metrics.histogram({ ...described, bounds }), more);
+  }
+}
+
+function ofStatus(status: number): Attributes {
+  return status === 0 ? {} : { 'http.response.status_code': status };
 }
 
 const REACHABLE = instrument(

@@ -1,5 +1,6 @@
 import type { Pod } from '../backend/pod.ts';
 import type { Exchange } from '../connection/exchange.ts';
+import type { AppendedFields } from '../route/appended-fields.ts';
 
 /** The part of a trace that one request is in this gateway. */
 export interface RequestTrace {
@@ -19,6 +20,8 @@ export interface RequestTrace {
 /** A request to a revision, from its head to the end of its answer. Times are the machine's monotonic milliseconds. */
 export interface ObservedRequest {
   readonly exchange: Exchange;
+  /** What the routes set on it, whatever its client says. */
+  readonly appended: AppendedFields;
   readonly arrivedMs: number;
   /** It was given the pod it is in or was last in; absent while it has had none. */
   readonly admittedMs: number | undefined;

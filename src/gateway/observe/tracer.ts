@@ -4,6 +4,7 @@ import type { Span } from '#telemetry/span.ts';
 import { isSampledAt, parseTraceParent, traceParentText } from '#telemetry/trace-context.ts';
 import type { Exchange } from '../connection/exchange.ts';
 import type { ObservedRequest, RequestTrace } from './request-observer.ts';
+import { routeTagOf } from './route-tag.ts';
 
 export interface TracerOptions {
   readonly random: Random;
@@ -79,7 +80,8 @@ function spansOf(made: Made): readonly Span[] {
   const server = serverSpan(made);
   const isCold = hasWaited && !trace.hadPod;
   const wait = { spanId, startMs: arrivedMs, endMs: admittedMs };
-  const spans = [server];
+  const route = { ...server.attributes, 'kn.route.tag': routeTagOf(request) };
+  const spans: Span[] = [{ ...server, attributes: route }];
   if (isCold) {
     const name = 'throttler_try';
     spans.push(waitSpan(server, { ...wait, name, parentId: trace.serverId }, revision));

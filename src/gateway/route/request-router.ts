@@ -151,7 +151,7 @@ export class RequestRouter {
     const arrivedMs = this.#options.clock.monotonicMs();
     answerProbe(exchange, asked);
     const unseen = { admittedMs: undefined, servedBy: undefined, trace: undefined };
-    observer?.probed({ exchange, arrivedMs, hasWaited: false, ...unseen });
+    observer?.probed({ exchange, appended: noFields, arrivedMs, hasWaited: false, ...unseen });
   }
 
   #relay(exchange: Exchange, backend: Backend, onward: Onward): void {
