@@ -45,6 +45,8 @@ export interface ClusterOptions {
   readonly admission?: (store: Store, kinds: ServedKinds) => readonly AdmissionStep[];
   /** Writes that admission refuses, and with what. */
   readonly refuse?: (object: KubeObject) => ApiError | undefined;
+  /** Deletions that it refuses. */
+  readonly refuseDeletion?: (object: KubeObject) => ApiError | undefined;
   /** Prints what the platform logs: for looking into a failing test. */
   readonly isLoud?: boolean;
 }
@@ -88,7 +90,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     : fixedKinds(builtIn);
   const all = options.extensible?.(kinds);
   const steps = options.admission?.(store, kinds) ?? [];
-  const admission = options.refuse ? [...steps, refusal(options.refuse)] : steps;
+  const { refuse, refuseDeletion } = options;
+  const admission = refuse || refuseDeletion ? [...steps, refusal(options)] : steps;
   const deps = { store, kinds, clock, random, log, admission };
   const routes = options.metrics ? metricsRoutes(options.metrics, clock) : [];
   const server = createApiServer({ ...deps, routes, ...options.server });
@@ -145,12 +148,19 @@ function transportAs(server: ReturnType<typeof createApiServer>, user: User): Tr
   return (request) => server.handle({ ...request, user });
 }
 
-function refusal(refuse: (object: KubeObject) => ApiError | undefined): AdmissionStep {
+function refusal({
+  refuse,
+  refuseDeletion,
+}: Pick<ClusterOptions, 'refuse' | 'refuseDeletion'>): AdmissionStep {
   return {
     handles: () => true,
     admit(object) {
-      const error = refuse(object);
+      const error = refuse?.(object);
       return error ? Promise.reject(error) : Promise.resolve(undefined);
+    },
+    async check(_object, { operation, previous }) {
+      const error = operation === 'DELETE' && previous ? refuseDeletion?.(previous) : undefined;
+      if (error) throw error;
     },
   };
 }

@@ -64,6 +64,7 @@ export interface ServingStage extends AsyncDisposable {
 export interface ServingStageOptions {
   readonly resolveDigest?: ResolveDigest;
   readonly refuse?: NonNullable<ClusterOptions['refuse']>;
+  readonly refuseDeletion?: NonNullable<ClusterOptions['refuseDeletion']>;
 }
 
 /** More than this without coming to rest: something is made and refused for ever. */
@@ -72,6 +73,7 @@ const ROUNDS_MAX = 200;
 export async function servingStage({
   resolveDigest = async (image) => digest(image),
   refuse = () => undefined,
+  refuseDeletion = () => undefined,
 }: ServingStageOptions = {}): Promise<ServingStage> {
   const folder = await mkdtemp(path.join(tmpdir(), 'knode-'));
   const socketPath = path.join(folder, 'measurements.sock');
@@ -84,6 +86,7 @@ export async function servingStage({
   const cluster = await startCluster({
     clock,
     refuse,
+    refuseDeletion,
     kinds: servingKinds,
     server: { serving: live.current },
     loops: [garbageCollector(fixedKinds([...coreKinds, ...servingKinds]))],

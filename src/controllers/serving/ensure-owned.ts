@@ -36,6 +36,8 @@ export interface Teller {
   readonly called?: string;
   /** What it is called that could not be made, where that is not the same. */
   readonly unmade?: string;
+  /** That there is a new child is told about itself; that it could not be made about its owner all the same. */
+  readonly isAboutChild?: boolean;
 }
 
 interface Trials {
@@ -79,18 +81,19 @@ export async function ensureOwned<T extends Specified>(
   return await tried(trials.update, () => client.update(kind, next));
 }
 
-/** Makes what the teller has a name for, and says in an Event about the owner that it is there, or why not. */
-export async function toldCreation<T>(
+/** Makes what the teller has a name for, and says in an Event, about the owner unless told, that it is there, or why not. */
+export async function toldCreation<T extends KubeObject>(
   create: () => Promise<T>,
   {
     owner,
-    teller: { context, component, called, unmade = called },
+    teller: { context, component, called, unmade = called, isAboutChild = false },
   }: { readonly owner: KubeObject; readonly teller: Teller & { readonly called: string } },
 ): Promise<T> {
   try {
     const made = await create();
     const message = `Created ${called}`;
-    await recordEvent(context, owner, { type: 'Normal', reason: 'Created', message, component });
+    const about = isAboutChild ? made : owner;
+    await recordEvent(context, about, { type: 'Normal', reason: 'Created', message, component });
     return made;
   } catch (error) {
     // Somebody took the name since it was looked up: the next attempt sees whose it is.

@@ -5,7 +5,9 @@ import { ConfigMap } from '#api/core-v1/config-map.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Namespace } from '#api/core-v1/namespace.ts';
 import { Secret } from '#api/core-v1/secret.ts';
+import { ApiError } from '#api/meta/api-error.ts';
 import { conditionOf } from '#api/meta/conditions.ts';
+import type { KubeObject } from '#api/meta/object-meta.ts';
 import { Certificate } from '#api/networking-v1alpha1/certificate.ts';
 import { Ingress } from '#api/networking-v1alpha1/ingress.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
@@ -21,14 +23,18 @@ import {
   servingStage,
   summary,
   type ServingStage,
+  type ServingStageOptions,
 } from '#test/support/serving-stage.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SYSTEM = 'knative-serving';
 const AUTHORITY = { namespace: SYSTEM, name: 'certificate-authority' };
 
-async function stage(network: Record<string, string>): Promise<ServingStage> {
-  const on = await servingStage();
+async function stage(
+  network: Record<string, string>,
+  options: ServingStageOptions = {},
+): Promise<ServingStage> {
+  const on = await servingStage(options);
   await on.cluster.client.create(Namespace, {
     apiVersion: 'v1',
     kind: 'Namespace',
@@ -52,6 +58,18 @@ async function later({ clock, cluster }: ServingStage, days: number): Promise<vo
   clock.jump(days * DAY_MS);
   cluster.running.enqueueAll();
   await cluster.settled();
+}
+
+/** The type, reason and message of Events about objects of a kind, or just the one of that name, sorted. */
+async function eventsAbout(
+  { cluster }: ServingStage,
+  kind: string,
+  name?: string,
+): Promise<readonly string[]> {
+  return (await cluster.client.list(Event)).items
+    .filter(({ involvedObject: about }) => about.kind === kind && about.name === (name ?? about.name))
+    .map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
+    .toSorted();
 }
 
 async function routeOf({ cluster }: ServingStage): Promise<Route | undefined> {
@@ -126,6 +144,44 @@ test('certificates: hosts outside get their own, the authority is told, and URLs
     [name],
   );
   assert.equal(await client.get(Secret, { namespace, name: `${name}-72286656` }), undefined);
+  const orphan = `${namespace}/${name}-72286656`;
+  assert.deepEqual(await eventsAbout(on, 'Certificate', `${name}-72286656`), [
+    `Normal Deleted: Deleted orphaned Knative Certificate ${orphan}`,
+  ]);
+  const ofRoute = await eventsAbout(on, 'Route');
+  assert.ok(ofRoute.includes(`Normal Created: Created Certificate ${orphan}`));
+  assert.ok(!ofRoute.some((event) => event.includes('Deleted')));
+});
+
+test('certificates: one of a tag that is gone, and cannot be deleted, is told, tried again, and in nobody’s way', async () => {
+  let isRefused = true;
+  const refusal = new ApiError('Forbidden', 'not today');
+  await using on = await stage(
+    { 'external-domain-tls': 'Enabled' },
+    { refuseDeletion: ({ kind }) => (isRefused && kind === 'Certificate' ? refusal : undefined) },
+  );
+  const { client } = on.cluster;
+  await client.create(
+    Service,
+    hello({ traffic: '[{ latestRevision: true, percent: 100 }, { latestRevision: true, tag: next }]' }),
+  );
+  await on.play();
+  const service = await client.get(Service, { namespace, name: 'hello' });
+  assert.ok(service);
+  const traffic = [{ latestRevision: true, percent: 100 }];
+  await client.update(Service, { ...service, spec: { ...service.spec, traffic } });
+  await on.play();
+  const orphan = `route-${(await routeOf(on))?.metadata.uid}-72286656`;
+  assert.deepEqual(await eventsAbout(on, 'Certificate', orphan), [
+    `Normal DeleteFailed: Failed to delete orphaned Knative Certificate ${namespace}/${orphan}: not today`,
+  ]);
+  const failures = (await eventsAbout(on, 'Route')).filter((event) => event.startsWith('Warning'));
+  assert.deepEqual(failures, []);
+  assert.equal((await conditionsOf(on.cluster, Route, 'hello'))['Ready'], 'True');
+  isRefused = false;
+  await on.cluster.advance(60_000);
+  assert.equal(await client.get(Certificate, { namespace, name: orphan }), undefined);
+  await on.cluster.steady();
 });
 
 test('certificates: one is renewed a third of its life before its end, and made anew where it was lost', async () => {
@@ -430,7 +486,47 @@ test('certificates: a namespace that is selected has one for all its hosts', asy
   await on.play();
   assert.deepEqual(await names(), [own]);
   assert.equal((await routeOf(on))?.status?.url, 'https://hello.default.localhost:8443');
+  const called = 'Knative Certificate default/default.localhost';
+  assert.deepEqual(await eventsAbout(on, 'Certificate', 'default.localhost'), [
+    `Normal Created: Created ${called}`,
+    `Normal Deleted: Deleted ${called}`,
+  ]);
+  assert.deepEqual(await eventsAbout(on, 'Namespace'), []);
   await on.cluster.steady();
+});
+
+test('certificates: one of a namespace that cannot be made, or deleted, is told', async () => {
+  const refused = new Set(['creation', 'deletion']);
+  const refusal = new ApiError('Forbidden', 'not today');
+  const isWildcard = ({ kind, metadata }: KubeObject): boolean =>
+    kind === 'Certificate' && metadata.name === 'default.localhost';
+  await using on = await stage(
+    { 'external-domain-tls': 'Enabled', 'namespace-wildcard-cert-selector': 'matchLabels: {}' },
+    {
+      refuse: (object) => (refused.has('creation') && isWildcard(object) ? refusal : undefined),
+      refuseDeletion: (object) => (refused.has('deletion') && isWildcard(object) ? refusal : undefined),
+    },
+  );
+  const { client } = on.cluster;
+  await on.play();
+  assert.ok(
+    (await eventsAbout(on, 'Namespace', namespace)).includes(
+      'Warning CreationFailed: Failed to create Knative certificate default/default.localhost: not today',
+    ),
+  );
+  refused.delete('creation');
+  await on.cluster.advance(60_000);
+  say(on, 'config-network', { 'external-domain-tls': 'Enabled' });
+  await on.play();
+  const called = 'Knative Certificate default/default.localhost';
+  assert.deepEqual(await eventsAbout(on, 'Certificate', 'default.localhost'), [
+    `Normal Created: Created ${called}`,
+    `Normal DeleteFailed: Failed to delete ${called}: not today`,
+  ]);
+  refused.delete('deletion');
+  await on.cluster.advance(60_000);
+  const place = { namespace, name: 'default.localhost' };
+  assert.equal(await client.get(Certificate, place), undefined);
 });
 
 test('certificates: what others ask of a host is answered there, before all else', async () => {

@@ -5,6 +5,7 @@ import type { IngressPath, IngressTls } from '#api/networking-v1alpha1/ingress.t
 import type { ServingSettings } from '#api/serving-config/config-maps.ts';
 import type { Conditions } from '#api/meta/conditions.ts';
 import type { NameTaken } from '#reconcile/name-taken.ts';
+import type { ToldFailure } from '#reconcile/told-failure.ts';
 import { doesNotOwn, type Teller } from '#controllers/serving/ensure-owned.ts';
 
 type Said = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -21,6 +22,8 @@ export interface TlsState {
   readonly said: Said;
   /** A Certificate's name that somebody else has. */
   readonly taken?: string;
+  /** Why a Certificate that is no longer needed is still there: to be tried again, and nothing that hosts wait for. */
+  readonly orphaned?: ToldFailure;
 }
 
 /** A Certificate for hosts. */

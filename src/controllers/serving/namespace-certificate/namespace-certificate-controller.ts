@@ -11,7 +11,7 @@ import {
   type Context,
   type Controller,
 } from '#reconcile/controller.ts';
-import { recordEvent } from '#reconcile/record-event.ts';
+import { deleteCertificate } from '#controllers/serving/certificate/delete-certificate.ts';
 import { desiredCertificate } from '#controllers/serving/certificate/desired-certificate.ts';
 import { ensureOwned } from '#controllers/serving/ensure-owned.ts';
 import { asOfNow, type ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -35,6 +35,7 @@ async function reconcileNamespace(
   config: ServingConfig,
 ): Promise<void> {
   const { client } = context;
+  const component = 'nscert-controller';
   const { name: namespace = '', labels } = owner.metadata;
   const labelSelector = networkingKeys.wildcardDomain;
   const { items: existing } = await client.list(Certificate, { namespace, labelSelector });
@@ -46,26 +47,31 @@ async function reconcileNamespace(
       (one) => !isOwnedBy(one, owner) && isFor(one, certificate.spec.dnsNames ?? []),
     );
     if (isCovered) continue;
-    const settings = config.settings();
+    const { name = '' } = certificate.metadata;
     const ensured = await ensureOwned(client, Certificate, {
       owner,
       desired: certificate,
-      settings,
+      settings: config.settings(),
+      teller: {
+        context,
+        component,
+        called: `Knative Certificate ${namespace}/${name}`,
+        unmade: `Knative certificate ${namespace}/${name}`,
+        isAboutChild: true,
+      },
     });
-    const { name = '' } = certificate.metadata;
     if (!ensured) {
       const message = `namespace ${namespace} does not own Knative Certificate: ${name}`;
       throw new TerminalError(message);
     }
-    if (!existing.some(({ metadata }) => metadata.name === name))
-      await tell(context, owner, { reason: 'Created', name });
   }
   for (const certificate of existing) {
     const { name = '' } = certificate.metadata;
     const isWanted = desired.some(({ metadata }) => metadata.name === name);
     if (isWanted || !isOwnedBy(certificate, owner)) continue;
-    await client.delete(Certificate, { namespace, name });
-    await tell(context, owner, { reason: 'Deleted', name });
+    const called = 'Knative Certificate';
+    const failure = await deleteCertificate(context, certificate, { called, component });
+    if (failure) throw failure;
   }
 }
 
@@ -107,21 +113,4 @@ function wildcardOf(domain: string, namespace: string, config: ServingConfig): s
     if (!(error instanceof GoTemplateError)) throw error;
     throw new TerminalError(error.message);
   }
-}
-
-async function tell(
-  context: Context,
-  { metadata, ...rest }: Namespace,
-  { reason, name }: { readonly reason: 'Created' | 'Deleted'; readonly name: string },
-): Promise<void> {
-  const namespace = metadata.name ?? '';
-  // Told where its owner looks: Events of a Namespace would be in `default`.
-  const about = { ...rest, metadata: { ...metadata, namespace } };
-  const message = `${reason} Knative Certificate ${namespace}/${name}`;
-  await recordEvent(context, about, {
-    type: 'Normal',
-    reason,
-    message,
-    component: 'nscert-controller',
-  });
 }

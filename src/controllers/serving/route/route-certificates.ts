@@ -6,7 +6,8 @@ import type { Route } from '#api/serving-v1/route.ts';
 import { findAlias, servingKeys } from '#api/serving-v1/serving-keys.ts';
 import type { Client } from '#client/client.ts';
 import type { Context } from '#reconcile/controller.ts';
-import { recordEvent } from '#reconcile/record-event.ts';
+import type { ToldFailure } from '#reconcile/told-failure.ts';
+import { deleteCertificate } from '#controllers/serving/certificate/delete-certificate.ts';
 import { desiredCertificate } from '#controllers/serving/certificate/desired-certificate.ts';
 import {
   certificateTeller,
@@ -57,11 +58,15 @@ export async function ensureRouteTls(
     const { name = '' } = desired.metadata;
     all.push({ name, certificate, hosts: desired.spec.dnsNames ?? [], isLocal: true });
   }
-  if (isExternalSecure) await deleteOthers(route, context, { type: EXTERNAL, wanted: external });
-  if (isLocalSecure) await deleteOthers(route, context, { type: LOCAL, wanted: local });
-  if (all.length > 0) return tlsState(all, settings, WORDS);
+  const left = [
+    ...(isExternalSecure ? await orphans(route, context, { type: EXTERNAL, wanted: external }) : []),
+    ...(isLocalSecure ? await orphans(route, context, { type: LOCAL, wanted: local }) : []),
+  ];
+  const orphaned = await deleteAll(left, context);
   // Secure, but no host is for anybody outside.
-  return isExternalSecure ? notEnabled('TLS is not enabled for cluster-local') : notEnabled();
+  const none = isExternalSecure ? notEnabled('TLS is not enabled for cluster-local') : notEnabled();
+  const state = all.length > 0 ? tlsState(all, settings, WORDS) : none;
+  return { ...state, ...(orphaned && { orphaned }) };
 }
 
 const EXTERNAL = 'external-domain';
@@ -163,24 +168,29 @@ function covers({ spec }: Certificate, hosts: readonly string[]): boolean {
   return hosts.every((host) => dnsNames.includes(`*.${host.split('.').slice(1).join('.')}`));
 }
 
-async function deleteOthers(
+/** What the Route had for hosts that are no longer wanted. */
+async function orphans(
   route: Route,
-  context: Context,
+  { client }: Context,
   { type, wanted }: { readonly type: string; readonly wanted: readonly Certificate[] },
-): Promise<void> {
+): Promise<readonly Certificate[]> {
   const { name: routeName, namespace } = placeOf(route.metadata);
   const labelSelector = `${servingKeys.route}=${routeName},${networkingKeys.certificateType}=${type}`;
-  const { items } = await context.client.list(Certificate, { namespace, labelSelector });
-  for (const certificate of items) {
-    const { name } = placeOf(certificate.metadata);
-    const isWanted = wanted.some(({ metadata }) => metadata.name === name);
-    if (isWanted || !isOwnedBy(certificate, route)) continue;
-    await context.client.delete(Certificate, { namespace, name });
-    await recordEvent(context, route, {
-      type: 'Normal',
-      reason: 'Deleted',
-      message: `Deleted orphaned Knative Certificate ${namespace}/${name}`,
-      component: 'route-controller',
-    });
+  const { items } = await client.list(Certificate, { namespace, labelSelector });
+  const names = new Set(wanted.map(({ metadata }) => metadata.name));
+  return items.filter((one) => !names.has(one.metadata.name) && isOwnedBy(one, route));
+}
+
+/** Returns the last failure: it keeps nobody from the others. */
+async function deleteAll(
+  certificates: readonly Certificate[],
+  context: Context,
+): Promise<ToldFailure | undefined> {
+  let failure: ToldFailure | undefined;
+  for (const certificate of certificates) {
+    const called = 'orphaned Knative Certificate';
+    const told = { called, component: 'route-controller' };
+    failure = (await deleteCertificate(context, certificate, told)) ?? failure;
   }
+  return failure;
 }

@@ -111,7 +111,7 @@ async function reconcileRoute(
   const failure =
     takenPlaceholder === undefined
       ? ingress
-        ? certificateTaken(route, tls)
+        ? (certificateTaken(route, tls) ?? tls.orphaned)
         : doesNotOwn(route, Ingress, ingressPlace(route))
       : doesNotOwn(route, takenPlaceholder.kind, takenPlaceholder);
   return {
