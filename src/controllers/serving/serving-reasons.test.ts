@@ -137,6 +137,13 @@ const takenNames: readonly Taken[] = [
     event: 'Resource hello-00001-private of type Service is not owned by SKS',
   },
   {
+    kind: Endpoints,
+    taken: somebodyElses(Endpoints, REVISION, { subsets: [] }),
+    of: [ServerlessService, REVISION, 'EndpointsPopulated'],
+    says: `False NotOwned: Resource ${REVISION} of type Endpoints is not owned by SKS`,
+    event: `Resource ${REVISION} of type Endpoints is not owned by SKS`,
+  },
+  {
     kind: CoreService,
     taken: somebodyElses(CoreService, name, { spec: { ports: [{ port: 80 }] } }),
     of: [Route, name, 'IngressReady'],
@@ -511,6 +518,11 @@ const unmade: readonly Unmade[] = [
     kind: 'EndpointSlice',
     owner: ServerlessService,
     error: 'failed to create public K8s EndpointSlice',
+  },
+  {
+    kind: 'Endpoints',
+    owner: ServerlessService,
+    error: 'failed to create public K8s Endpoints',
   },
 ];
 

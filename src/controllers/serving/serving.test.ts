@@ -4,6 +4,7 @@ import { Deployment } from '#api/apps-v1/deployment.ts';
 import { PodAutoscaler } from '#api/autoscaling-v1alpha1/pod-autoscaler.ts';
 import { Event } from '#api/core-v1/event.ts';
 import { Pod } from '#api/core-v1/pod.ts';
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service as CoreService } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { ApiError } from '#api/meta/api-error.ts';
@@ -115,6 +116,22 @@ test('serving: what pods, Services and hosts a Revision gets', async () => {
     slice?.endpoints.map(({ addresses }) => addresses),
     [['10.1.0.1']],
   );
+  // As the Service itself they are labelled; of the older kind there is one too, which nobody mirrors.
+  const publicService = await client.get(CoreService, { namespace, name: 'hello-00001' });
+  const labels = publicService?.metadata.labels;
+  assert.equal(labels?.['networking.internal.knative.dev/serverlessservice'], 'hello-00001');
+  assert.equal(labels['serving.knative.dev/revision'], 'hello-00001');
+  assert.deepEqual(slice?.metadata.labels, {
+    ...labels,
+    'kubernetes.io/service-name': 'hello-00001',
+    'endpointslice.kubernetes.io/managed-by': 'serverlessservice-controller.knode.dev',
+  });
+  const endpoints = await client.get(Endpoints, { namespace, name: 'hello-00001' });
+  assert.deepEqual(endpoints?.subsets, [
+    { addresses: [{ ip: '10.1.0.1' }], ports: [{ name: 'http', protocol: 'TCP', port: 8012 }] },
+  ]);
+  const skip = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
+  assert.deepEqual(endpoints.metadata.labels, { ...labels, ...skip });
   await on.cluster.steady();
 });
 

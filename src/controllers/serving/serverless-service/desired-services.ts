@@ -1,4 +1,5 @@
 import type { Deployment } from '#api/apps-v1/deployment.ts';
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { apiVersionOf } from '#api/kind.ts';
@@ -7,7 +8,6 @@ import { controllerReference } from '#api/meta/object-meta.ts';
 import { networkingKeys } from '#api/networking-v1alpha1/networking-keys.ts';
 import type { ServerlessService } from '#api/networking-v1alpha1/serverless-service.ts';
 import { USER_PORT_NAME } from '#api/serving-v1/revision-template.ts';
-import { placeOf } from '#controllers/serving/ensure-owned.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 
 const HTTP2_APP_PROTOCOL = 'kubernetes.io/h2c';
@@ -18,7 +18,7 @@ export function desiredPublicService(sks: ServerlessService, backendPort: number
   return {
     apiVersion: apiVersionOf(Service),
     kind: Service.kind,
-    metadata: metadataOf(sks, { name: sks.metadata.name ?? '', type: 'Public' }),
+    metadata: publicMetadata(sks),
     spec: {
       ports: [
         {
@@ -65,35 +65,51 @@ export function privateServiceName({ metadata }: ServerlessService): string {
 }
 
 /** The endpoints of the public Service, written by hand since it selects nothing. */
-export function desiredPublicEndpoints(
+export function desiredPublicSlice(
   sks: ServerlessService,
   backend: ServingConfig['backend'],
 ): EndpointSlice {
-  const { name, namespace } = placeOf(sks.metadata);
+  const { labels, ...metadata } = publicMetadata(sks);
   return {
     apiVersion: apiVersionOf(EndpointSlice),
     kind: EndpointSlice.kind,
     metadata: {
-      name,
-      namespace,
+      ...metadata,
       labels: {
-        'kubernetes.io/service-name': name,
+        ...labels,
+        'kubernetes.io/service-name': sks.metadata.name ?? '',
         'endpointslice.kubernetes.io/managed-by': 'serverlessservice-controller.knode.dev',
-        [networkingKeys.serverlessService]: name,
-        [networkingKeys.serviceType]: 'Public',
       },
-      ownerReferences: [controllerReference(sks)],
     },
     addressType: backend.address.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: [{ addresses: [backend.address], conditions: { ready: true } }],
-    ports: [
-      {
-        name: sks.spec.protocolType === 'h2c' ? 'http2' : 'http',
-        protocol: 'TCP',
-        port: backend.port,
-      },
-    ],
+    ports: [publicTarget(sks, backend)],
   };
+}
+
+/** The same for clients that still read Endpoints; the label keeps it from being mirrored to a second slice. */
+export function desiredPublicEndpoints(
+  sks: ServerlessService,
+  backend: ServingConfig['backend'],
+): Endpoints {
+  const { labels, ...metadata } = publicMetadata(sks);
+  return {
+    apiVersion: apiVersionOf(Endpoints),
+    kind: Endpoints.kind,
+    metadata: {
+      ...metadata,
+      labels: { ...labels, 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+    },
+    subsets: [{ addresses: [{ ip: backend.address }], ports: [publicTarget(sks, backend)] }],
+  };
+}
+
+function publicTarget({ spec }: ServerlessService, { port }: ServingConfig['backend']) {
+  return { name: spec.protocolType === 'h2c' ? 'http2' : 'http', protocol: 'TCP', port };
+}
+
+function publicMetadata(sks: ServerlessService): Service['metadata'] {
+  return metadataOf(sks, { name: sks.metadata.name ?? '', type: 'Public' });
 }
 
 function metadataOf(

@@ -1,4 +1,5 @@
 import { Deployment } from '#api/apps-v1/deployment.ts';
+import { Endpoints } from '#api/core-v1/endpoints.ts';
 import { Service } from '#api/core-v1/service.ts';
 import { EndpointSlice } from '#api/discovery-v1/endpoint-slice.ts';
 import { endpointsOf } from '#api/discovery-v1/endpoints-of.ts';
@@ -22,6 +23,7 @@ import {
   desiredPrivateService,
   desiredPublicEndpoints,
   desiredPublicService,
+  desiredPublicSlice,
   privateServiceName,
 } from '#controllers/serving/serverless-service/desired-services.ts';
 import type { ServingConfig } from '#controllers/serving/serving-config.ts';
@@ -33,7 +35,7 @@ import type { ServingConfig } from '#controllers/serving/serving-config.ts';
 export function serverlessServiceController(config: ServingConfig): Controller<ServerlessService> {
   return defineController<ServerlessService>({
     kind: ServerlessService,
-    owns: [Service, EndpointSlice],
+    owns: [Service, EndpointSlice, Endpoints],
     watches: [
       on(EndpointSlice, (slice) => keyByLabel(slice, networkingKeys.serverlessService)),
       on(Deployment, (deployment) => keyByLabel(deployment, servingKeys.revision)),
@@ -70,6 +72,10 @@ async function reconcileServerlessService(
       desired: desiredPublicService(sks, backend.port),
     })) ??
     (await applyOwned(client, EndpointSlice, {
+      sks,
+      desired: desiredPublicSlice(sks, backend),
+    })) ??
+    (await applyOwned(client, Endpoints, {
       sks,
       desired: desiredPublicEndpoints(sks, backend),
     }));
