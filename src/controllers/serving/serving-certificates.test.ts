@@ -67,7 +67,9 @@ async function eventsAbout(
   name?: string,
 ): Promise<readonly string[]> {
   return (await cluster.client.list(Event)).items
-    .filter(({ involvedObject: about }) => about.kind === kind && about.name === (name ?? about.name))
+    .filter(
+      ({ involvedObject: about }) => about.kind === kind && about.name === (name ?? about.name),
+    )
     .map(({ type, reason, message }) => `${type} ${reason}: ${message}`)
     .toSorted();
 }
@@ -163,7 +165,9 @@ test('certificates: one of a tag that is gone, and cannot be deleted, is told, t
   const { client } = on.cluster;
   await client.create(
     Service,
-    hello({ traffic: '[{ latestRevision: true, percent: 100 }, { latestRevision: true, tag: next }]' }),
+    hello({
+      traffic: '[{ latestRevision: true, percent: 100 }, { latestRevision: true, tag: next }]',
+    }),
   );
   await on.play();
   const service = await client.get(Service, { namespace, name: 'hello' });
@@ -504,7 +508,8 @@ test('certificates: one of a namespace that cannot be made, or deleted, is told'
     { 'external-domain-tls': 'Enabled', 'namespace-wildcard-cert-selector': 'matchLabels: {}' },
     {
       refuse: (object) => (refused.has('creation') && isWildcard(object) ? refusal : undefined),
-      refuseDeletion: (object) => (refused.has('deletion') && isWildcard(object) ? refusal : undefined),
+      refuseDeletion: (object) =>
+        refused.has('deletion') && isWildcard(object) ? refusal : undefined,
     },
   );
   const { client } = on.cluster;

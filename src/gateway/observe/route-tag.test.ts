@@ -71,7 +71,9 @@ test('route tag: metrics and the server’s span say by which tag a request came
     const host = `case-${at}.test`;
     await it.route(host, { ...set });
     await it.ask(host, { ...sent });
-    const told = it.spans.splice(0).map(({ kind, attributes }) => [kind, attributes['kn.route.tag']]);
+    const told = it.spans
+      .splice(0)
+      .map(({ kind, attributes }) => [kind, attributes['kn.route.tag']]);
     assert.deepEqual(
       told.filter(([, value]) => value !== undefined),
       [['server', tag]],
@@ -85,7 +87,8 @@ test('route tag: metrics and the server’s span say by which tag a request came
 test('route tag: tags that a client makes up are told apart up to a bound, and take nobody’s place', async () => {
   await using it = await stage();
   await it.route('hello.test', {});
-  for (let count = 0; count < 105; count += 1) await it.ask('hello.test', { [TAG]: `tag-${count}` });
+  for (let count = 0; count < 105; count += 1)
+    await it.ask('hello.test', { [TAG]: `tag-${count}` });
   await it.ask('hello.test', { [TAG]: 'x'.repeat(64) });
   await it.ask('hello.test');
   const found = it.scraped();

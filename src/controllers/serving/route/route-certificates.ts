@@ -59,7 +59,9 @@ export async function ensureRouteTls(
     all.push({ name, certificate, hosts: desired.spec.dnsNames ?? [], isLocal: true });
   }
   const left = [
-    ...(isExternalSecure ? await orphans(route, context, { type: EXTERNAL, wanted: external }) : []),
+    ...(isExternalSecure
+      ? await orphans(route, context, { type: EXTERNAL, wanted: external })
+      : []),
     ...(isLocalSecure ? await orphans(route, context, { type: LOCAL, wanted: local }) : []),
   ];
   const orphaned = await deleteAll(left, context);
